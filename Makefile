@@ -1,0 +1,59 @@
+# Two commands for a newcomer: `make demo` and `make test`. `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+PIP := $(BIN)/pip --disable-pip-version-check --no-input -q
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench docs lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "callrouter needs Python 3.11 or newer as '$(PYTHON)'. Install it (Debian: apt-get install python3 python3-venv) or say: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing. On Debian: apt-get install python3-venv" >&2; rm -rf $(VENV); exit 1; }
+	@touch $@
+
+$(VENV)/demo-ready: requirements.lock pyproject.toml $(VENV)/created
+	@echo "callrouter: installing the locked dependencies into $(VENV) …" >&2
+	@$(PIP) install --require-hashes --no-deps -r requirements.lock || { \
+	  echo "The locked dependencies could not be installed: check the network (or pip's index settings) and repeat." >&2; exit 1; }
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev-ready: requirements-dev.lock $(VENV)/demo-ready
+	@echo "callrouter: installing the development tools into $(VENV) …" >&2
+	@$(PIP) install --require-hashes --no-deps -r requirements-dev.lock
+	@touch $@
+
+demo: $(VENV)/demo-ready ## the whole product on this machine: PBX, visitors, calls, journal (ARGS="--calls 20 --exit")
+	@$(BIN)/callrouter demo $(ARGS)
+
+test: $(VENV)/dev-ready ## all tests, on a real Asterisk, Postgres and Valkey (ARGS="-k name")
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/dev-ready ## static checks: ruff, mypy, import contracts, dead code
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/vulture
+
+format: $(VENV)/dev-ready ## let ruff rewrite the code
+	@$(BIN)/ruff check --fix-only -q . ; $(BIN)/ruff format .
+
+bench: $(VENV)/dev-ready ## benchmarks as ratios, also in bench/results.json
+	@$(BIN)/python -m bench $(ARGS)
+
+docs: $(VENV)/dev-ready ## the documentation site, in site/
+	@$(BIN)/mkdocs build --strict
+
+lock: ## new lock files from pyproject.toml (needs uv)
+	uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11 pyproject.toml --extra embedded --extra build -o requirements.lock
+	uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11 pyproject.toml --all-extras -c requirements.lock -o requirements-dev.lock
+
+clean: ## removes the virtual environment and caches
+	rm -rf $(VENV) .cache .hypothesis .mypy_cache .ruff_cache site demo-data

@@ -1,0 +1,95 @@
+"""Numbers, leases and attribution, as data. Pure: knows no store."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+import msgspec
+
+from callrouter.numbers import Number
+from callrouter.sessions.model import Visit
+
+MINIMUM_HOLD = timedelta(minutes=5)
+DEFAULT_HOLD = timedelta(minutes=30)
+
+Method = Literal["static", "holder", "caller_memory", "last_holder", "unattributed"]
+LeaseEnd = Literal["expired", "released", "taken", "disabled"]
+
+
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
+    """`number` is `session`'s from `started_at` until `ended_at`; while that is None, until `expires_at` unless renewed."""
+
+    id: str
+    pool: int
+    number: Number
+    account: int
+    site: int
+    session: str
+    visitor: str
+    started_at: datetime
+    seen_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None = None
+    end: LeaseEnd | None = None
+    closed: bool = False
+    """The visitor's page was closed: a sign of life with a flag."""
+
+
+class StaticBinding(msgspec.Struct, frozen=True, kw_only=True):
+    """`number` belongs to a channel of a site during [valid_from, valid_to)."""
+
+    number: Number
+    account: int
+    site: int
+    channel: str
+    source: str
+    medium: str
+    campaign: str
+    valid_from: datetime
+    valid_to: datetime | None = None
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A visit (or a static channel) that may have placed the call, with its weight in 0…1."""
+
+    method: Method
+    account: int
+    site: int
+    session: str | None
+    weight: float
+
+
+class Attribution(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is credited with a call, how sure that is, and who else it may have been (rules §2).
+
+    `confidence` is the weight of the credited candidate; with method `unattributed` it is 0 and `session` is None,
+    while `account` and `site` still say whose call it is (None: nobody's, the operator's own).
+    """
+
+    method: Method
+    confidence: float
+    account: int | None
+    site: int | None
+    session: str | None
+    candidates: tuple[Candidate, ...] = ()
+
+
+class Resolution(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to "who calls?": what the dialplan gets and what the appeal keeps.
+
+    `visit` is the credited visit as it was known at `at`. `late` marks an answer found after the dialplan had gone on.
+    """
+
+    number: Number
+    caller: Number | None
+    at: datetime
+    attribution: Attribution
+    visit: Visit | None = None
+    binding: StaticBinding | None = None
+    overflow: bool = False
+    client: str | None = None
+    unique: bool | None = None
+    route: str = ""
+    late: bool = False
+    took_ms: float = 0.0

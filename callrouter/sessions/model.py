@@ -1,0 +1,46 @@
+"""A visit and its traffic source, as data. Knows nothing of numbers or stores."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+
+class TrafficSource(msgspec.Struct, frozen=True, kw_only=True):
+    """How a first hit is classified (rules §4). `source` is a platform's short name, a referring host or `(direct)`."""
+
+    channel: str
+    source: str
+    medium: str
+    campaign: str = ""
+    keyword: str = ""
+    content: str = ""
+    click_id: str = ""
+
+
+class Visit(msgspec.Struct, frozen=True, kw_only=True):
+    """One visit, as live state, history and appeals carry it. Strings from the web are hostile data, kept as sent."""
+
+    session: str
+    visitor: str
+    account: int
+    site: int
+    traffic: TrafficSource
+    landing_page: str
+    referrer: str
+    started_at: datetime
+    seen_at: datetime
+    pages: int = 1
+    page: str = ""
+    """The page open last."""
+    title: str = ""
+    user_agent: str = ""
+    device: str = ""
+    os: str = ""
+    browser: str = ""
+    location: str = ""
+    ga_client_id: str = ""
+    ym_client_id: str = ""
+    overflow: bool = False
+    """The pool had no number for this visit (rules §3)."""
