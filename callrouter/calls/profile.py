@@ -1,4 +1,4 @@
-"""What must be known of a PBX's dialplan to tell its calls apart. Plain data; a `[[pbx]]` section of the configuration."""
+"""What must be known of a PBX's dialplan to tell its calls apart. A `[[pbx]]` section of the configuration."""
 
 from __future__ import annotations
 
