@@ -18,7 +18,7 @@ LeaseEnd = Literal["expired", "released", "taken", "disabled"]
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
-    """`number` is `session`'s from `started_at` to `ended_at`; while that is None, until `expires_at` unless renewed."""
+    """`number` is `session`'s from `started_at` to `ended_at`; while that is None, up to `expires_at` at most."""
 
     id: str
     pool: int
