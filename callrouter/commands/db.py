@@ -1,0 +1,1 @@
+"""`callrouter db`: the database's tables."""
