@@ -1,0 +1,72 @@
+"""What an operator's tools ask each process: /metrics, /health, /ready. Knows HTTP and Prometheus; not what is healthy.
+
+`/health` is 200 as long as the process answers and names each dependency with its state; `/ready` is 503 while a part
+without which the process cannot do its job is away. Twisted's reactor must have been installed before the import.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import msgspec
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from twisted.internet import reactor
+from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
+from twisted.internet.interfaces import IListeningPort, IReactorTCP
+from twisted.web.http import NOT_FOUND, OK, SERVICE_UNAVAILABLE
+from twisted.web.resource import Resource
+from twisted.web.server import Request, Site
+
+JSON = b"application/json"
+
+
+class Part(msgspec.Struct, frozen=True):
+    """The state of one dependency. `needed`: the process is not ready without it."""
+
+    ok: bool
+    detail: str = ""
+    needed: bool = False
+
+
+Parts = Callable[[], Mapping[str, Part]]
+
+
+class OpsResource(Resource):
+    isLeaf = True  # noqa: N815 - Twisted's name
+
+    def __init__(self, process: str, parts: Parts) -> None:
+        super().__init__()
+        self._process = process
+        self._parts = parts
+
+    def render_GET(self, request: Request) -> bytes:  # noqa: N802 - Twisted's name
+        path = request.path
+        if path == b"/metrics":
+            return _answer(request, OK, CONTENT_TYPE_LATEST.encode(), generate_latest())
+        if path == b"/health":
+            return _answer(request, OK, JSON, self._state())
+        if path == b"/ready":
+            ready = all(part.ok for part in self._parts().values() if part.needed)
+            return _answer(request, OK if ready else SERVICE_UNAVAILABLE, JSON, self._state())
+        return _answer(request, NOT_FOUND, b"text/plain", b"here are /metrics, /health and /ready\n")
+
+    def _state(self) -> bytes:
+        parts = self._parts()
+        status = "ok" if all(part.ok for part in parts.values()) else "degraded"
+        return msgspec.json.encode({"process": self._process, "status": status, "parts": parts}) + b"\n"
+
+
+def _answer(request: Request, code: int, kind: bytes, body: bytes) -> bytes:
+    request.setResponseCode(code)
+    request.setHeader(b"content-type", kind)
+    return body
+
+
+async def listen(process: str, parts: Parts, host: str, port: int) -> IListeningPort:
+    """Serve until the port's `stopListening`. Raises twisted's CannotListenError when the address is taken."""
+    endpoint = (TCP6ServerEndpoint if ":" in host else TCP4ServerEndpoint)(IReactorTCP(reactor), port, interface=host)
+    site = Site(OpsResource(process, parts))
+    site.noisy = False
+    listening: IListeningPort = await endpoint.listen(site).asFuture(asyncio.get_running_loop())
+    return listening
