@@ -6,14 +6,14 @@ without which the process cannot do its job is away. Twisted's reactor must have
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
+from typing import cast
 
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from twisted.internet import reactor
-from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
-from twisted.internet.interfaces import IListeningPort, IReactorTCP
+from twisted.internet.asyncioreactor import AsyncioSelectorReactor
+from twisted.internet.interfaces import IListeningPort
 from twisted.web.http import NOT_FOUND, OK, SERVICE_UNAVAILABLE
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
@@ -36,7 +36,7 @@ class OpsResource(Resource):
     isLeaf = True  # noqa: N815 - Twisted's name
 
     def __init__(self, process: str, parts: Parts) -> None:
-        super().__init__()
+        Resource.__init__(self)
         self._process = process
         self._parts = parts
 
@@ -63,10 +63,9 @@ def _answer(request: Request, code: int, kind: bytes, body: bytes) -> bytes:
     return body
 
 
-async def listen(process: str, parts: Parts, host: str, port: int) -> IListeningPort:
+def listen(process: str, parts: Parts, host: str, port: int) -> IListeningPort:
     """Serve until the port's `stopListening`. Raises twisted's CannotListenError when the address is taken."""
-    endpoint = (TCP6ServerEndpoint if ":" in host else TCP4ServerEndpoint)(IReactorTCP(reactor), port, interface=host)
     site = Site(OpsResource(process, parts))
     site.noisy = False
-    listening: IListeningPort = await endpoint.listen(site).asFuture(asyncio.get_running_loop())
+    listening: IListeningPort = cast(AsyncioSelectorReactor, reactor).listenTCP(port, site, interface=host)
     return listening
