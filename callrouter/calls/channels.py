@@ -89,7 +89,7 @@ def newexten(state: State, event: Event, received_at: float) -> None:
         state.leaving_queue.discard(story.key)
     at = state.time(event, received_at)
     if application == "Queue":
-        story.queue_status = "JOINEMPTY"  # unless it is joined: an empty queue sends no event
+        story.knock(at, event.get("AppData", "").partition(",")[0])
     elif menu and channel is story.subject:
         _menu(story, at, context)
     elif context in state.profile.group_contexts:

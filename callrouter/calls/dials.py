@@ -11,6 +11,8 @@ from callrouter.calls.state import State
 from callrouter.calls.story import Leg, Story
 
 Event = Mapping[str, str]
+NO_NAMES = frozenset(("", "s", "h", "i", "t", "T"))
+"""Extensions of Asterisk's own, which name no group."""
 
 
 def dial_begin(state: State, event: Event, received_at: float) -> None:
@@ -33,7 +35,7 @@ def dial_begin(state: State, event: Event, received_at: float) -> None:
         if event.get("Context") in state.profile.group_contexts:
             enter_ring_group(story, dialer, at, told(event.get("Exten", "")))
         else:
-            _several(story, dialer, target, at)
+            _several(story, dialer, target, at, told(event.get("Exten", "")))
     if target.real:
         _ring(story, target, at)
     if target is story.subject and story.direction == "outbound":
@@ -58,12 +60,12 @@ def _ring(story: Story, target: Channel, at: float) -> None:
         story.note(at, "rang", leg=target.leg)
 
 
-def _several(story: Story, dialer: Channel, target: Channel, at: float) -> None:
+def _several(story: Story, dialer: Channel, target: Channel, at: float, exten: str) -> None:
     """A Dial() that rings a second endpoint is a ring group, named by the extension it stands in."""
     if dialer.dials == 1:
         dialer.dial_endpoint = target.endpoint
     elif target.endpoint != dialer.dial_endpoint and not dialer.ring_group and story.direction != "outbound":
-        enter_ring_group(story, dialer, at, dialer.exten)
+        enter_ring_group(story, dialer, at, dialer.exten if exten in NO_NAMES else exten)
 
 
 def dial_end(state: State, event: Event, received_at: float) -> None:
@@ -88,6 +90,7 @@ def queue_join(state: State, event: Event, received_at: float) -> None:
         return
     story = channel.story
     story.queue = event["Queue"]
+    story.knocked = None
     story.queue_status = ""
     story.queue_abandoned_at = None
     story.enter_group(state.time(event, received_at), story.queue)

@@ -74,6 +74,7 @@ def _extension(story: Story) -> str:
 def record_of(story: Story, pbx: str, profile: PbxProfile) -> CallRecord:
     ended = story.started if story.ended is None else max(story.ended, story.started)
     story.hear((), ended)
+    story.settle_knock()
     caller_raw, called_raw, caller, called = parties(story, profile)
     answered = story.answered_at
     reason = None if answered is not None else lost_reason(story)

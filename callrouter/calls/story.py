@@ -60,6 +60,7 @@ class Story:
         "hangup_cause",
         "humans",
         "key",
+        "knocked",
         "last_change",
         "legs",
         "linkedids",
@@ -98,6 +99,7 @@ class Story:
         self.facts: list[Fact] = []
         self.legs: list[Leg] = []
         self.group = ""
+        self.knocked: Fact | None = None
         self.named_group = ""
         """What the dialplan's CALLROUTER_GROUP said last."""
         self.queue = ""
@@ -147,6 +149,20 @@ class Story:
 
     def leave_group(self, at: float, group: str, reason: str = "") -> None:
         self.note(at, "group_left", group=group, reason=reason)
+
+    def knock(self, at: float, queue: str) -> None:
+        """The dialplan sends the customer to a queue. Unless he joins it, it had no agents: that sends no event."""
+        self.settle_knock()
+        self.queue_status = "JOINEMPTY"
+        self.knocked = Fact(at, "group_entered", queue)
+
+    def settle_knock(self) -> None:
+        """The queue did not let him in, yet it is the group that he reached."""
+        entered, self.knocked = self.knocked, None
+        if entered is not None and entered.group:
+            left = Fact(entered.at, "group_left", entered.group, reason=self.queue_status.lower())
+            self.facts = sorted((*self.facts, entered, left), key=lambda fact: fact.at)
+            self.group = next(fact.group for fact in reversed(self.facts) if fact.kind == "group_entered")
 
     def place(self) -> Place:
         """Where the customer is while he talks to nobody."""
