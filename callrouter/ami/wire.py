@@ -86,6 +86,10 @@ class EventReader:
         self._searched = 0
         return [] if self._discarding or not rest.endswith(b"\n") else list(self._parse_loosely(rest))
 
+    def unfinished(self) -> str:
+        """The first line of what waits for more: of a peer that says nothing we know, this is all there is to show."""
+        return bytes(self._pending[:80]).split(b"\n")[0].decode(errors="backslashreplace").strip()
+
     def _choose_line_end(self, data: bytes) -> bool:
         """Asterisk sends CRLF; a capture that passed through an editor may have LF. The first line end decides."""
         at = data.find(b"\n")
@@ -233,6 +237,6 @@ def write_action(headers: Mapping[str, str | Sequence[str]]) -> bytes:
     for name, value in headers.items():
         for one in (value,) if isinstance(value, str) else value:
             if any(c in name or c in one for c in "\r\n\0") or ":" in name or not name.strip():
-                raise ValueError(f"not a header that can be sent to Asterisk: {name!r}: {one!r}")
+                raise ValueError(f"a value of {name!r} cannot be sent to Asterisk")  # it may be a secret
             lines.append(f"{name}: {one}\r\n")
     return ("".join(lines) + "\r\n").encode()
