@@ -1,0 +1,51 @@
+"""Values on their way into a dialplan. Pure. Visitors write utm parameters, callers write names: both are hostile."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+STATUS = "CALLROUTER_STATUS"
+"""The decisive variable, set last: Asterisk reports SUCCESS for a script that was cut off."""
+MAX_VALUE = 100
+_MAX_COMMAND = 1800  # bytes; Asterisk reads AGI commands into 2048
+_UNSAFE = re.compile(r"[^\w .\-:/+@]+")
+_NAME = re.compile(r"_{0,2}[A-Z][A-Z0-9_]*")
+
+
+def dialplan_safe(value: str) -> str:
+    """The value without anything that means something to `Set`, to `$[…]` and `${…}`, to AGI or to a list of arguments.
+
+    Letters and digits of any script stay, and space . _ - : / + @; the rest is dropped, and what is longer than 100.
+    """
+    return _UNSAFE.sub("", value[: MAX_VALUE * 4])[:MAX_VALUE].strip()
+
+
+def ordered(variables: Mapping[str, str], status: str) -> list[tuple[str, str]]:
+    """Safe values in their order, the status last. The status in `variables`, if any, wins over the given one."""
+    pairs = [(name, dialplan_safe(value)) for name, value in variables.items() if name != STATUS]
+    for name, _ in pairs:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"not a variable name: {name!r}")
+    pairs.append((STATUS, dialplan_safe(variables.get(STATUS, status))))
+    return pairs
+
+
+def agi_commands(pairs: list[tuple[str, str]]) -> list[bytes]:
+    """One `EXEC MSet` that sets all: one round trip. More than one only if they are too long for Asterisk's buffer."""
+    commands: list[bytes] = []
+    part: list[bytes] = []
+    size = 0
+    for name, value in pairs:
+        item = f"{name}={value}".encode(errors="replace")
+        if size + len(item) >= _MAX_COMMAND:
+            commands.append(_mset(part))
+            part, size = [], 0
+        part.append(item)
+        size += len(item) + 1
+    commands.append(_mset(part))
+    return commands
+
+
+def _mset(items: list[bytes]) -> bytes:
+    return b'EXEC MSet "' + b",".join(items) + b'"\n'

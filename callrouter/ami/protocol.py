@@ -1,0 +1,93 @@
+"""One AMI connection's bytes: panoramisk's protocol with its reading, matching and closing replaced.
+
+Knows actions and their answers; knows no login, no reconnecting and no meaning of events. What stock panoramisk 1.4
+does instead is shown, scenario by scenario, in tests/integration/ami/test_replaced_weaknesses.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from panoramisk.actions import Action
+from panoramisk.ami_protocol import AMIProtocol
+from panoramisk.message import Message
+
+from callrouter.ami.wire import Event, EventReader, write_action
+
+if TYPE_CHECKING:
+    from callrouter.ami.connection import AmiConnection
+
+
+class AmiProtocol(AMIProtocol):  # type: ignore[misc] # panoramisk has no types
+    """Reads whole messages, gives answers to the actions they belong to and all else to the connection's consumer."""
+
+    def __init__(self, connection: AmiConnection, reader: EventReader) -> None:
+        self.reader = reader
+        self.connection = connection
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Done, with the reason, when the connection is no more."""
+        self.heard_at = 0.0
+        self.transport: asyncio.Transport | None = None
+        self.responses: dict[str, Action] = {}
+        self.closed = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.factory = self.connection
+        self.log = self.connection.log
+
+    def send(self, data: Any, as_list: bool | None = None) -> asyncio.Future[Any]:
+        """Write an action; its future gets the answer, or ConnectionError. ValueError if a value has a line break."""
+        action = data if isinstance(data, Action) else Action(data)
+        action.as_list = as_list
+        line = write_action(dict(action.items()))
+        if self.closed or self.transport is None:
+            raise ConnectionError("not connected to Asterisk's manager interface")
+        self.responses[action.id] = action
+        self.transport.write(line)
+        future: asyncio.Future[Any] = action.future
+        return future
+
+    def forget(self, action: Action) -> None:
+        """Nobody waits for this answer any more."""
+        self.responses.pop(action.id, None)
+
+    def data_received(self, data: bytes) -> None:
+        """Nothing here waits, and no failure of a consumer reaches the transport, which would close the connection."""
+        at = self.heard_at = self.connection.now()
+        dispatch = self.connection.dispatch
+        for event in self.reader.feed(data):
+            if "ActionID" in event or "Response" in event:
+                self.handle_message(event)
+            else:
+                dispatch(event, at)
+        self.connection.count(len(data), at)
+
+    def handle_message(self, message: Event) -> None:
+        action = self.responses.get(message.get("ActionID", ""))
+        if action is not None:
+            if action.add_message(Message(message)):
+                self.forget(action)
+        elif self.connection.is_ours(message) or "Event" not in message:
+            self.connection.odd("late_answer")
+        else:  # an event that answers another client's action
+            self.connection.dispatch(message, self.heard_at)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.end(f"{exc or 'closed by Asterisk'}")
+
+    def end(self, reason: str) -> None:
+        """Close for good. Actions in flight fail: whether Asterisk ran them is unknown, so they are never repeated."""
+        self.closed = True
+        if self.transport is not None:
+            self.transport.abort()
+        actions, self.responses = self.responses, {}
+        for action in actions.values():
+            if not action.future.done():
+                action.future.set_exception(ConnectionError(f"connection to Asterisk lost: {reason}"))
+        if not self.lost.done():
+            self.lost.set_result(reason)
+
+    def close(self) -> None:
+        self.end("closed by callrouter")

@@ -1,0 +1,74 @@
+"""What Asterisk says is going on right now: asked for after every login. Knows how to ask, not what it means.
+
+Events keep coming while the lists are read; a consumer has seen them, in order, before it is given the snapshot, so
+whatever the snapshot names and the events have ended since must not be brought back to life: compare with `began_at`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+import msgspec
+
+from callrouter.ami.wire import Event
+from callrouter.clock import Clock
+
+LIST_EVENTS = frozenset(
+    b"CoreShowChannel CoreShowChannelsComplete Status StatusComplete BridgeListItem BridgeListComplete "
+    b"BridgeInfoChannel BridgeInfoComplete QueueParams QueueMember QueueEntry QueueStatusComplete".split()
+)
+"""What the answers consist of: never events of the PBX's own."""
+
+Ask = Callable[[dict[str, str]], Awaitable[list[Event]]]
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The answers as they came, event by event."""
+
+    began_at: datetime
+    taken_at: datetime
+    core: Event
+    """CoreStatus: CoreStartupDate and CoreStartupTime tell a restart."""
+    settings: Event
+    """CoreSettings: AsteriskVersion, SystemName."""
+    channels: tuple[Event, ...] = ()
+    """CoreShowChannel, one a channel."""
+    status: tuple[Event, ...] = ()
+    """Status, one a channel: has DNID, the number that was dialled."""
+    bridges: tuple[Event, ...] = ()
+    """BridgeListItem."""
+    bridged: dict[str, tuple[Event, ...]] = {}
+    """BridgeInfoChannel, by BridgeUniqueid."""
+    queues: tuple[Event, ...] = ()
+    """QueueParams, QueueMember and QueueEntry, in Asterisk's order."""
+
+
+async def take_snapshot(ask: Ask, clock: Clock) -> Snapshot:
+    """Ask for everything. A list that this user may not read, or that a missing module does not know, is empty."""
+    began_at = clock.now()
+    core = await ask({"Action": "CoreStatus"})
+    settings = await ask({"Action": "CoreSettings"})
+    channels = await ask({"Action": "CoreShowChannels"})
+    status = await ask({"Action": "Status"})
+    bridges = _items(await ask({"Action": "BridgeList"}), "BridgeListItem")
+    bridged: dict[str, tuple[Event, ...]] = {}
+    for bridge in bridges:
+        if one := bridge.get("BridgeUniqueid"):
+            bridged[one] = _items(await ask({"Action": "BridgeInfo", "BridgeUniqueid": one}), "BridgeInfoChannel")
+    queues = await ask({"Action": "QueueStatus"})
+    return Snapshot(
+        began_at=began_at,
+        taken_at=clock.now(),
+        core=core[0],
+        settings=settings[0],
+        channels=_items(channels, "CoreShowChannel"),
+        status=_items(status, "Status"),
+        bridges=bridges,
+        bridged=bridged,
+        queues=_items(queues, "QueueParams", "QueueMember", "QueueEntry"),
+    )
+
+
+def _items(answer: list[Event], *names: str) -> tuple[Event, ...]:
+    return tuple(event for event in answer if event.get("Event") in names)

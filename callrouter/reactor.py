@@ -1,0 +1,43 @@
+"""Twisted's reactor on an asyncio loop by uvloop. To be installed before anything imports `twisted.internet.reactor`.
+
+The border between the two worlds is crossed in two ways only: `Deferred.fromFuture(asyncio.ensure_future(coroutine))`
+and `deferred.asFuture(loop)`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from typing import Any
+
+import uvloop
+from twisted.internet import asyncioreactor
+
+
+def install_reactor() -> asyncio.AbstractEventLoop:
+    """Make a uvloop loop the current one, with Twisted's reactor on it. Once per process."""
+    if "twisted.internet.reactor" in sys.modules:
+        raise RuntimeError("twisted.internet.reactor was imported before callrouter could choose one")
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+    asyncioreactor.install(loop)  # type: ignore[no-untyped-call]
+    return loop
+
+
+def run_until_done(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, None]) -> None:
+    """Run `main` with the reactor running, then stop the reactor (and its threads), whatever `main` ended with.
+
+    Signals are `main`'s affair: `loop.add_signal_handler`.
+    """
+    from twisted.internet import reactor as installed  # noqa: PLC0415 - only now is it ours
+
+    reactor: Any = installed
+    task = loop.create_task(main)
+
+    def stop(_: asyncio.Task[None]) -> None:
+        reactor.callWhenRunning(reactor.stop)
+
+    task.add_done_callback(stop)
+    reactor.run(installSignalHandlers=False)
+    task.result()
