@@ -1,7 +1,7 @@
 """Brings a database to the schema of this version of callrouter. Knows the order of the files, not what is in them.
 
-Each file runs in a transaction of its own and is recorded with its checksum. An advisory lock makes a second process wait
-until the first is done and then find nothing to do.
+Each file runs in a transaction of its own and is recorded with its checksum. An advisory lock makes a second process
+wait until the first is done and then find nothing to do.
 """
 
 from __future__ import annotations
@@ -39,10 +39,11 @@ class Migration(msgspec.Struct, frozen=True):
 
 def packaged_migrations() -> list[Migration]:
     """The migrations that came with this package, oldest first."""
-    found = []
-    for entry in files("callrouter.db").joinpath("migrations").iterdir():
-        if match := FILE_NAME.fullmatch(entry.name):
-            found.append(Migration(int(match["version"]), match["name"], entry.read_text("utf-8")))
+    found = (
+        Migration(int(match["version"]), match["name"], entry.read_text("utf-8"))
+        for entry in files("callrouter.db").joinpath("migrations").iterdir()
+        if (match := FILE_NAME.fullmatch(entry.name))
+    )
     return sorted(found, key=lambda migration: migration.version)
 
 
@@ -51,9 +52,7 @@ async def migrate(url: str, report: Report) -> int:
     try:
         connection = await connect(url)
     except (OSError, asyncpg.PostgresError, TimeoutError) as error:
-        raise MigrationError(
-            f"Postgres cannot be reached or refuses the login: {error}. Check [postgres] url."
-        ) from error
+        raise MigrationError(f"Postgres cannot be reached or refuses the login: {error}.") from error
     try:
         return await migrate_connection(connection, packaged_migrations(), report)
     finally:
@@ -77,9 +76,7 @@ async def migrate_connection(connection: Connection, known: list[Migration], rep
     finally:
         await connection.execute("SELECT pg_advisory_unlock($1)", LOCK)
     newest = known[-1].version
-    report(
-        f"{len(missing)} migrations run, schema is at {newest:04}" if missing else f"schema is at {newest:04} already"
-    )
+    report(f"schema is at {newest:04}: {len(missing) or 'no'} migrations had to run")
     return len(missing)
 
 
@@ -95,9 +92,8 @@ async def require_schema(connection: Connection) -> None:
 async def _check_server(connection: Connection) -> None:
     version = int(await connection.fetchval("SHOW server_version_num"))
     if version < OLDEST_SERVER:
-        raise MigrationError(
-            f"PostgreSQL {version // 10000} is too old: callrouter needs {OLDEST_SERVER // 10000} or newer"
-        )
+        oldest = OLDEST_SERVER // 10000
+        raise MigrationError(f"PostgreSQL {version // 10000} is too old: callrouter needs {oldest} or newer")
 
 
 async def _applied(connection: Connection, *, create: bool = True) -> dict[int, str]:

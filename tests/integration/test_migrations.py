@@ -59,7 +59,7 @@ def test_processes_that_migrate_at_once_do_it_once(empty_database: str) -> None:
 def test_database_of_a_newer_version_is_refused(database: str) -> None:
     async def work(connection: Connection) -> None:
         await connection.execute("INSERT INTO schema_migrations (version, name, checksum) VALUES (9999, 'later', '')")
-        with pytest.raises(MigrationError, match="newer callrouter.*9999"):
+        with pytest.raises(MigrationError, match=r"newer callrouter.*9999"):
             await migrate_connection(connection, packaged_migrations(), quiet)
         with pytest.raises(MigrationError, match="newer callrouter"):
             await require_schema(connection)
@@ -99,9 +99,11 @@ def test_every_account_table_is_walled_off_and_keyed_by_account_first(database: 
         tables = await connection.fetch(
             """SELECT c.relname AS name, c.relrowsecurity AS walled,
                       EXISTS (SELECT FROM pg_policies p WHERE p.tablename = c.relname) AS policy,
-                      (SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
+                      (SELECT a.attname FROM pg_index i
+                       JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
                        WHERE i.indrelid = c.oid AND i.indisprimary) AS first_key
-               FROM pg_class c JOIN information_schema.tables t ON t.table_name = c.relname AND t.table_schema = 'public'
+               FROM pg_class c
+               JOIN information_schema.tables t ON t.table_name = c.relname AND t.table_schema = 'public'
                WHERE NOT c.relispartition AND c.relnamespace = 'public'::regnamespace"""
         )
         assert len(tables) > 20
@@ -153,8 +155,8 @@ def test_scoped_role_without_an_account_sees_nothing(database: str) -> None:
 
 async def open_lease(connection: Connection, lease: str, start: datetime, end: datetime | None) -> None:
     await connection.execute(
-        """INSERT INTO leases (account_id, number, id, pool_id, site_id, session, visitor, started_at, seen_at, expires_at,
-                               ended_at, end_reason)
+        """INSERT INTO leases (account_id, number, id, pool_id, site_id, session, visitor, started_at, seen_at,
+                               expires_at, ended_at, end_reason)
            VALUES (2, '74950000001', $1, 1, 1, $1, 'v', $2, $2, $2, $3, $4)""",
         lease, start, end, end and "expired",
     )  # fmt: skip

@@ -1,0 +1,130 @@
+"""From a finished call and what was known of its visit to the row of the journal. Pure: no store, no clock.
+
+Says whose call it is and whether it was a quality call. Client and uniqueness depend on other calls: `store` adds them.
+"""
+
+from __future__ import annotations
+
+from callrouter.appeals.model import CallAppeal
+from callrouter.appeals.row import OPERATOR_ACCOUNT, AppealRow, appeal_id
+from callrouter.appeals.settings import DEFAULT_SITE, Owner, Settings
+from callrouter.calls.record import CallRecord
+from callrouter.pool.model import Resolution
+
+LONGEST_KEY = 64
+"""Characters of a caller's number that are kept: an index must hold it, and hostile caller ids have no such limit."""
+LONGEST_TEXT = 4096
+
+
+def enrich(appeal: CallAppeal, settings: Settings) -> AppealRow | None:
+    """The journal's row of a call, without client and uniqueness; None for an internal call, which is no appeal."""
+    call = appeal.call
+    if call.direction == "internal":
+        return None
+    owner = owner_of(call, appeal.resolution, settings)
+    row = _call_row(appeal, owner)
+    row.quality = is_quality(row, settings)
+    if appeal.resolution is not None:
+        _attribute(row, appeal.resolution)
+    return row
+
+
+def owner_of(call: CallRecord, resolution: Resolution | None, settings: Settings) -> Owner:
+    """Whose call it is (rules §2): the credited candidate's, else the number's own, else the operator's."""
+    credited = resolution.attribution if resolution else None
+    if credited and credited.account in settings.accounts:
+        return Owner(credited.account, credited.site)
+    number = call.caller if call.direction == "outbound" else call.called
+    owner = settings.owners.get(number or "")
+    return owner or Owner(OPERATOR_ACCOUNT, None)
+
+
+def is_quality(row: AppealRow, settings: Settings) -> bool:
+    """Answered, and talked at least the site's threshold (rules §5)."""
+    threshold = settings.sites.get(row.site_id or 0, DEFAULT_SITE).quality_s
+    return row.status == "answered" and (row.talk_s or 0.0) >= threshold
+
+
+def _call_row(appeal: CallAppeal, owner: Owner) -> AppealRow:
+    call = appeal.call
+    return AppealRow(
+        account_id=owner.account,
+        started_at=call.started_at,
+        id=appeal_id(call.pbx, call.linkedid),
+        revision=appeal.revision,
+        site_id=owner.site,
+        pbx=_text(call.pbx),
+        linkedid=_text(call.linkedid),
+        direction="outbound" if call.direction == "outbound" else "inbound",
+        caller=_key(call.caller),
+        called=_key(call.called),
+        caller_raw=_text(call.caller_raw),
+        called_raw=_text(call.called_raw),
+        customer=_key(call.customer),
+        answered_at=call.answered_at,
+        ended_at=call.ended_at,
+        status=call.status,
+        lost_reason=call.lost_reason,
+        wait_s=call.wait_s,
+        talk_s=call.talk_s,
+        final_group=_text(call.group),
+        employee=_text(call.employee),
+        steps=call.steps,
+        hangup_cause=call.hangup_cause,
+        hangup_by=call.hangup_by,
+        recording=_text(call.recording),
+        agi_ms=call.agi_ms,
+        complete=call.complete,
+        attribution_pending=call.direction == "inbound" and appeal.resolution is None,
+    )
+
+
+def _attribute(row: AppealRow, resolution: Resolution) -> None:
+    attribution = resolution.attribution
+    row.method = attribution.method
+    row.confidence = min(1.0, max(0.0, attribution.confidence))
+    row.candidates = attribution.candidates
+    row.late = resolution.late
+    row.resolution_ms = resolution.took_ms
+    row.route = resolution.route
+    row.overflow = resolution.overflow
+    row.session = _text(attribution.session)
+    if resolution.visit is not None:
+        _add_visit(row, resolution)
+    elif resolution.binding is not None:
+        binding = resolution.binding
+        row.channel, row.source = _text(binding.channel), _text(binding.source)
+        row.medium, row.campaign = _text(binding.medium), _text(binding.campaign)
+
+
+def _add_visit(row: AppealRow, resolution: Resolution) -> None:
+    visit = resolution.visit
+    if visit is None:
+        return
+    traffic = visit.traffic
+    row.visitor = _text(visit.visitor)
+    row.visit_started_at = visit.started_at
+    row.time_on_site_s = (visit.seen_at - visit.started_at).total_seconds()
+    row.pages = visit.pages
+    row.channel, row.source, row.medium = _text(traffic.channel), _text(traffic.source), _text(traffic.medium)
+    row.campaign, row.keyword = _text(traffic.campaign), _text(traffic.keyword)
+    row.content, row.click_id = _text(traffic.content), _text(traffic.click_id)
+    row.landing_page, row.referrer = _text(visit.landing_page), _text(visit.referrer)
+    row.page, row.title = _text(visit.page), _text(visit.title)
+    row.device, row.os, row.browser = _text(visit.device), _text(visit.os), _text(visit.browser)
+    row.location = _text(visit.location)
+    row.ga_client_id, row.ym_client_id = _text(visit.ga_client_id), _text(visit.ym_client_id)
+
+
+def _text(value: str | None) -> str | None:
+    """Postgres holds no NUL character; absurd lengths are cut."""
+    if value is None:
+        return None
+    if "\0" in value:
+        value = value.replace("\0", "\ufffd")
+    return value if len(value) <= LONGEST_TEXT else value[:LONGEST_TEXT]
+
+
+def _key(value: str | None) -> str | None:
+    text = _text(value)
+    return text and text[:LONGEST_KEY]
