@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from callrouter.numbers import Number
-from callrouter.pool.model import Lease, LeaseEnd
+from callrouter.pool.model import CallerMemory, Lease, LeaseEnd
 from callrouter.sessions.model import TrafficSource, Visit
 
 Outcome = Literal["kept", "leased", "overflow", "none", "foreign"]
@@ -43,14 +43,6 @@ class Renewal(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime | None
     pages: int
     at: datetime
-
-
-class CallerMemory(msgspec.Struct, frozen=True, kw_only=True):
-    """The visit that an earlier call of this caller was credited to."""
-
-    visit: Visit
-    called_at: datetime
-    number: Number
 
 
 class Live(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,7 +98,7 @@ def milliseconds(at: datetime) -> int:
 
 
 def moment(ms: bytes | str | int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=int(ms))
+    return datetime.fromtimestamp(int(ms) / 1000, UTC)
 
 
 def pack_facts(visit: Visit) -> bytes:

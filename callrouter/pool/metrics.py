@@ -48,7 +48,7 @@ HISTORY_LAG_SECONDS = Gauge(
     "callrouter_pool_history_lag_seconds", "Age of the oldest entry seen in the last round over all pools' logs."
 )
 SWEPT = Counter("callrouter_pool_swept_total", "Ended by the sweeper rather than in passing, by kind.", ["kind"])
-DIRECTORY_AGE_SECONDS = Gauge(
-    "callrouter_directory_age_seconds", "Time since numbers, pools and sites were last read from Postgres."
+DIRECTORY_READ_AT = Gauge(
+    "callrouter_directory_read_timestamp_seconds", "When numbers, pools and sites were last read from Postgres."
 )
 DIRECTORY_NUMBERS = Gauge("callrouter_directory_numbers", "Numbers known to this process.")

@@ -19,11 +19,13 @@ from callrouter.numbers import Number
 from callrouter.pool import live, metrics
 from callrouter.pool.coalesce import Coalescer, RedisClient
 from callrouter.pool.keys import Slot, log_key
-from callrouter.pool.model import DEFAULT_HOLD, MINIMUM_HOLD
+from callrouter.pool.model import DEFAULT_HOLD, MINIMUM_HOLD, CallerMemory
 from callrouter.pool.scripts import Script, script
 from callrouter.sessions.model import Visit
 
-OverflowPolicy = Literal["fallback", "nearest"]
+OverflowPolicy = Literal["fallback", "nearest_end"]
+VISIT_GAP = timedelta(minutes=30)
+"""A visit without a sign of life for so long has ended."""
 CHUNK = 500
 """Numbers per load script: the server serves nobody else while a script runs."""
 ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
@@ -44,8 +46,6 @@ class Lifetimes(msgspec.Struct, frozen=True, kw_only=True):
     """No other visitor gets a number sooner after its lease (quarantine); with room in the pool it rests longer."""
     window: timedelta = timedelta(hours=24)
     """Attribution window: ended leases and their visits are kept for calls that come this late."""
-    visit: timedelta = timedelta(minutes=30)
-    """A visit without a sign of life ends."""
     visitor: timedelta = timedelta(days=30)
     """A visitor gets his last number again, if it is free."""
     caller: timedelta = timedelta(days=90)
@@ -92,12 +92,15 @@ class LeaseStore:
         hold: timedelta = DEFAULT_HOLD,
         wants_number: bool = True,
         policy: OverflowPolicy = "fallback",
+        rest: timedelta = timedelta(0),
+        gap: timedelta = VISIT_GAP,
         now: datetime | None = None,
     ) -> live.Allocation:
         """Continue the visitor's visit or begin `visit`, and lease him a number.
 
         `visit.session` is proposed for a new visit and names the request: asking again with it is asking once.
         `campaign` is a signature of the hit's utm and click ids; another one than the visit's begins a new visit.
+        `rest` is the site's own minimum quarantine after this lease.
         """
         if hold < MINIMUM_HOLD:
             raise RefusedRequest(f"a hold of {hold} is under the minimum of {MINIMUM_HOLD}")
@@ -105,8 +108,8 @@ class LeaseStore:
         reply = await self._run(
             script("allocate"), slot, now,
             visit.session, visit.site, visit.account, visit.visitor, campaign, live.pack_facts(visit), visit.page,
-            visit.title, _ms(hold), _ms(self.lifetimes.visit), int(wants_number), policy, _ms(MINIMUM_HOLD),
-            _ms(self.lifetimes.visitor),
+            visit.title, _ms(hold), _ms(gap), int(wants_number), policy, _ms(MINIMUM_HOLD),
+            _ms(self.lifetimes.visitor), _ms(rest),
         )  # fmt: skip
         allocation = live.read_allocation(reply, visit.session)
         metrics.ALLOCATIONS.labels(outcome=allocation.outcome).inc()
@@ -119,6 +122,7 @@ class LeaseStore:
         *,
         request: str = "",
         hold: timedelta = DEFAULT_HOLD,
+        gap: timedelta = VISIT_GAP,
         page: str | None = None,
         title: str = "",
         closed: bool = False,
@@ -127,7 +131,7 @@ class LeaseStore:
         """A sign of life. A `page` counts as opened, once per `request`; `closed` says that the page was left."""
         _require_ids(session)
         reply = await self._run(
-            script("renew"), slot, now, session, request, _ms(hold), _ms(self.lifetimes.visit), int(page is not None),
+            script("renew"), slot, now, session, request, _ms(hold), _ms(gap), int(page is not None),
             page or "", title, int(closed),
         )  # fmt: skip
         renewal = live.read_renewal(reply)
@@ -170,7 +174,7 @@ class LeaseStore:
         own_number: bool = True,
     ) -> None:
         """Keep that `caller` called, and the visit he was credited to. `own_number`: `number` is of this slot."""
-        memory = live.pack_memory(live.CallerMemory(visit=visit, called_at=at, number=number)) if visit else b""
+        memory = live.pack_memory(CallerMemory(visit=visit, called_at=at, number=number)) if visit else b""
         visitor = f"{visit.site}:{visit.visitor}" if visit else ""
         await self._run(
             script("remember"), slot, None, caller, number if own_number else "", account, client, memory, visitor,

@@ -1,7 +1,8 @@
 -- A hit of a visitor: continue his visit or begin a new one, and see that it has a number if it wants one.
 -- ARGV[4..]: proposed session (also names the request: asking twice is asking once), site, account, visitor, campaign
 -- signature, facts of the first hit, page, title, hold, visit time-out, wants a number (1/0), policy when the pool is
--- empty (fallback/nearest), minimum age of a lease that may be taken, ms a visitor is remembered.
+-- empty (fallback/nearest_end), minimum age of a lease that may be taken, ms a visitor is remembered, rest
+-- after this lease.
 -- Returns outcome, session, 1 if the visit is new, number, lease, lease expires, visit started, pages, now.
 -- Outcomes: kept, leased, overflow, none (no number wanted), foreign (the session is another visitor's).
 
@@ -38,7 +39,7 @@ if not visit then
 elseif visit.r ~= asked and visit.s ~= asked then
   visit.n, visit.z, visit.r = visit.n + 1, now, asked
   redis.call('HSET', key('s:', visit.s), 'z', ms(now), 'n', visit.n, 'pg', page, 'ti', title, 'r', asked)
-  log('t', 'P', 's', visit.s, 'v', visitor, 'a', account, 'w', site, 'at', ms(now), 'i', visit.n, 'pg', page, 'ti', title)
+  log('t', 'P', 's', visit.s, 'v', visitor, 'a', account, 'w', site, 'b', ms(visit.b), 'at', ms(now), 'i', visit.n, 'pg', page, 'ti', title)
 else
   visit.z = now
   redis.call('HSET', key('s:', visit.s), 'z', ms(now))
@@ -59,12 +60,12 @@ local function take(f, outcome)
   if f.x > begun then begun = f.x end -- the clock went back: leases still do not overlap
   local expires = ms(begun + hold)
   redis.call('HSET', key('n:', f.n), 'st', 'L', 'l', lease, 's', visit.s, 'v', visitor, 'a', account, 'w', site,
-             'b', ms(begun), 'z', ms(now), 'e', expires, 'h', ms(hold), 'c', '0')
+             'b', ms(begun), 'z', ms(now), 'e', expires, 'q', ARGV[18], 'c', '0')
   redis.call('ZADD', P .. 'exp', expires, f.n)
   redis.call('HSET', key('s:', visit.s), 'num', f.n, 'q', visit.q)
   redis.call('HSET', vkey, 'n', f.n)
   log('t', 'L', 'l', lease, 'n', f.n, 's', visit.s, 'v', visitor, 'a', account, 'w', site, 'b', ms(begun),
-      'z', ms(now), 'e', expires)
+      'z', ms(now), 'e', expires, 'vb', ms(visit.b))
   return answer(outcome, f.n, lease, expires)
 end
 
@@ -76,7 +77,7 @@ if visit.num ~= '' then
   if f and f.st == 'L' and f.s == visit.s and now < f.e then
     local expires = f.e
     if now + hold > expires then expires = now + hold end
-    redis.call('HSET', key('n:', f.n), 'z', ms(now), 'e', ms(expires), 'h', ms(hold), 'c', '0')
+    redis.call('HSET', key('n:', f.n), 'z', ms(now), 'e', ms(expires), 'c', '0')
     redis.call('ZADD', P .. 'exp', ms(expires), f.n)
     redis.call('ZREM', P .. 'shut', f.n)
     return answer('kept', f.n, f.l, expires)
@@ -117,7 +118,7 @@ repeat
 until chosen or reclaim(RECLAIM_AT_ONCE) == 0
 if chosen then return take(chosen, 'leased') end
 
-if policy == 'nearest' then
+if policy == 'nearest_end' then
   for _, n in ipairs(redis.call('ZRANGE', P .. 'shut', 0, RECLAIM_AT_ONCE - 1)) do
     local f = number_of(n)
     if f.b + young <= now and f.p <= now then
@@ -129,5 +130,5 @@ end
 
 redis.call('HSET', key('s:', visit.s), 'o', 1)
 if visit.num ~= '' then redis.call('HSET', key('s:', visit.s), 'num', '') end
-log('t', 'O', 's', visit.s, 'v', visitor, 'a', account, 'w', site, 'at', ms(now))
+log('t', 'O', 's', visit.s, 'v', visitor, 'a', account, 'w', site, 'b', ms(visit.b), 'at', ms(now))
 return answer('overflow', '', '', 0)

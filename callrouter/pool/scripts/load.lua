@@ -7,7 +7,7 @@ for i = 4, #ARGV, 2 do
   local f = number_of(n)
   if not f then
     if wanted ~= '-' then
-      f = {n = n, x = 0, p = 0}
+      f = {n = n, x = 0, p = 0, q = 0}
       redis.call('HSET', key('n:', n), 'st', wanted == '1' and 'F' or 'D')
       redis.call('SADD', P .. 'all', n)
       if wanted == '1' then offer(f) end
@@ -28,7 +28,7 @@ for i = 4, #ARGV, 2 do
   end
   if wanted == '-' then
     redis.call('SREM', P .. 'all', n)
-    redis.call('PEXPIREAT', key('n:', n), ms(now + window))
+    redis.call('PEXPIRE', key('n:', n), ms(window))
   elseif f then
     redis.call('SADD', P .. 'all', n)
     redis.call('PERSIST', key('n:', n))

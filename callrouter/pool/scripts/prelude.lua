@@ -15,7 +15,7 @@
 --   <prefix>log                 stream what happened, for the history in Postgres
 --
 -- Number fields: st F free, L leased, D disabled · l lease · s session · v visitor · a account · w site · b begun ·
--- z seen · e expires · h hold · c page closed · x when the last lease ended · p pinned until. Times in ms.
+-- z seen · e expires · q rest asked for by its site · c page closed · x when the last lease ended · p pinned until. Times in ms.
 
 local P = KEYS[1]
 local now = tonumber(ARGV[1])
@@ -34,19 +34,20 @@ local function key(kind, name) return P .. kind .. name end
 local function log(...) redis.call('XADD', P .. 'log', '*', ...) end
 
 local function number_of(n)
-  local f = redis.call('HMGET', key('n:', n), 'st', 's', 'v', 'a', 'w', 'b', 'z', 'e', 'c', 'x', 'p', 'l', 'h')
+  local f = redis.call('HMGET', key('n:', n), 'st', 's', 'v', 'a', 'w', 'b', 'z', 'e', 'c', 'x', 'p', 'l', 'q')
   if not f[1] then return nil end
   return {
     n = n, st = f[1], s = f[2], v = f[3], a = f[4], w = f[5], b = tonumber(f[6] or 0), z = tonumber(f[7] or 0),
     e = tonumber(f[8] or 0), c = f[9] or '0', x = tonumber(f[10] or 0), p = tonumber(f[11] or 0), l = f[12],
-    h = tonumber(f[13] or 0),
+    q = tonumber(f[13] or 0),
   }
 end
 
 -- A free number may go to anybody from this moment on; its last visitor may have it back at once.
 local function offer(f)
   local from = f.p
-  if f.x > 0 and f.x + rest > from then from = f.x + rest end
+  local rested = f.x + (f.q > rest and f.q or rest)
+  if f.x > 0 and rested > from then from = rested end
   redis.call('ZADD', P .. 'free', ms(from), f.n)
   if f.a then redis.call('ZADD', key('free:', f.a), ms(from), f.n) end
 end
@@ -66,7 +67,7 @@ local function end_lease(f, at, reason)
   local entry = table.concat({f.l, f.s, f.v, f.a, f.w, ms(f.b), ms(f.z), ms(f.e), ms(at), reason, f.c}, SEPARATOR)
   redis.call('LPUSH', h, entry)
   redis.call('LTRIM', h, 0, KEPT_LEASES - 1)
-  redis.call('PEXPIREAT', h, ms(at + window))
+  redis.call('PEXPIRE', h, ms(window)) -- relative: a simulation's clock is not the server's
   log('t', 'E', 'l', f.l, 'n', f.n, 's', f.s, 'v', f.v, 'a', f.a, 'w', f.w, 'b', ms(f.b), 'z', ms(f.z), 'e', ms(f.e),
       'x', ms(at), 'r', reason, 'c', f.c)
   offer(f)
@@ -85,5 +86,5 @@ end
 -- A visit lasts until its time-out passes without a sign of life; its facts are kept for calls that come later.
 local function touch_visit(session, timeout)
   redis.call('ZADD', P .. 'live', ms(now + timeout), session)
-  redis.call('PEXPIREAT', key('s:', session), ms(now + timeout + window))
+  redis.call('PEXPIRE', key('s:', session), ms(timeout + window))
 end

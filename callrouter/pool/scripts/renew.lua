@@ -5,18 +5,18 @@
 local session, request, hold, timeout = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
 local new_page, page, title, closed = ARGV[8], ARGV[9], ARGV[10], ARGV[11]
 local skey = key('s:', session)
-local f = redis.call('HMGET', skey, 'z', 'n', 'num', 'v', 'a', 'w', 'r', 'c')
+local f = redis.call('HMGET', skey, 'z', 'n', 'num', 'v', 'a', 'w', 'r', 'c', 'b')
 if not f[1] or now >= tonumber(f[1]) + timeout then return {'over', '', '0', 0, ms(now)} end
 
 local pages = tonumber(f[2])
 if new_page == '1' and f[7] ~= request then
   pages = pages + 1
   redis.call('HSET', skey, 'n', pages, 'pg', page, 'ti', title, 'r', request)
-  log('t', 'P', 's', session, 'v', f[4], 'a', f[5], 'w', f[6], 'at', ms(now), 'i', pages, 'pg', page, 'ti', title)
+  log('t', 'P', 's', session, 'v', f[4], 'a', f[5], 'w', f[6], 'b', f[9], 'at', ms(now), 'i', pages, 'pg', page, 'ti', title)
 end
 redis.call('HSET', skey, 'z', ms(now), 'c', closed)
 if closed == '1' and f[8] ~= '1' then
-  log('t', 'U', 's', session, 'v', f[4], 'a', f[5], 'w', f[6], 'at', ms(now), 'i', pages, 'c', closed)
+  log('t', 'U', 's', session, 'v', f[4], 'a', f[5], 'w', f[6], 'b', f[9], 'at', ms(now), 'i', pages, 'c', closed)
 end
 touch_visit(session, timeout)
 
@@ -29,7 +29,7 @@ if n.e <= now then
 end
 local expires = n.e
 if now + hold > expires then expires = now + hold end
-redis.call('HSET', key('n:', n.n), 'z', ms(now), 'e', ms(expires), 'h', ms(hold), 'c', closed)
+redis.call('HSET', key('n:', n.n), 'z', ms(now), 'e', ms(expires), 'c', closed)
 redis.call('ZADD', P .. 'exp', ms(expires), n.n)
 if closed == '1' then
   redis.call('ZADD', P .. 'shut', ms(expires), n.n)

@@ -5,9 +5,9 @@ local limit = tonumber(ARGV[4])
 local leases = reclaim(limit)
 local over = redis.call('ZRANGEBYSCORE', P .. 'live', '-inf', ms(now), 'LIMIT', 0, limit)
 for _, session in ipairs(over) do
-  local f = redis.call('HMGET', key('s:', session), 'v', 'a', 'w', 'z', 'n', 'pg', 'ti')
+  local f = redis.call('HMGET', key('s:', session), 'v', 'a', 'w', 'z', 'n', 'pg', 'ti', 'b')
   if f[1] then
-    log('t', 'X', 's', session, 'v', f[1], 'a', f[2], 'w', f[3], 'at', f[4], 'i', f[5], 'pg', f[6], 'ti', f[7])
+    log('t', 'X', 's', session, 'v', f[1], 'a', f[2], 'w', f[3], 'b', f[8], 'at', f[4], 'i', f[5], 'pg', f[6], 'ti', f[7])
   end
   redis.call('ZREM', P .. 'live', session)
 end
