@@ -107,6 +107,7 @@ def truth_of(played: PlayedCall, destination: str | None, started: datetime) -> 
         outcome=plan.outcome,
         direction=DIRECTION.get(plan.outcome, "inbound"),
         caller=plan.caller,
+        caller_sent=plan.caller if plan.caller_sent is None else plan.caller_sent,
         did=plan.did,
         status="answered" if played.talks else "lost",
         lost_reason=LOST.get(plan.outcome),

@@ -65,9 +65,11 @@ class Phones:
     async def play(self, plan: CallPlan, destination: str | None) -> PlayedCall:
         """Play one call to its end on both sides."""
         outside = plan.did if plan.outcome in (Outcome.OUTBOUND, Outcome.OUTBOUND_BUSY) else plan.caller
-        if outside in self._playing:
+        known = {outside, plan.caller_sent or outside}
+        if known & self._playing.keys():
             raise ValueError(f"{outside} is in a lab call already")
-        played = self._playing[outside] = PlayedCall(plan, talks_wanted=1 + (plan.outcome in TRANSFERS))
+        played = PlayedCall(plan, talks_wanted=1 + (plan.outcome in TRANSFERS))
+        self._playing |= dict.fromkeys(known, played)
         try:
             played.began = time.monotonic()
             await self._caller(played, destination)
@@ -75,7 +77,8 @@ class Phones:
             if played.legs:
                 await asyncio.wait(played.legs, timeout=PATIENCE)
         finally:
-            del self._playing[outside]
+            for number in known:
+                del self._playing[number]
         return played
 
     async def _caller(self, played: PlayedCall, destination: str | None) -> None:
@@ -147,7 +150,7 @@ class Phones:
                 await self._transfer(leg, played)
             else:
                 await self._converse(leg, played.plan)
-            talk.ended = time.monotonic()
+            talk.ended = talk.ended or time.monotonic()
             await leg.hang_up()
         finally:
             self._busy.discard(leg.user)
@@ -161,18 +164,21 @@ class Phones:
         await _wait(leg.ended, plan.talk_s if plan.hangup_by == "employee" else PATIENCE)
 
     async def _transfer(self, leg: Dialog, played: PlayedCall) -> None:
-        target = TRANSFERS[played.plan.outcome]
+        target, first = TRANSFERS[played.plan.outcome], played.talks[-1]
         if played.plan.outcome is Outcome.BLIND_TRANSFER:
             await leg.transfer(target)
-            await _wait(leg.ended, 2)
+            first.ended = time.monotonic()
+            await _wait(leg.refer_done, 0.5)
             return
         await leg.hold()
-        self._playing[leg.user] = played  # the consultation rings with the employee's own number
+        first.ended = time.monotonic()  # a consultation is no talk with the customer
+        self._playing[leg.user] = played  # it rings with the employee's own number
         try:
             other = await self.agent.call(leg.user, target)
             await _wait(leg.ended, played.plan.talk_s / 2)
             await leg.transfer(target, replaces=other)
-            await _wait(leg.ended, 3)
+            played.talks[-1].began = time.monotonic()
+            await _wait(leg.refer_done, 1)
             await other.hang_up()
         finally:
             del self._playing[leg.user]

@@ -69,6 +69,7 @@ class Truth:
     outcome: Outcome
     direction: Direction
     caller: str
+    caller_sent: str
     did: str
     status: Status
     lost_reason: LostReason | None
