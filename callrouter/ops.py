@@ -1,19 +1,17 @@
 """What an operator's tools ask each process: /metrics, /health, /ready. Knows HTTP and Prometheus; not what is healthy.
 
 `/health` is 200 as long as the process answers and names each dependency with its state; `/ready` is 503 while a part
-without which the process cannot do its job is away. Twisted's reactor must have been installed before the import.
+without which the process cannot do its job is away.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import Any
 
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from twisted.internet import reactor
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
-from twisted.internet.interfaces import IListeningPort
 from twisted.web.http import NOT_FOUND, OK, SERVICE_UNAVAILABLE
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
@@ -63,9 +61,13 @@ def _answer(request: Request, code: int, kind: bytes, body: bytes) -> bytes:
     return body
 
 
-def listen(process: str, parts: Parts, host: str, port: int) -> IListeningPort:
-    """Serve until the port's `stopListening`. Raises twisted's CannotListenError when the address is taken."""
+def listen(reactor: AsyncioSelectorReactor, process: str, parts: Parts, host: str, port: int) -> Callable[[], None]:
+    """Serve until the function returned is called. Raises twisted's CannotListenError when the address is taken."""
     site = Site(OpsResource(process, parts))
     site.noisy = False
-    listening: IListeningPort = cast(AsyncioSelectorReactor, reactor).listenTCP(port, site, interface=host)
-    return listening
+    listening: Any = reactor.listenTCP(port, site, interface=host)
+
+    def stop() -> None:
+        listening.stopListening()
+
+    return stop

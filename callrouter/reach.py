@@ -20,17 +20,17 @@ WITHIN = 3.0
 OLDEST_POSTGRES = 15
 
 
-async def unreachable(loaded: Loaded) -> list[str]:
-    """One complaint for each server that cannot be used; empty if all can."""
+async def unreachable(loaded: Loaded, *, pbx: bool = True) -> list[str]:
+    """One complaint for each server that cannot be used; empty if all can. `pbx`: try the PBXs too."""
     config, where = loaded.config, loaded.source.where
     trials = [
         _told(where("postgres.url"), "Postgres", _try_postgres(config)),
         _told(where("redis.url"), "Redis/Valkey", _try_redis(config)),
     ]
-    for index, pbx in enumerate(config.pbx):
-        trials.append(_told(where(f"pbx.{index}.ami"), f"AMI of {pbx.name}", _try_ami(pbx)))
-        if pbx.attach == "ari":
-            trials.append(_told(where(f"pbx.{index}.ari_url"), f"ARI of {pbx.name}", _try_port(pbx.ari_url)))
+    for index, each in enumerate(config.pbx if pbx else ()):
+        trials.append(_told(where(f"pbx.{index}.ami"), f"AMI of {each.name}", _try_ami(each)))
+        if each.attach == "ari":
+            trials.append(_told(where(f"pbx.{index}.ari_url"), f"ARI of {each.name}", _try_port(each.ari_url)))
     return [complaint for complaint in await asyncio.gather(*trials) if complaint]
 
 
