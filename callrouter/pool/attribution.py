@@ -78,7 +78,7 @@ def _static(binding: StaticBinding) -> Attribution:
 
 def _lease_candidates(evidence: Evidence, model: DelayModel) -> list[_Rated]:
     """Holder and earlier holders. One session counts once, by its latest lease."""
-    caller_is_known = _memory_in_force(evidence, model) is not None
+    memory = _memory_in_force(evidence, model)
     rated: dict[str, _Rated] = {}
     holder = covering(evidence.leases, evidence.at)
     for lease in evidence.leases:
@@ -88,7 +88,8 @@ def _lease_candidates(evidence: Evidence, model: DelayModel) -> list[_Rated]:
             continue
         method: Method = "holder" if lease is holder else "last_holder"
         rate = model.visit_rate(evidence.at - min(lease.seen_at, evidence.at))
-        rate *= model.same_phone if caller_is_known else 1.0
+        if memory and (lease.visitor, lease.site) != (memory.visit.visitor, memory.visit.site):
+            rate *= model.same_phone
         rated[lease.session] = _Rated(method, lease.account, lease.site, lease.session, lease.visitor, rate)
     return list(rated.values())
 
@@ -119,9 +120,11 @@ def _recalled_visit(evidence: Evidence, model: DelayModel) -> _Rated | None:
 
 
 def _add_recalled(rated: list[_Rated], recalled: _Rated) -> None:
-    """A holder who is the remembered visitor himself is the same explanation: the call is his latest visit's."""
+    """A (last) holder who is the remembered visitor is the same explanation: the call is his latest visit's."""
     for candidate in rated:
         if candidate.visitor == recalled.visitor and candidate.site == recalled.site:
+            if candidate.method == "last_holder" and recalled.rate > candidate.rate:
+                candidate.method = "caller_memory"
             candidate.rate += recalled.rate
             return
     rated.append(recalled)

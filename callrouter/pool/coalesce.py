@@ -101,7 +101,7 @@ class Coalescer:
                 return [await self._client.eval(self._script.text, 1, *commands[0])]
         pipeline = self._client.pipeline(transaction=False)
         for command in commands:
-            pipeline.evalsha(self._script.sha, 1, *command)
+            pipeline.execute_command("EVALSHA", self._script.sha, 1, *command)
         replies: list[Any] = await pipeline.execute(raise_on_error=False)
         for place, reply in enumerate(replies):
             if isinstance(reply, exceptions.NoScriptError):

@@ -119,6 +119,11 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """The pool's numbers; False: set aside."""
         return {entry.number: entry.active for entry in self._by_pool.get(pool, ())}
 
+    def accounts_of_pool(self, pool: int) -> list[int]:
+        """Whose sites share the pool."""
+        sharing = (site for site in self.sites if any(choice.pool == pool for choice in site.pools))
+        return sorted({site.account for site in sharing})
+
     def slot_of_pool(self, pool: int) -> Slot:
         return pool_slot(pool, self.namespace)
 

@@ -232,7 +232,7 @@ def _typed_failures() -> Iterator[None]:
     """Whatever the client raises means the same to a caller: no answer from the store."""
     try:
         yield
-    except (exceptions.RedisError, OSError) as error:
+    except (exceptions.RedisError, exceptions.RedisClusterException, OSError) as error:
         metrics.STORE_FAILURES.labels(kind=type(error).__name__).inc()
         raise StoreUnavailable(f"the lease store did not answer: {str(error) or type(error).__name__}") from error
 

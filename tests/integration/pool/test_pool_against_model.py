@@ -259,7 +259,7 @@ def test_no_history_of_requests_leases_a_number_twice_or_loses_one(valkey_url: s
         PoolMachine.runner = runner
         PoolMachine.client = runner.run(_client(valkey_url))
         try:
-            run_state_machine_as_test(  # type: ignore[no-untyped-call]
+            run_state_machine_as_test(
                 PoolMachine,
                 settings=settings(max_examples=60, stateful_step_count=40, deadline=None, report_multiple_bugs=False),
             )
