@@ -40,12 +40,19 @@ class SettingsCache:
         self._clock = clock
         self._settings = Settings()
         self._loaded_at: float | None = None
+        self._absent: frozenset[tuple[str, int]] = frozenset()
 
     async def get(self, connection: Connection, accounts: frozenset[int], sites: frozenset[int]) -> Settings:
-        """A snapshot; loaded anew if it is old or lacks one of these accounts or sites (once a second at most)."""
-        age = None if self._loaded_at is None else self._clock.monotonic() - self._loaded_at
-        unknown = not (accounts <= self._settings.accounts and sites <= self._settings.sites.keys())
-        if age is None or age > REFRESH_SECONDS or (unknown and age > 1):
+        """A snapshot; loaded anew if it is old, or lacks one of these for the first time (it may have just been made)."""
+        too_old = self._loaded_at is None or self._clock.monotonic() - self._loaded_at > REFRESH_SECONDS
+        if too_old or self._missing(accounts, sites) - self._absent:
             self._settings = await load_settings(connection)
             self._loaded_at = self._clock.monotonic()
+            self._absent = self._missing(accounts, sites) | (frozenset() if too_old else self._absent)
         return self._settings
+
+    def _missing(self, accounts: frozenset[int], sites: frozenset[int]) -> frozenset[tuple[str, int]]:
+        return frozenset(
+            [("account", account) for account in accounts - self._settings.accounts]
+            + [("site", site) for site in sites - self._settings.sites.keys()]
+        )

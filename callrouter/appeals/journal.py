@@ -222,6 +222,10 @@ class Journal:
             await asyncio.wait_for(self._arrived.wait(), seconds)
         self._arrived.clear()
 
+    def wake(self) -> None:
+        """Let `wait` return at once."""
+        self._arrived.set()
+
     async def read(self, limit: int) -> list[Entry]:
         """Up to `limit` records after the cursor, oldest first, without moving it (except over damage at the end)."""
         return await asyncio.to_thread(self._read, limit)

@@ -87,6 +87,7 @@ class Publisher:
     async def stop(self, seconds: float = DRAIN_SECONDS) -> None:
         """Let `run` publish what is left, for so long at most; what remains is in the journal for the next start."""
         self._stopping.set()
+        self._journal.wake()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._finished.wait(), seconds)
 

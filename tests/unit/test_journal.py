@@ -14,6 +14,7 @@ from callrouter.appeals.journal import DEAD_LETTERS, Journal, JournalError, Jour
 from callrouter.appeals.model import CallAppeal
 from callrouter.appeals.segments import SegmentWriter, frame, segment_path, segment_sizes
 from tests.call_samples import a_call, an_appeal
+from tests.waiting import until
 
 
 def with_journal(folder: Path, work: Callable[[Journal], Awaitable[None]], **options: int) -> None:
@@ -152,8 +153,7 @@ def test_full_disk_is_said_once_memory_is_full_and_nothing_waiting_is_dropped(
     async def work(journal: Journal) -> None:
         nonlocal full
         waiting = [asyncio.create_task(journal.append(appeal)) for appeal in numbered(10)]
-        while not journal.failure:
-            await asyncio.sleep(0.001)
+        await until(lambda: bool(journal.failure))
         with pytest.raises(JournalFull, match="No space left"):
             await journal.append(an_appeal())
         assert not any(task.done() for task in waiting)
@@ -173,8 +173,7 @@ def test_closing_while_the_disk_refuses_tells_those_who_wait(tmp_path: Path, mon
     async def run() -> None:
         journal = Journal(tmp_path)
         waiting = asyncio.create_task(journal.append(an_appeal()))
-        while not journal.failure:
-            await asyncio.sleep(0.001)
+        await until(lambda: bool(journal.failure))
         await asyncio.to_thread(journal.close)
         with pytest.raises(JournalError, match="Input/output error"):
             await waiting
