@@ -1,1 +1,1 @@
-"""Raw AMI streams of real calls, one folder for each Asterisk version, and beside each stream the truth of its calls."""
+"""Raw AMI streams of real calls, a folder for each Asterisk version; beside each stream the truth of its calls."""

@@ -1,4 +1,4 @@
-"""A FastAGI server that behaves as told: rightly, or wrongly in each way that a real one may. Knows nothing of callrouter."""
+"""A FastAGI server that behaves as told: rightly, or wrongly in each way that a real one may."""
 
 from __future__ import annotations
 
