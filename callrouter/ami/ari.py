@@ -1,4 +1,4 @@
-"""The other door: calls that a dialplan hands over with `Stasis(callrouter,resolve)` are answered and handed back.
+"""The other door: calls that a dialplan hands over with `Stasis(callrouter,NUMBER)` are answered and handed back.
 
 Knows ARI's websocket and the three requests it takes (list, set variables, continue); the question is the same as
 FastAGI's, so `resolve` does not know by which door it came. Whatever fails, the channel is continued in the dialplan.
@@ -157,7 +157,7 @@ class AriClient:
             for channel_id in app.json().get("channel_ids", []):
                 answer = await self._request("GET", f"/channels/{quote(channel_id)}")
                 if answer.is_success:
-                    self._take(answer.json(), ["resolve"])
+                    self._take(answer.json(), [])
         except (httpx.HTTPError, ValueError, AttributeError) as error:
             self._say("ARI-LIST-FAILED", f"{type(error).__name__}: {error}")
 
@@ -173,12 +173,11 @@ class AriClient:
     async def _serve(self, channel: dict[str, Any], args: list[Any]) -> None:
         began = self._clock.monotonic()
         try:
-            if not args or args[0] == "resolve":
-                variables, status = await self._answer_in_time(_question(channel, args))
-                await self._set(channel["id"], variables, status)
-                self._seconds.observe(self._clock.monotonic() - began)
-            await self._hand_back(channel["id"])
+            variables, status = await self._answer_in_time(_question(channel, args))
+            await self._set(channel["id"], variables, status)
+            self._seconds.observe(self._clock.monotonic() - began)
         finally:
+            await self._hand_back(channel["id"])
             self._in_hand.discard(channel["id"])
 
     async def _answer_in_time(self, question: AgiRequest) -> tuple[Mapping[str, str], str]:
@@ -266,7 +265,7 @@ class AriClient:
 
 
 def _question(channel: dict[str, Any], args: list[Any]) -> AgiRequest:
-    """A channel as ARI describes it, in the words of an AGI environment."""
+    """A channel as ARI describes it, in the words of an AGI environment; arguments of Stasis() as those of AGI()."""
     caller, dialplan = channel.get("caller") or {}, channel.get("dialplan") or {}
     environment = {
         "uniqueid": channel["id"],
@@ -277,5 +276,5 @@ def _question(channel: dict[str, Any], args: list[Any]) -> AgiRequest:
         "extension": dialplan.get("exten", ""),
         "accountcode": channel.get("accountcode", ""),
     }
-    environment |= {f"arg_{number}": str(arg) for number, arg in enumerate(args[1:], 1)}
+    environment |= {f"arg_{number}": str(arg) for number, arg in enumerate(args[args[:1] == ["resolve"] :], 1)}
     return AgiRequest("resolve", {}, {name: str(value) for name, value in environment.items()})
