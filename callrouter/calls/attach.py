@@ -1,0 +1,111 @@
+"""Attaching to a PBX that is already busy: what a login, a restart and the lists asked for after a login tell.
+
+Subscribe first, then list: a listed channel may be one that we know, one whose Hangup we saw while the list was on its
+way, or one that was there before us. Only the last is adopted, and its call is marked as not complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from callrouter.calls.channels import UP
+from callrouter.calls.dials import queue_join
+from callrouter.calls.graph import Channel
+from callrouter.calls.parties import told
+from callrouter.calls.state import State
+from callrouter.calls.times import clock_text
+
+Event = Mapping[str, str]
+
+
+def fully_booted(state: State, event: Event, received_at: float) -> None:
+    """We are logged in (again), and may have missed something of every call in hand; or the PBX is newly started."""
+    uptime = event.get("Uptime", "")
+    if received_at and uptime.isdecimal() and received_at - int(uptime) > state.last:
+        reset(state, state.last)
+        return
+    state.listing = True
+    state.parking.clear()
+    for channel in state.graph.channels.values():
+        channel.confirmed = False
+    for story in state.stories.values():
+        story.complete = False
+
+
+def shutdown(state: State, event: Event, received_at: float) -> None:
+    reset(state, state.time(event, received_at))
+
+
+def reset(state: State, at: float) -> None:
+    """Nothing of what was is any more. Calls in hand end now, as far as anybody knows."""
+    for story in tuple(dict.fromkeys(state.stories.values())):
+        story.complete = False
+        state.finish(story, max(at, story.last_change))
+    graph = state.graph
+    for channel in tuple(graph.channels.values()):
+        graph.leave(channel)
+        graph.remove(channel)
+    state.listing = False
+
+
+def listed_channel(state: State, event: Event, received_at: float) -> None:
+    """CoreShowChannel or Status: one channel of the list."""
+    uniqueid = event["Uniqueid"]
+    known = state.graph.channels.get(uniqueid)
+    if known is not None:
+        known.confirmed = True
+        return
+    if state.graph.is_gone(uniqueid):
+        return
+    at = state.time(event, received_at)
+    duration = event.get("Duration", "")
+    age = clock_text(duration) if duration else float(event.get("Seconds") or 0)
+    channel = Channel(uniqueid, event["Channel"], event["Linkedid"], max(at - age, 0.0), seen=False)
+    channel.exten = told(event.get("DNID") or event.get("Exten", ""))
+    state.counters.adopted += 1
+    state.graph.add(channel)
+    state.place(channel, event)
+    _adopt_place(state, channel, event, at)
+
+
+def _adopt_place(state: State, channel: Channel, event: Event, at: float) -> None:
+    story = channel.story
+    if story is not None and story.subject is channel:
+        story.was_up = event.get("ChannelState") == UP
+        for other in state.graph.channels.values():
+            if other.story is None and other.linkedid == channel.linkedid:
+                story.join(other)
+    bridge_id = event.get("BridgeId") or event.get("BridgeID")
+    if bridge_id:
+        state.enter(channel, bridge_id, at, holding=bridge_id in state.parking)
+
+
+def end_of_channels(state: State, _event: Event, _received_at: float) -> None:
+    """The list is complete: what we knew and it did not name has gone while we were away."""
+    if state.listing:
+        state.listing = False
+        for channel in tuple(state.graph.channels.values()):
+            if not channel.confirmed:
+                state.give_up(channel)
+
+
+def listed_bridge(state: State, event: Event, _received_at: float) -> None:
+    """BridgeListItem: asked for before the channels, it tells where people wait rather than talk."""
+    if event.get("BridgeTechnology") == "holding_bridge":
+        state.parking.add(event["BridgeUniqueid"])
+
+
+def listed_member(state: State, event: Event, received_at: float) -> None:
+    """BridgeInfoChannel: who is in the bridge that was asked about."""
+    channel = state.find(event, "Uniqueid")
+    bridge_id = event.get("BridgeUniqueid")
+    if channel is not None and channel.bridge is None and bridge_id:
+        state.enter(channel, bridge_id, state.time(event, received_at), holding=False)
+
+
+def listed_caller(state: State, event: Event, received_at: float) -> None:
+    """QueueEntry: a caller waits in this queue, maybe since before we came."""
+    channel = state.graph.channels.get(event["Uniqueid"])
+    if channel is not None and channel.story is not None and channel.story.queue != event["Queue"]:
+        channel.story.complete = False
+        queue_join(state, event, received_at)

@@ -1,0 +1,121 @@
+"""Events of talking: bridges, Local pairs, hold, transfers. They move channels in the graph, `state` concludes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from callrouter.calls.graph import Channel
+from callrouter.calls.parties import employee_name, is_trunk, peer_of
+from callrouter.calls.state import State
+from callrouter.calls.story import Story
+
+Event = Mapping[str, str]
+
+
+def bridge_enter(state: State, event: Event, received_at: float) -> None:
+    channel = state.find(event, "Uniqueid")
+    if channel is None:
+        return
+    at = state.time(event, received_at)
+    linkedid = event.get("Linkedid", channel.linkedid)
+    if linkedid != channel.linkedid:
+        state.relink(channel, linkedid)
+    state.enter(channel, event["BridgeUniqueid"], at, holding=event.get("BridgeTechnology") == "holding_bridge")
+
+
+def bridge_leave(state: State, event: Event, received_at: float) -> None:
+    channel = state.find(event, "Uniqueid")
+    if channel is not None and channel.bridge is not None and channel.bridge.bridge_id == event["BridgeUniqueid"]:
+        state.leave(channel, state.time(event, received_at))
+
+
+def bridge_destroy(state: State, event: Event, received_at: float) -> None:
+    bridge = state.graph.bridges.get(event["BridgeUniqueid"])
+    if bridge is not None:  # only if a BridgeLeave was lost
+        at = state.time(event, received_at)
+        for channel in tuple(bridge.members.values()):
+            state.leave(channel, at)
+
+
+def local_bridge(state: State, event: Event, received_at: float) -> None:
+    """The halves of a Local channel, where their names did not tell (a transfer puts one in another's place)."""
+    one = state.find(event, "LocalOneUniqueid")
+    two = state.find(event, "LocalTwoUniqueid")
+    if one is not None and two is not None:
+        one.other, two.other = two, one
+        state.refresh(one.bridge, state.time(event, received_at))
+
+
+def hold(state: State, event: Event, received_at: float) -> None:
+    channel = state.find(event, "Uniqueid")
+    story = None if channel is None else _held_story(channel)
+    if channel is None or story is None or channel.held or is_trunk(channel.name, state.profile):
+        return
+    state.graph.hold(channel)
+    story.note(state.time(event, received_at), "hold", who=employee_name(channel, state.profile))
+
+
+def unhold(state: State, event: Event, received_at: float) -> None:
+    channel = state.find(event, "Uniqueid")
+    if channel is None or not channel.held:
+        return
+    at = state.time(event, received_at)
+    story = _held_story(channel)
+    state.graph.release(channel)
+    state.refresh(channel.bridge, at)
+    if story is not None:
+        story.note(at, "unhold", who=employee_name(channel, state.profile))
+
+
+def _held_story(channel: Channel) -> Story | None:
+    """The call whose customer this employee's channel talks to."""
+    story = channel.story
+    return story if story is not None and channel in story.humans else None
+
+
+def blind_transfer(state: State, event: Event, received_at: float) -> None:
+    if event.get("Result", "Success") != "Success":
+        return
+    transferer = state.find(event, "TransfererUniqueid")
+    transferee = state.find(event, "TransfereeUniqueid")
+    story = (transferee.story if transferee else None) or (transferer.story if transferer else None)
+    if story is None:
+        return
+    at = state.time(event, received_at)
+    target = event.get("Extension", "")
+    who = employee_name(transferer, state.profile) if transferer else ""
+    story.note(at, "transfer_blind", who=who, to=target)
+    story.named_group = ""
+    for channel in story.channels.values():
+        channel.ring_group = ""
+    _into_mapped_group(state, story, target, at)
+
+
+def attended_transfer(state: State, event: Event, received_at: float) -> None:
+    if event.get("Result", "Success") != "Success":
+        return
+    first = state.find(event, "OrigTransfererUniqueid")
+    second = state.find(event, "SecondTransfererUniqueid")
+    stories = [channel.story for channel in (first, second) if channel is not None and channel.story is not None]
+    if not stories:
+        return
+    at = state.time(event, received_at)
+    story = state.merge(stories[0], stories[-1])
+    target = _transfer_target(event, second)
+    who = employee_name(first, state.profile) if first else ""
+    story.note(at, "transfer_attended", who=who, to=target)
+    _into_mapped_group(state, story, target, at)
+
+
+def _transfer_target(event: Event, second: Channel | None) -> str:
+    """What the employee dialled for his consultation, else whom he reached."""
+    if second is not None and second.exten and second.uniqueid != event.get("OrigTransfererUniqueid"):
+        return second.exten
+    name = event.get("TransferTargetChannel", "")
+    return peer_of(name) if name else ""
+
+
+def _into_mapped_group(state: State, story: Story, extension: str, at: float) -> None:
+    group = state.profile.group_extensions.get(extension)
+    if group:
+        story.enter_group(at, group)
