@@ -70,12 +70,15 @@ class AmiConnection(Manager):  # type: ignore[misc] # panoramisk has no types
         clock: Clock,
         *,
         on_snapshot: Callable[[Snapshot], None] | None = None,
+        on_bytes: Callable[[bytes], None] | None = None,
     ) -> None:
         super().__init__(
             host=settings.host, port=settings.port, ssl=settings.tls, protocol_factory=self._new_protocol, log=log
         )
         self.settings = settings
         self._on_event, self._on_state, self._on_snapshot = on_event, on_state, on_snapshot
+        self.on_bytes = on_bytes
+        """Sees what came before it is read: for recordings."""
         self._clock = clock
         self._backoff = Backoff(settings.first_wait, settings.longest_wait)
         self._task: asyncio.Task[None] | None = None

@@ -56,6 +56,8 @@ class AmiProtocol(AMIProtocol):  # type: ignore[misc] # panoramisk has no types
     def data_received(self, data: bytes) -> None:
         """Nothing here waits, and no failure of a consumer reaches the transport, which would close the connection."""
         at = self.heard_at = self.connection.now()
+        if self.connection.on_bytes is not None:
+            self.connection.on_bytes(data)
         dispatch = self.connection.dispatch
         for event in self.reader.feed(data):
             if "ActionID" in event or "Response" in event:
