@@ -87,7 +87,7 @@ class Desk:
         self._resolver = resolver
         self._journal = journal
         self._clock = clock
-        self._deadline = deadline
+        self.deadline = deadline
         self._writing = Background()
         self._asking = Background()
         self._known: dict[CallKey, Known] = {}
@@ -111,7 +111,7 @@ class Desk:
             raise
         if resolution is None:
             return {"CALLROUTER_STATUS": "unattributed"}
-        if self._clock.monotonic() - began > self._deadline:
+        if self._clock.monotonic() - began > self.deadline:
             ASKED_LATE.inc()
             resolution = msgspec.structs.replace(resolution, late=True)
         self._keep(key, Known(at=at, resolution=resolution, waited_ms=self._waited(began)))
@@ -234,7 +234,7 @@ class Desk:
             del self._known[next(iter(self._known))]
 
     def _waited(self, began: float) -> float:
-        return min(self._clock.monotonic() - began, self._deadline) * 1000
+        return min(self._clock.monotonic() - began, self.deadline) * 1000
 
     async def _resolved(self, question: Question, at: datetime, *, live: bool) -> Resolution | None:
         """None: what was dialled is no number that could be ours."""

@@ -1,4 +1,7 @@
-"""One Asterisk, attached: its events through the call tracker to the desk. Knows no other PBX and no server but it."""
+"""One Asterisk, attached: its events go through the call tracker to the desk, its ARI questions to the desk and back.
+
+Knows no other PBX, and no server but this one. FastAGI is not here: one listener serves all PBXs.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from functools import partial
 import structlog
 from prometheus_client import Gauge
 
+from callrouter.ami.agi_wire import AgiRequest
+from callrouter.ami.ari import AriClient, AriSettings
 from callrouter.ami.connection import AmiConnection, AmiSettings, State
 from callrouter.ami.snapshot import Snapshot
 from callrouter.ami.wire import Event
@@ -15,7 +20,7 @@ from callrouter.calls.events import CallEvent
 from callrouter.calls.tracker import RELEVANT_EVENTS, RELEVANT_VARIABLES, CallTracker
 from callrouter.clock import Clock
 from callrouter.config import PbxConfig, address
-from callrouter.desk import Desk
+from callrouter.desk import Desk, Question
 from callrouter.ops import Part
 
 log = structlog.get_logger()
@@ -28,6 +33,14 @@ ODD = Gauge(
     ["pbx", "kind"],
 )
 KINDS = ("adopted", "evicted", "malformed", "merged", "orphans", "repeated")
+
+
+def question_of(request: AgiRequest, pbx: PbxConfig) -> Question:
+    """What the dialplan of `pbx` asks, by whichever door."""
+    return Question(
+        pbx=pbx.name, uniqueid=request.uniqueid, called_raw=request.called, caller_raw=request.caller,
+        country=pbx.country,
+    )  # fmt: skip
 
 
 class PbxLink:
@@ -46,6 +59,8 @@ class PbxLink:
             events=tuple(RELEVANT_EVENTS), variables=tuple(RELEVANT_VARIABLES),
         )  # fmt: skip
         self._connection = AmiConnection(settings, self._on_event, self._on_state, clock, on_snapshot=self._on_snapshot)
+        self._ari = self._ari_client(clock) if pbx.attach == "ari" else None
+        self._ari_state = Part(ok=False, detail="not yet connected")
         CALLS.labels(pbx.name).set_function(lambda: len(self.tracker.snapshot()))
         CHANNELS.labels(pbx.name).set_function(lambda: self.tracker.channels)
         for kind in KINDS:
@@ -53,17 +68,35 @@ class PbxLink:
 
     async def start(self) -> None:
         await self._connection.start()
+        if self._ari:
+            await self._ari.start()
 
     async def stop(self) -> None:
+        """First no new questions, then no more events."""
+        if self._ari:
+            await self._ari.stop()
         await self._connection.stop()
 
     def expire(self) -> None:
         """Give up channels whose hangup was never told."""
         self._hand_on(self.tracker.expire(self._clock.now().timestamp()))
 
-    @property
-    def part(self) -> Part:
-        return Part(ok=self._state == "up", detail=self._detail)
+    def parts(self) -> dict[str, Part]:
+        name = self.pbx.name
+        ami = Part(ok=self._state == "up", detail=self._detail)
+        return {f"ami {name}": ami} | ({f"ari {name}": self._ari_state} if self._ari else {})
+
+    def _ari_client(self, clock: Clock) -> AriClient:
+        pbx = self.pbx
+        settings = AriSettings(
+            name=pbx.name, url=pbx.ari_url, username=pbx.ari_user, password=pbx.ari_secret,
+            deadline=self._desk.deadline,
+        )  # fmt: skip
+
+        def on_state(state: State, detail: str) -> None:
+            self._ari_state = Part(ok=state == "up", detail=detail)
+
+        return AriClient(settings, lambda request: self._desk.ask(question_of(request, pbx)), on_state, clock)
 
     def _on_event(self, event: Event, at: float) -> None:
         events = self.tracker.feed(event, at)

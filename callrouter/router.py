@@ -27,10 +27,10 @@ from callrouter.clock import Clock
 from callrouter.config import PbxConfig, address
 from callrouter.configfile import Loaded
 from callrouter.db.connect import Connection, Pool, connect, open_pool
-from callrouter.desk import INTERNATIONAL, CallKey, Desk, Known, Question
+from callrouter.desk import INTERNATIONAL, CallKey, Desk, Known
 from callrouter.numbers import NotANumber, Number, parse_number
 from callrouter.ops import Part, listen
-from callrouter.pbx import PbxLink
+from callrouter.pbx import PbxLink, question_of
 from callrouter.pool.coalesce import RedisClient
 from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.directory import Directory
@@ -96,7 +96,7 @@ class Router:
             await link.start()
             stack.push_async_callback(link.stop)
         agi = FastAgiServer(
-            lambda request: desk.ask(self._question(request)), self._clock, self._reactor,
+            lambda request: desk.ask(question_of(request, self._pbx_of(request))), self._clock, self._reactor,
             deadline=self._config.router.deadline_ms / 1000,
         )  # fmt: skip
         await agi.start(*address(self._config.router.agi_listen))
@@ -118,13 +118,6 @@ class Router:
         publisher = Publisher(postgres, journal, late, self._clock)
         self._background.start("publish", publisher.run())
         return publisher
-
-    def _question(self, request: AgiRequest) -> Question:
-        pbx = self._pbx_of(request)
-        return Question(
-            pbx=pbx.name, uniqueid=request.uniqueid, called_raw=request.called, caller_raw=request.caller,
-            country=pbx.country,
-        )  # fmt: skip
 
     def _pbx_of(self, request: AgiRequest) -> PbxConfig:
         """Asterisk's systemname begins each uniqueid; `?pbx=` says it where none is set."""
@@ -160,7 +153,7 @@ class Router:
             "journal": Part(ok=not journal.failure, detail=journal.failure or waiting, needed=True),
             "directory": Part(ok=bool(numbers), detail=f"{len(numbers)} numbers", needed=True),
             **probe.parts(),
-            **{f"pbx {link.pbx.name}": link.part for link in links},
+            **{name: part for link in links for name, part in link.parts().items()},
         }
 
 
