@@ -107,6 +107,14 @@ def attended_transfer(state: State, event: Event, received_at: float) -> None:
     _into_mapped_group(state, story, target, at)
 
 
+def pickup(state: State, event: Event, _received_at: float) -> None:
+    """Somebody takes the call that rings at another's phone: his own attempt was no call by itself."""
+    picker = state.find(event, "Uniqueid")
+    target = state.find(event, "TargetUniqueid")
+    if picker is not None and target is not None and picker.story is not None and target.story is not None:
+        state.merge(target.story, picker.story)
+
+
 def _transfer_target(event: Event, second: Channel | None) -> str:
     """What the employee dialled for his consultation, else whom he reached."""
     if second is not None and second.exten and second.uniqueid != event.get("OrigTransfererUniqueid"):

@@ -39,6 +39,7 @@ HANDLERS: dict[str | None, Handler] = {
     "Unhold": talks.unhold,
     "BlindTransfer": talks.blind_transfer,
     "AttendedTransfer": talks.attended_transfer,
+    "Pickup": talks.pickup,
     "FullyBooted": attach.fully_booted,
     "Shutdown": attach.shutdown,
     "CoreShowChannel": attach.listed_channel,
@@ -121,7 +122,7 @@ class CallTracker:
 
     def reset(self, at: float) -> Sequence[CallEvent]:
         """The PBX was restarted: its channels are gone, the calls in hand end at `at`, not complete."""
-        attach.reset(self._state, at)
+        self._state.reset(at)
         return self._taken()
 
     def expire(self, now: float) -> Sequence[CallEvent]:
