@@ -4,8 +4,7 @@ Pure: no I/O, no clock, no globals; the same events give the same records. Event
 connection or a capture); records go out to `callrouter.appeals`.
 
 An event enters by `tracker`, which hands it to the room that knows its kind; the room moves channels in the `graph` and
-notes facts in the call's `story`, with the policy of `state`; when the call is over `interpret` turns the story into the
-record.
+notes facts in the call's `story`, with the policy of `state`; when the call is over `interpret` makes the record of it.
 
 - `tracker`    the door: which event goes where, what comes out, how memory is bounded
 - `channels`   made, renamed, hung up; variables; steps of the dialplan
