@@ -17,6 +17,7 @@ MAX_BLOCK = 1 << 20
 _BANNER = "Asterisk Call Manager/"
 _EVENT = b"Event: "
 _MAX_LEARNT = 4096
+_KEY = 19  # of a block, to look up its kind: `Event: ` and a name of up to ten characters with its line end
 
 Check = tuple[bytes, int, tuple[bytes, ...]]
 """How a header line begins, the length of that, and the beginnings of values that are wanted."""
@@ -46,6 +47,7 @@ class EventReader:
         self._checks = {name: _checks(headers) for name, headers in narrowed.items()}
         self._max_block = max_block
         self._kinds = {_EVENT + name: self._checks.get(name, _PARSE) for name in wanted or ()}
+        self._keys: dict[bytes, tuple[Check, ...]] = {}
         self._pending = bytearray()
         self._searched = 0
         self._discarding = False
@@ -135,15 +137,20 @@ class EventReader:
         """The hot path: nine of ten blocks are skipped by their first line."""
         self.blocks += len(blocks)
         events: list[Event] = []
-        kinds, line_end, largest = self._kinds, self._line_end, self._max_block
+        keys, kinds, line_end, largest = self._keys, self._kinds, self._line_end, self._max_block
         for block in blocks:
-            head = block[: block.find(line_end)]
-            checks = kinds.get(head)
+            checks = keys.get(block[:_KEY])
+            if checks is None:
+                head = block[: block.find(line_end)]
+                checks = kinds.get(head)
+                if checks is None:
+                    events += self._parse_unknown(head, block)
+                    continue
+                if len(head) + len(line_end) <= _KEY and len(keys) < _MAX_LEARNT:
+                    keys[block[:_KEY]] = checks
             if checks is _SKIP:
                 continue
-            if checks is None:
-                events += self._parse_unknown(head, block)
-            elif checks is _PARSE or _passes(block, checks):
+            if checks is _PARSE or _passes(block, checks):
                 if len(block) <= largest:
                     events.append(self._parse(block))
                 else:
