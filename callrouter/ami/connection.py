@@ -53,6 +53,18 @@ class AmiSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Names of the events to deliver; None: all."""
     variables: tuple[str, ...] | None = ("CALLROUTER", "MIXMONITOR_FILENAME")
     """Prefixes of the channel variables whose VarSet events are delivered; None: all."""
+    only: dict[str, dict[str, tuple[str, ...]]] = {}
+    """The same for any event: name → header → prefixes, one of which is enough."""
+
+    def reader(self) -> EventReader:
+        """A reader that delivers what is set here, and what the connection itself needs."""
+        names = None if self.events is None else frozenset(n.encode() for n in self.events) | LIST_EVENTS | OWN_EVENTS
+        prefixes = None if self.variables is None else tuple(v.encode() for v in self.variables)
+        only = {
+            name.encode(): {header.encode(): tuple(v.encode() for v in values) for header, values in headers.items()}
+            for name, headers in self.only.items()
+        }
+        return EventReader(names, prefixes, only=only)
 
 
 class LoginRefused(Exception):
@@ -184,10 +196,7 @@ class AmiConnection(Manager):  # type: ignore[misc] # panoramisk has no types
     # --- connecting ---------------------------------------------------------------------------------------------------
 
     def _new_protocol(self) -> AmiProtocol:
-        wanted, variables = self.settings.events, self.settings.variables
-        names = None if wanted is None else frozenset(n.encode() for n in wanted) | LIST_EVENTS | OWN_EVENTS
-        prefixes = None if variables is None else tuple(v.encode() for v in variables)
-        return AmiProtocol(self, EventReader(names, prefixes))
+        return AmiProtocol(self, self.settings.reader())
 
     async def _stay_connected(self) -> None:
         while True:

@@ -6,7 +6,7 @@ whatever the snapshot names and the events have ended since must not be brought 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime
 
 import msgspec
@@ -39,9 +39,22 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     bridges: tuple[Event, ...] = ()
     """BridgeListItem."""
     bridged: dict[str, tuple[Event, ...]] = {}
-    """BridgeInfoChannel, by BridgeUniqueid."""
+    """BridgeInfoChannel, by BridgeUniqueid, which is added to each."""
     queues: tuple[Event, ...] = ()
     """QueueParams, QueueMember and QueueEntry, in Asterisk's order."""
+
+    def events(self) -> Iterator[Event]:
+        """All of it in the order in which each part explains the next; the last event says that the list is complete.
+
+        Of a channel, the richer Status comes before CoreShowChannel.
+        """
+        yield from self.bridges
+        yield from self.status
+        yield from self.channels
+        for members in self.bridged.values():
+            yield from members
+        yield from self.queues
+        yield {"Event": "CoreShowChannelsComplete"}
 
 
 async def take_snapshot(ask: Ask, clock: Clock) -> Snapshot:
@@ -55,7 +68,8 @@ async def take_snapshot(ask: Ask, clock: Clock) -> Snapshot:
     bridged: dict[str, tuple[Event, ...]] = {}
     for bridge in bridges:
         if one := bridge.get("BridgeUniqueid"):
-            bridged[one] = _items(await ask({"Action": "BridgeInfo", "BridgeUniqueid": one}), "BridgeInfoChannel")
+            members = _items(await ask({"Action": "BridgeInfo", "BridgeUniqueid": one}), "BridgeInfoChannel")
+            bridged[one] = tuple({**member, "BridgeUniqueid": one} for member in members)
     queues = await ask({"Action": "QueueStatus"})
     return Snapshot(
         began_at=began_at,

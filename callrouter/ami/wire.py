@@ -16,16 +16,22 @@ Event = dict[str, str]
 MAX_BLOCK = 1 << 20
 _BANNER = "Asterisk Call Manager/"
 _EVENT = b"Event: "
-_VARIABLE = b"\nVariable: "
-_SKIP, _PARSE, _VARSET, _UNKNOWN = range(4)
 _MAX_LEARNT = 4096
+_KEY = 19  # of a block, to look up its kind: `Event: ` and a name of up to ten characters with its line end
+
+Check = tuple[bytes, int, tuple[bytes, ...]]
+"""How a header line begins, the length of that, and the beginnings of values that are wanted."""
+_SKIP: tuple[Check, ...] = ()
+_PARSE: tuple[Check, ...] = ((b"Event: ", 0, (b"",)),)
+"""Passes everything; recognised by identity."""
 
 
 class EventReader:
     """Incremental and bounded: feed it what came, in any pieces; it gives the events that are complete.
 
-    `wanted` are the names of the events to deliver (None: all). `variables` narrows VarSet, when it is wanted, to the
-    variables with these prefixes. Messages without an event name (responses) are always delivered.
+    `wanted` are the names of the events to deliver (None: all). `variables` narrows VarSet to the variables with these
+    prefixes; `only` does so for any event: name → header → prefixes, one of which is enough. Messages without an event
+    name (responses) are always delivered.
     """
 
     def __init__(
@@ -33,14 +39,15 @@ class EventReader:
         wanted: frozenset[bytes] | None = None,
         variables: tuple[bytes, ...] | None = None,
         *,
+        only: Mapping[bytes, Mapping[bytes, tuple[bytes, ...]]] | None = None,
         max_block: int = MAX_BLOCK,
     ) -> None:
         self._wanted = wanted
-        self._variables = variables
+        narrowed = dict(only or {}) if variables is None else {**(only or {}), b"VarSet": {b"Variable": variables}}
+        self._checks = {name: _checks(headers) for name, headers in narrowed.items()}
         self._max_block = max_block
-        self._kinds: dict[bytes, int] = {}
-        for name in wanted or ():
-            self._kinds[_EVENT + name] = _VARSET if name == b"VarSet" and variables is not None else _PARSE
+        self._kinds = {_EVENT + name: self._checks.get(name, _PARSE) for name in wanted or ()}
+        self._keys: dict[bytes, tuple[Check, ...]] = {}
         self._pending = bytearray()
         self._searched = 0
         self._discarding = False
@@ -130,16 +137,21 @@ class EventReader:
         """The hot path: nine of ten blocks are skipped by their first line."""
         self.blocks += len(blocks)
         events: list[Event] = []
-        kinds, variables, line_end = self._kinds, self._variables or (), self._line_end
+        keys, kinds, line_end, largest = self._keys, self._kinds, self._line_end, self._max_block
         for block in blocks:
-            head = block[: block.find(line_end)]
-            kind = kinds.get(head, _UNKNOWN)
-            if kind == _SKIP:
+            checks = keys.get(block[:_KEY])
+            if checks is None:
+                head = block[: block.find(line_end)]
+                checks = kinds.get(head)
+                if checks is None:
+                    events += self._parse_unknown(head, block)
+                    continue
+                if len(head) + len(line_end) <= _KEY and len(keys) < _MAX_LEARNT:
+                    keys[block[:_KEY]] = checks
+            if checks is _SKIP:
                 continue
-            if kind == _UNKNOWN:
-                events += self._parse_unknown(head, block)
-            elif kind == _PARSE or block.startswith(variables, block.rfind(_VARIABLE) + len(_VARIABLE)):
-                if len(block) <= self._max_block:
+            if checks is _PARSE or _passes(block, checks):
+                if len(block) <= largest:
                     events.append(self._parse(block))
                 else:
                     self.oversized += 1
@@ -168,16 +180,13 @@ class EventReader:
         name = head[len(_EVENT) :]
         if head.startswith(_EVENT) and b"\n" not in head and name == name.strip() and name:
             if len(self._kinds) < _MAX_LEARNT:
-                self._kinds[head] = _SKIP if self._wanted is not None else self._kind_of_any(name)
+                self._kinds[head] = _SKIP if self._wanted is not None else self._checks.get(name, _PARSE)
             if self._wanted is not None:
                 return []
         if len(block) > self._max_block:
             self.oversized += 1
             return []
         return list(self._parse_loosely(block))
-
-    def _kind_of_any(self, name: bytes) -> int:
-        return _VARSET if name == b"VarSet" and self._variables is not None else _PARSE
 
     def _parse_loosely(self, block: bytes) -> Iterator[Event]:
         """Headers in any order, a banner before them, blank lines around them, line ends of either kind."""
@@ -197,12 +206,26 @@ class EventReader:
                 self.malformed += 1
 
     def _is_wanted(self, event: Event) -> bool:
-        name = event["Event"].strip()
-        if self._wanted is not None and name.encode(errors="replace") not in self._wanted:
+        name = event["Event"].strip().encode(errors="replace")
+        if self._wanted is not None and name not in self._wanted:
             return False
-        if name == "VarSet" and self._variables is not None:
-            return event.get("Variable", "").encode(errors="replace").startswith(self._variables)
-        return True
+        checks = self._checks.get(name)
+        return checks is None or any(
+            event.get(line[1:-2].decode(), "").encode(errors="replace").startswith(prefixes)
+            for line, _, prefixes in checks
+        )
+
+
+def _checks(headers: Mapping[bytes, tuple[bytes, ...]]) -> tuple[Check, ...]:
+    return tuple((b"\n" + name + b": ", len(name) + 3, prefixes) for name, prefixes in headers.items())
+
+
+def _passes(block: bytes, checks: tuple[Check, ...]) -> bool:
+    for line, length, prefixes in checks:
+        at = block.rfind(line)
+        if at >= 0 and block.startswith(prefixes, at + length):
+            return True
+    return False
 
 
 def _with_repeated_headers(lines: Sequence[str]) -> Event:

@@ -56,6 +56,9 @@ def test_a_login_is_followed_by_one_snapshot_of_everything() -> None:
             assert [c["Uniqueid"] for c in snapshot.channels] == ["pbx1-1.1"]
             assert snapshot.status[0]["DNID"] == "74952232725"
             assert snapshot.bridged["b1"][0]["Uniqueid"] == "pbx1-1.1"
+            assert snapshot.bridged["b1"][0]["BridgeUniqueid"] == "b1"
+            names = "BridgeListItem Status CoreShowChannel BridgeInfoChannel QueueParams CoreShowChannelsComplete"
+            assert [event["Event"] for event in snapshot.events()] == names.split()
             assert snapshot.queues[0]["Queue"] == "sales"
             assert snapshot.settings["SystemName"] == "pbx1"
             assert snapshot.began_at <= snapshot.taken_at

@@ -52,6 +52,25 @@ def test_only_wanted_events_and_variables_are_delivered() -> None:
     assert read(NOISE * 3, wanted=WANTED) == []
 
 
+@pytest.mark.parametrize(
+    "name", ["A", "Hangups", "Newchannel", "Newchannels", "BridgeEnter", "BridgeCreate", "BridgeCreated"]
+)
+def test_names_that_begin_alike_are_told_apart(name: str) -> None:
+    stream = f"Event: {name}\r\nUniqueid: 1\r\n\r\nEvent: {name}X\r\nUniqueid: 2\r\n\r\n".encode() * 3
+    for text in (stream, stream.replace(b"\r\n", b"\n")):
+        assert [e["Uniqueid"] for e in read(text, wanted=frozenset({name.encode()}))] == ["1"] * 3
+
+
+def test_any_event_can_be_narrowed_by_its_headers() -> None:
+    only = {b"Newexten": {b"Application": (b"Queue", b"Read"), b"Context": (b"groups",)}}
+    step = "Event: Newexten\r\nContext: {}\r\nApplication: {}\r\nAppData: x\r\n\r\n"
+    stream = "".join(step.format(*s) for s in [("a", "Set"), ("a", "Queue"), ("groups", "Set"), ("b", "Goto")]).encode()
+    for text in (stream, stream.replace(b"\r\n", b"\n"), b"\r\n" + stream):
+        for wanted in (None, frozenset({b"Newexten"})):
+            found = EventReader(wanted, only=only).feed(text)
+            assert [(e["Context"], e["Application"]) for e in found] == [("a", "Queue"), ("groups", "Set")]
+
+
 def test_the_event_name_may_stand_in_any_line() -> None:
     assert names(read(b"Uniqueid: 1\r\nEvent: Hangup\r\n\r\n", wanted=WANTED)) == ["Hangup"]
     assert (

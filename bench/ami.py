@@ -1,0 +1,104 @@
+"""A real, unfiltered AMI stream → call records, against stock panoramisk delivering the events to a `*` callback.
+
+Both are fed the same bytes in the same pieces. The stream is a capture of concurrent calls of every kind, repeated with
+new uniqueids, so that each repetition is new calls. Time is the process's own CPU time, best of several turns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from panoramisk import Manager
+
+from bench.row import Row
+from callrouter.ami.wire import EventReader
+from callrouter.calls.channels import IVR_APPLICATIONS
+from callrouter.calls.events import CallEnded
+from callrouter.calls.profile import PbxProfile
+from callrouter.calls.tracker import RELEVANT_EVENTS, RELEVANT_VARIABLES, CallTracker
+
+HERE = Path(__file__).parent
+CAPTURES = [*sorted((HERE / "data").glob("*.ami*")), HERE.parent / "tests/captures/22/interleaved.ami"]
+PIECE = 65536
+EVENTS = 20_000
+TURNS = 5
+PROFILE = PbxProfile(
+    name="pbx1", trunks=("PJSIP/carrier",), inbound_contexts=("from-trunk",), group_contexts=("ring-groups",)
+)
+
+
+def run() -> list[Row]:
+    pieces, events = stream()
+    records: list[int] = []
+    ours = best(lambda: records.append(whole_path(pieces)))
+    peer = best(lambda: deliver_by_panoramisk(pieces, events))
+    return [
+        Row(
+            name="AMI stream to call records, against panoramisk delivering it",
+            ours=events / ours,
+            peer=events / peer,
+            unit="events/s",
+            ratio=peer / ours,
+            target=5,
+            note=f"{events} events, {records[-1]} calls",
+        )
+    ]
+
+
+def stream() -> tuple[list[bytes], int]:
+    text = read(CAPTURES[0])
+    body = text[text.index(b"\r\n\r\n", text.index(b"Event: FullyBooted")) + 4 :]
+    copies = max(1, EVENTS // body.count(b"Event: "))
+    data = b"".join(re.sub(rb"pbx1-\d+\.", b"pbx1-%d." % (1_000_000_000 + copy), body) for copy in range(copies))
+    return [data[at : at + PIECE] for at in range(0, len(data), PIECE)], len(
+        re.findall(rb"^Event: ", data, re.MULTILINE)
+    )
+
+
+def read(path: Path) -> bytes:
+    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+
+
+def whole_path(pieces: list[bytes]) -> int:
+    steps = {b"Application": (b"Queue", *(a.encode() for a in IVR_APPLICATIONS)), b"Context": (b"ring-groups",)}
+    reader = EventReader(
+        frozenset(name.encode() for name in RELEVANT_EVENTS),
+        tuple(name.encode() for name in RELEVANT_VARIABLES),
+        only={b"Newexten": steps},
+    )
+    tracker = CallTracker(PROFILE)
+    records = 0
+    for piece in pieces:
+        for event in reader.feed(piece):
+            records += sum(isinstance(told, CallEnded) for told in tracker.feed(event))
+    return records
+
+
+def deliver_by_panoramisk(pieces: list[bytes], events: int) -> None:
+    loop = asyncio.new_event_loop()
+    manager = Manager(loop=loop)
+    protocol = manager.config["protocol_factory"]()
+    protocol.connection_made(None)
+    protocol.factory, protocol.encoding = manager, "utf8"
+    delivered = []
+    manager.register_event("*", lambda _manager, event: delivered.append(event.event))
+    for piece in pieces:
+        protocol.data_received(piece)
+    loop.close()
+    if len(delivered) != events:
+        raise AssertionError(f"panoramisk delivered {len(delivered)} of {events} events")
+
+
+def best(work: Callable[[], Any]) -> float:
+    times = []
+    for _ in range(TURNS):
+        began = time.process_time()
+        work()
+        times.append(time.process_time() - began)
+    return min(times)

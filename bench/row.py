@@ -1,0 +1,23 @@
+"""One line of the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """`ratio` is what counts: it holds on other machines too. `target` is the least or, with `at_most`, the greatest."""
+
+    name: str
+    ours: float
+    peer: float | None
+    unit: str
+    target: float
+    ratio: float
+    at_most: bool = False
+    note: str = ""
+
+    @property
+    def reached(self) -> bool:
+        return self.ratio <= self.target if self.at_most else self.ratio >= self.target
