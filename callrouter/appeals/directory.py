@@ -43,7 +43,7 @@ class SettingsCache:
         self._absent: frozenset[tuple[str, int]] = frozenset()
 
     async def get(self, connection: Connection, accounts: frozenset[int], sites: frozenset[int]) -> Settings:
-        """A snapshot; loaded anew if it is old, or lacks one of these for the first time (it may have just been made)."""
+        """A snapshot; loaded anew if it is old or lacks one of these for the first time (it may be just made)."""
         too_old = self._loaded_at is None or self._clock.monotonic() - self._loaded_at > REFRESH_SECONDS
         if too_old or self._missing(accounts, sites) - self._absent:
             self._settings = await load_settings(connection)

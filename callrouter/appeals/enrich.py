@@ -6,14 +6,14 @@ Says whose call it is and whether it was a quality call. Client and uniqueness d
 from __future__ import annotations
 
 from callrouter.appeals.model import CallAppeal
-from callrouter.appeals.row import OPERATOR_ACCOUNT, AppealRow, appeal_id
+from callrouter.appeals.row import COLUMNS, OPERATOR_ACCOUNT, AppealRow, appeal_id
 from callrouter.appeals.settings import DEFAULT_SITE, Owner, Settings
 from callrouter.calls.record import CallRecord
 from callrouter.pool.model import Resolution
+from callrouter.sessions.model import Visit
 
 LONGEST_KEY = 64
 """Characters of a caller's number that are kept: an index must hold it, and hostile caller ids have no such limit."""
-LONGEST_TEXT = 4096
 
 
 def enrich(appeal: CallAppeal, settings: Settings) -> AppealRow | None:
@@ -53,13 +53,13 @@ def _call_row(appeal: CallAppeal, owner: Owner) -> AppealRow:
         id=appeal_id(call.pbx, call.linkedid),
         revision=appeal.revision,
         site_id=owner.site,
-        pbx=_text(call.pbx),
-        linkedid=_text(call.linkedid),
+        pbx=call.pbx,
+        linkedid=call.linkedid,
         direction="outbound" if call.direction == "outbound" else "inbound",
         caller=_key(call.caller),
         called=_key(call.called),
-        caller_raw=_text(call.caller_raw),
-        called_raw=_text(call.called_raw),
+        caller_raw=call.caller_raw,
+        called_raw=call.called_raw,
         customer=_key(call.customer),
         answered_at=call.answered_at,
         ended_at=call.ended_at,
@@ -67,12 +67,12 @@ def _call_row(appeal: CallAppeal, owner: Owner) -> AppealRow:
         lost_reason=call.lost_reason,
         wait_s=call.wait_s,
         talk_s=call.talk_s,
-        final_group=_text(call.group),
-        employee=_text(call.employee),
+        final_group=call.group,
+        employee=call.employee,
         steps=call.steps,
         hangup_cause=call.hangup_cause,
         hangup_by=call.hangup_by,
-        recording=_text(call.recording),
+        recording=call.recording,
         agi_ms=call.agi_ms,
         complete=call.complete,
         attribution_pending=call.direction == "inbound" and appeal.resolution is None,
@@ -88,43 +88,38 @@ def _attribute(row: AppealRow, resolution: Resolution) -> None:
     row.resolution_ms = resolution.took_ms
     row.route = resolution.route
     row.overflow = resolution.overflow
-    row.session = _text(attribution.session)
+    row.session = attribution.session
     if resolution.visit is not None:
-        _add_visit(row, resolution)
+        _add_visit(row, resolution.visit)
     elif resolution.binding is not None:
         binding = resolution.binding
-        row.channel, row.source = _text(binding.channel), _text(binding.source)
-        row.medium, row.campaign = _text(binding.medium), _text(binding.campaign)
+        row.channel, row.source = binding.channel, binding.source
+        row.medium, row.campaign = binding.medium, binding.campaign
 
 
-def _add_visit(row: AppealRow, resolution: Resolution) -> None:
-    visit = resolution.visit
-    if visit is None:
-        return
+def _add_visit(row: AppealRow, visit: Visit) -> None:
     traffic = visit.traffic
-    row.visitor = _text(visit.visitor)
+    row.visitor = visit.visitor
     row.visit_started_at = visit.started_at
     row.time_on_site_s = (visit.seen_at - visit.started_at).total_seconds()
     row.pages = visit.pages
-    row.channel, row.source, row.medium = _text(traffic.channel), _text(traffic.source), _text(traffic.medium)
-    row.campaign, row.keyword = _text(traffic.campaign), _text(traffic.keyword)
-    row.content, row.click_id = _text(traffic.content), _text(traffic.click_id)
-    row.landing_page, row.referrer = _text(visit.landing_page), _text(visit.referrer)
-    row.page, row.title = _text(visit.page), _text(visit.title)
-    row.device, row.os, row.browser = _text(visit.device), _text(visit.os), _text(visit.browser)
-    row.location = _text(visit.location)
-    row.ga_client_id, row.ym_client_id = _text(visit.ga_client_id), _text(visit.ym_client_id)
+    row.channel, row.source, row.medium = traffic.channel, traffic.source, traffic.medium
+    row.campaign, row.keyword = traffic.campaign, traffic.keyword
+    row.content, row.click_id = traffic.content, traffic.click_id
+    row.landing_page, row.referrer = visit.landing_page, visit.referrer
+    row.page, row.title = visit.page, visit.title
+    row.device, row.os, row.browser = visit.device, visit.os, visit.browser
+    row.location = visit.location
+    row.ga_client_id, row.ym_client_id = visit.ga_client_id, visit.ym_client_id
 
 
-def _text(value: str | None) -> str | None:
-    """Postgres holds no NUL character; absurd lengths are cut."""
-    if value is None:
-        return None
-    if "\0" in value:
-        value = value.replace("\0", "\ufffd")
-    return value if len(value) <= LONGEST_TEXT else value[:LONGEST_TEXT]
+def scrub(row: AppealRow) -> None:
+    """Replace the NUL characters that Postgres cannot hold. Apart from `enrich`, for hardly a row ever has one."""
+    for column in COLUMNS:
+        value = getattr(row, column)
+        if isinstance(value, str) and "\0" in value:
+            setattr(row, column, value.replace("\0", "\ufffd"))
 
 
 def _key(value: str | None) -> str | None:
-    text = _text(value)
-    return text and text[:LONGEST_KEY]
+    return value and value[:LONGEST_KEY]

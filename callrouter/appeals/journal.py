@@ -226,22 +226,22 @@ class Journal:
         """Let `wait` return at once."""
         self._arrived.set()
 
-    async def read(self, limit: int) -> list[Entry]:
-        """Up to `limit` records after the cursor, oldest first, without moving it (except over damage at the end)."""
-        return await asyncio.to_thread(self._read, limit)
+    async def read(self, limit: int, after: Position | None = None) -> list[Entry]:
+        """Up to `limit` records after the cursor (or `after`), oldest first. Moves the cursor over damage at most."""
+        return await asyncio.to_thread(self._read, limit, after)
 
-    def _read(self, limit: int) -> list[Entry]:
+    def _read(self, limit: int, after: Position | None) -> list[Entry]:
         sizes = dict(sorted(dict(self._sizes).items()))
-        entries = list(self._entries(sizes, limit))
-        if not entries and sizes and (end := Position(*list(sizes.items())[-1])) > self._cursor:
+        entries = list(self._entries(sizes, after or self._cursor, limit))
+        if not entries and not after and sizes and (end := Position(*list(sizes.items())[-1])) > self._cursor:
             self._move_cursor(end)
         return entries
 
-    def _entries(self, sizes: dict[int, int], left: int) -> Iterator[Entry]:
+    def _entries(self, sizes: dict[int, int], start: Position, left: int) -> Iterator[Entry]:
         for number, size in sizes.items():
-            if number < self._cursor.segment or not left:
+            if number < start.segment or not left:
                 continue
-            offset = self._cursor.offset if number == self._cursor.segment else 0
+            offset = start.offset if number == start.segment else 0
             while offset < size and left:
                 found = self._scan(number, offset, size, left)
                 left -= len(found)

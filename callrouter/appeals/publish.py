@@ -16,7 +16,7 @@ import structlog
 
 from callrouter.appeals import metrics
 from callrouter.appeals.directory import SettingsCache
-from callrouter.appeals.enrich import enrich
+from callrouter.appeals.enrich import enrich, scrub
 from callrouter.appeals.journal import Entry, Journal
 from callrouter.appeals.late import AttributeLate, attribute, settle_pending
 from callrouter.appeals.model import CallAppeal
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 OnPublished = Callable[[Sequence[AppealRow]], None]
 
-BATCH = 500
+BATCH = 1000
 ROWS_BETWEEN_BREATHS = 50
 IDLE_SECONDS = 1.0
 SETTLE_SECONDS = 10.0
@@ -92,32 +92,47 @@ class Publisher:
             await asyncio.wait_for(self._finished.wait(), seconds)
 
     async def _publish_some(self) -> bool:
-        """Publish one batch; False if there was none, or if Postgres is away and we are stopping."""
+        """Publish what there is, reading ahead; False if there was nothing, or if we are to stop with Postgres away."""
         entries = await self._journal.read(self._batch)
         self._note_lag(entries)
-        if not entries:
-            return False
-        if not await self._publish(entries):
-            return False
-        await self._journal.published(entries[-1].end)
-        return True
+        any_published = False
+        while entries:
+            ahead = asyncio.ensure_future(self._journal.read(self._batch, after=entries[-1].end))
+            try:
+                if not await self._publish(entries):
+                    return False
+                await self._journal.published(entries[-1].end)
+            finally:
+                upcoming = await ahead
+            entries, any_published = upcoming, True
+            self._note_lag(entries)
+        return any_published
 
     async def _publish(self, entries: list[Entry]) -> bool:
         """Publish `entries`, halving them around a row that Postgres refuses until that row is alone and set aside."""
-        started = time.perf_counter()
+        try:
+            return await self._publish_patiently(entries)
+        except POISON as error:
+            if len(entries) == 1:
+                await self._set_aside(entries[0], error)
+                return True
+        middle = len(entries) // 2
+        return await self._publish(entries[:middle]) and await self._publish(entries[middle:])
+
+    async def _publish_patiently(self, entries: list[Entry]) -> bool:
+        """Publish `entries`, again and again while Postgres is away; False if we are to stop before it is back."""
+        scrubbing = False
         while True:
             try:
-                await self._publish_batch(entries)
-            except asyncpg.ClientConfigurationError as error:  # a ValueError, but not the row's
-                if not await self._wait_for_postgres(error):
-                    return False
-            except POISON as error:
-                if len(entries) == 1:
-                    await self._set_aside(entries[0], error)
-                    return True
-                middle = len(entries) // 2
-                return await self._publish(entries[:middle]) and await self._publish(entries[middle:])
+                started = time.perf_counter()
+                await self._publish_batch(entries, scrubbing=scrubbing)
+            except asyncpg.CharacterNotInRepertoireError:
+                if scrubbing:
+                    raise
+                scrubbing = True
             except AWAY as error:
+                if isinstance(error, POISON) and not isinstance(error, asyncpg.InterfaceError):
+                    raise
                 if not await self._wait_for_postgres(error):
                     return False
             else:
@@ -125,12 +140,15 @@ class Publisher:
                 metrics.publish_seconds.observe(time.perf_counter() - started)
                 return True
 
-    async def _publish_batch(self, entries: list[Entry]) -> None:
+    async def _publish_batch(self, entries: list[Entry], *, scrubbing: bool) -> None:
         appeals = [entry.appeal for entry in entries if entry.appeal is not None]
         async with self._pool.acquire() as connection:
             appeals = [await attribute(connection, appeal, self._attribute_late) for appeal in appeals]
             settings = await self._settings_for(connection, appeals)
             rows = await _enrich_all(appeals, settings)
+            if scrubbing:
+                for row in rows:
+                    scrub(row)
             written = await write(connection, rows, settings)
         for entry in entries:
             if entry.appeal is None:

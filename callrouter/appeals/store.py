@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from operator import attrgetter
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from typing import NamedTuple
 from uuid import UUID
 
@@ -28,11 +29,13 @@ from callrouter.db.connect import Connection
 
 CHANNEL = "callrouter_appeals"
 IDS_PER_NOTICE = 50
+SMALL_BATCH = 50
 
-# A partition that was never analysed must not tempt the planner into sequential scans: quadratic when catching up.
+# A partition that was empty when it was last analysed, or when a statement was planned, must not tempt the planner into
+# scanning it for each row: that is quadratic when catching up. Small batches do without the cost of new plans.
 BEGIN_BATCH = """
 SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
-       set_config('enable_mergejoin', 'off', true),
+       set_config('enable_mergejoin', 'off', true), set_config('plan_cache_mode', $2, true),
        (SELECT count(pg_advisory_xact_lock(hashtextextended('callrouter.publish ' || pbx, 0)))
         FROM (SELECT unnest($1::text[]) AS pbx ORDER BY 1) pbxs)"""
 
@@ -48,13 +51,11 @@ DELETE FROM appeals a USING unnest($1::bigint[], $2::timestamptz[], $3::uuid[]) 
 WHERE (a.account_id, a.started_at, a.id) = (w.account_id, w.started_at, w.id)"""
 
 CLIENTS = """
-WITH wanted AS (
-    SELECT account_id, phone, min(at) AS first_at, max(at) AS last_at
-    FROM unnest($1::bigint[], $2::text[], $3::timestamptz[]) AS w (account_id, phone, at)
-    GROUP BY account_id, phone ORDER BY account_id, phone
-), known AS (
+WITH known AS (
     INSERT INTO client_identities AS i (account_id, kind, value, client_id, first_seen_at, last_seen_at)
-    SELECT account_id, 'phone', phone, nextval('clients_id_seq'), first_at, last_at FROM wanted
+    SELECT account_id, 'phone', phone, nextval('clients_id_seq'), first_at, last_at
+    FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::timestamptz[])
+        AS w (account_id, phone, first_at, last_at)
     ON CONFLICT (account_id, kind, value) DO UPDATE
     SET first_seen_at = least(i.first_seen_at, excluded.first_seen_at),
         last_seen_at = greatest(i.last_seen_at, excluded.last_seen_at)
@@ -62,12 +63,13 @@ WITH wanted AS (
 ), made AS (
     INSERT INTO clients (account_id, id, first_touch_at)
     SELECT account_id, client_id, first_seen_at FROM known WHERE is_new
-), touched_earlier AS (
-    UPDATE clients c SET first_touch_at = k.first_seen_at
-    FROM known k JOIN wanted w ON w.account_id = k.account_id AND w.phone = k.value AND w.first_at = k.first_seen_at
-    WHERE NOT k.is_new AND c.account_id = k.account_id AND c.id = k.client_id AND c.first_touch_at > k.first_seen_at
 )
-SELECT account_id, value, client_id, is_new FROM known"""
+SELECT account_id, value, client_id, first_seen_at, is_new FROM known"""
+
+TOUCHED_EARLIER = """
+UPDATE clients c SET first_touch_at = w.at
+FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[]) AS w (account_id, id, at)
+WHERE c.account_id = w.account_id AND c.id = w.id AND c.first_touch_at > w.at"""
 
 NEIGHBOURS = """
 SELECT w.id, earlier.started_at AS earlier, later.found AS later
@@ -118,7 +120,8 @@ async def write(connection: Connection, rows: Sequence[AppealRow], settings: Set
     for row in sorted(rows, key=attrgetter("revision")):
         newest[row.id] = row
     async with connection.transaction():
-        await connection.execute(BEGIN_BATCH, sorted({row.pbx or "" for row in newest.values()}))
+        plans = "force_custom_plan" if len(newest) > SMALL_BATCH else "auto"
+        await connection.execute(BEGIN_BATCH, sorted({row.pbx or "" for row in newest.values()}), plans)
         stored = await connection.fetch(STORED, list(newest), [row.started_at for row in newest.values()])
         replaced = _drop_known(newest, stored, settings)
         fresh = list(newest.values())
@@ -164,22 +167,36 @@ async def _assign_clients(
     connection: Connection, fresh: list[AppealRow], replaced: list[asyncpg.Record]
 ) -> set[tuple[int, str]]:
     """Set `client_id` of the rows and lock their callers, those of replaced rows too; returns callers seen before."""
-    wanted = [
+    calls = [
         (row.account_id, row.customer, row.started_at)
         for row in fresh
         if row.customer is not None and not row.attribution_pending
     ]
-    wanted += [
+    calls += [
         (old["account_id"], old["customer"], old["started_at"])
         for old in replaced
         if old["customer"] is not None and not old["attribution_pending"]
     ]
-    found = await connection.fetch(CLIENTS, *_transpose(wanted, 3))
-    clients = {(row["account_id"], row["value"]): row["client_id"] for row in found}
+    # Sorted, so that two publishers lock the callers they share in the same order.
+    seen = [
+        (*caller, times[0][2], times[-1][2])
+        for caller, group in groupby(sorted(calls), key=itemgetter(0, 1))
+        if (times := list(group))
+    ]
+    found = await connection.fetch(CLIENTS, *_transpose(seen, 4)) if seen else []
+    clients = {(row["account_id"], row["value"]): row for row in found}
     for row in fresh:
         if row.customer is not None and not row.attribution_pending:
-            row.client_id = clients[row.account_id, row.customer]
-    return {(row["account_id"], row["value"]) for row in found if not row["is_new"]}
+            row.client_id = clients[row.account_id, row.customer]["client_id"]
+    known = {caller: row for caller, row in clients.items() if not row["is_new"]}
+    earlier = [
+        (account, known[account, customer]["client_id"], first)
+        for account, customer, first, _last in seen
+        if (account, customer) in known and known[account, customer]["first_seen_at"] == first
+    ]
+    if earlier:
+        await connection.execute(TOUCHED_EARLIER, *_transpose(earlier, 3))
+    return set(known)
 
 
 async def _judge(
