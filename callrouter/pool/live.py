@@ -103,14 +103,13 @@ def moment(ms: bytes | str | int) -> datetime:
 
 def pack_facts(visit: Visit) -> bytes:
     traffic = visit.traffic
-    return _encode(
-        _Facts(
+    facts = _Facts(
             visit.session, visit.visitor, visit.account, visit.site, traffic.channel, traffic.source, traffic.medium,
             traffic.campaign, traffic.keyword, traffic.content, traffic.click_id, visit.landing_page, visit.referrer,
             visit.user_agent, visit.device, visit.os, visit.browser, visit.location, visit.ga_client_id,
             visit.ym_client_id,
-        )
     )  # fmt: skip
+    return _without_nul(_encode(facts))
 
 
 def unpack_visit(
@@ -130,7 +129,12 @@ def unpack_visit(
 
 
 def pack_memory(memory: CallerMemory) -> bytes:
-    return _encode(memory)
+    return _without_nul(_encode(memory))
+
+
+def _without_nul(text: bytes) -> bytes:
+    """Postgres holds no NUL, so a hostile page's become U+FFFD before they are stored anywhere."""
+    return text.replace(b"\\u0000", b"\\ufffd")
 
 
 def read_allocation(reply: list[bytes], asked: str) -> Allocation:
