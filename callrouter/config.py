@@ -123,6 +123,7 @@ class AttributionConfig(Section, frozen=True, kw_only=True):
 class PbxConfig(PbxProfile, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One Asterisk: its profile (`callrouter.calls.profile`) and how the router attaches to it."""
 
+    name: str = "pbx1"
     attach: Attach = "agi"
     """How the dialplan asks: FastAGI, ARI (`Stasis(callrouter)`), or not at all (calls are watched and attributed)."""
     ami: str = "127.0.0.1:5038"

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
 import asyncpg
 import click
 
-from callrouter.commands.options import config_option, print_json, with_postgres
-from callrouter.numbers import NotANumber, Number, parse_number
+from callrouter.commands.options import config_option, given_number, given_time, print_json, with_postgres
 from callrouter.pool import inventory
 
 T = TypeVar("T")
@@ -23,23 +22,6 @@ def _done(config_file: Path | None, work: Callable[[asyncpg.Connection], Awaitab
         return with_postgres(config_file, work)
     except inventory.Refused as error:
         raise click.ClickException(str(error)) from None
-
-
-def _number(text: str, country: str) -> Number:
-    try:
-        return parse_number(text, country)
-    except NotANumber as error:
-        raise click.ClickException(str(error)) from None
-
-
-def _time(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.ClickException(f"{text!r} is no time; write 2026-01-31T12:00:00+03:00") from None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 @click.group()
@@ -178,7 +160,7 @@ def list_numbers(config_file: Path | None) -> None:
 @config_option
 def disable_number(number: str, country: str, config_file: Path | None) -> None:
     """Set a broken NUMBER aside: not leased again, its history kept."""
-    spelled = _number(number, country)
+    spelled = given_number(number, country)
     _done(config_file, lambda conn: inventory.disable_number(conn, spelled))
     print_json({"number": spelled, "state": "disabled"})
 
@@ -204,7 +186,7 @@ def bind(
     until: str | None, country: str, config_file: Path | None,
 ) -> None:  # fmt: skip
     """Bind NUMBER to a channel of a site; what it was bound to when is kept."""
-    spelled, start, end = _number(number, country), _time(since), _time(until)
+    spelled, start, end = given_number(number, country), given_time(since), given_time(until)
     binding = _done(
         config_file,
         lambda conn: inventory.bind_static(

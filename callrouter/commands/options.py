@@ -1,4 +1,4 @@
-"""What commands share: the `--config` option, Postgres for a one-off command, JSON on stdout."""
+"""What commands share: the `--config` option, what people type, Postgres for one command, JSON on stdout."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ import click
 import msgspec
 
 from callrouter.configfile import ConfigError, Loaded, load
+from callrouter.numbers import NotANumber, Number, parse_number
 
 config_option = click.option(
     "--config",
@@ -60,3 +62,22 @@ def print_json(value: object) -> None:
     """One line of JSON on stdout."""
     sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
     sys.stdout.flush()
+
+
+def given_number(text: str, country: str) -> Number:
+    """A number from the command line, in any spelling."""
+    try:
+        return parse_number(text, country)
+    except NotANumber as error:
+        raise click.ClickException(str(error)) from None
+
+
+def given_time(text: str | None) -> datetime | None:
+    """A time from the command line; without an offset it is UTC."""
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.ClickException(f"{text!r} is no time; write 2026-01-31T12:00:00+03:00") from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -81,7 +81,7 @@ def test_every_unknown_key_is_told_at_once_with_line_and_likely_meaning(tmp_path
         ('[web]\nworkers = "many"', "callrouter.toml:2 (web.workers): expected `int`"),
         ('[redis]\nurl = "localhost"', "callrouter.toml:2 (redis.url): not a URL of the form redis://"),
         ('[[pbx]]\nname = "a"\nattach = "sip"', "callrouter.toml:3 (pbx.0.attach): invalid enum value 'sip'"),
-        ("[[pbx]]\nattach = 'agi'", "callrouter.toml:1 (pbx.0): object missing required field `name`"),
+        ('[[pbx]]\nname = ""', "callrouter.toml:2 (pbx.0.name): name is empty; it must equal `systemname`"),
         ('[[pbx]]\nname = "a"\n[[pbx]]\nname = "a"', "callrouter.toml: two [[pbx]] sections are named 'a'"),
         ("[router\n", "callrouter.toml: is not valid TOML"),
         ('[web]\ntoken_secret_file = "/nonexistent"', "callrouter.toml:2 (web.token_secret_file): /nonexistent cannot"),
