@@ -47,7 +47,7 @@ def a_day_of_calls(count: int, seed: int = 1) -> list[CallAppeal]:
 
 def _appeal(n: int, at: datetime, chance: random.Random) -> CallAppeal:
     caller = Number(f"7916{chance.randrange(CALLERS):07}")
-    site = chance.randrange(SITES) + 1
+    site = int(caller) % SITES + 1  # people call the company they know
     wait, talk = chance.random() * 30, chance.random() * 200
     answered = at + timedelta(seconds=wait)
     steps = (

@@ -42,6 +42,15 @@ class SettingsCache:
         self._loaded_at: float | None = None
         self._absent: frozenset[tuple[str, int]] = frozenset()
 
+    @property
+    def snapshot(self) -> Settings:
+        """What was loaded last; empty before the first `get`."""
+        return self._settings
+
+    def knows(self, accounts: frozenset[int], sites: frozenset[int]) -> bool:
+        """Whether the snapshot has all of these, or is known to lack them."""
+        return self._loaded_at is not None and not self._missing(accounts, sites) - self._absent
+
     async def get(self, connection: Connection, accounts: frozenset[int], sites: frozenset[int]) -> Settings:
         """A snapshot; loaded anew if it is old or lacks one of these for the first time (it may be just made)."""
         too_old = self._loaded_at is None or self._clock.monotonic() - self._loaded_at > REFRESH_SECONDS

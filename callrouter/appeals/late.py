@@ -38,9 +38,14 @@ WHERE attribution_pending AND (started_at, id) > ($1, $2) ORDER BY started_at, i
 BEFORE_ALL = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
+def needs_history(appeal: CallAppeal) -> bool:
+    """Whether nobody could say in time who placed this call."""
+    return appeal.resolution is None and appeal.call.direction == "inbound"
+
+
 async def attribute(connection: Connection, appeal: CallAppeal, ask: AttributeLate) -> CallAppeal:
     """`appeal`, with the history's answer marked late if it had none; without one if the history cannot tell yet."""
-    if appeal.resolution is not None or appeal.call.direction != "inbound":
+    if not needs_history(appeal):
         return appeal
     try:
         resolution = await ask(connection, appeal.call)

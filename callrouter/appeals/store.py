@@ -11,11 +11,11 @@ New rows go straight into `appeals` by COPY: what is there already was looked up
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter, itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -59,34 +59,27 @@ WITH known AS (
     ON CONFLICT (account_id, kind, value) DO UPDATE
     SET first_seen_at = least(i.first_seen_at, excluded.first_seen_at),
         last_seen_at = greatest(i.last_seen_at, excluded.last_seen_at)
-    RETURNING account_id, value, client_id, first_seen_at, xmax = 0 AS is_new
+    RETURNING account_id, value, client_id, first_seen_at, last_seen_at, xmax = 0 AS is_new
 ), made AS (
     INSERT INTO clients (account_id, id, first_touch_at)
     SELECT account_id, client_id, first_seen_at FROM known WHERE is_new
 )
-SELECT account_id, value, client_id, first_seen_at, is_new FROM known"""
+SELECT account_id, value, client_id, first_seen_at, last_seen_at, is_new FROM known"""
 
 TOUCHED_EARLIER = """
 UPDATE clients c SET first_touch_at = w.at
 FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[]) AS w (account_id, id, at)
 WHERE c.account_id = w.account_id AND c.id = w.id AND c.first_touch_at > w.at"""
 
-NEIGHBOURS = """
-SELECT w.id, earlier.started_at AS earlier, later.found AS later
-FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::bigint[])
+EARLIER = """
+SELECT w.id, earlier.started_at FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::bigint[])
     AS w (id, account_id, customer, at, site)
-LEFT JOIN LATERAL (
+CROSS JOIN LATERAL (
     SELECT a.started_at FROM appeals a
     WHERE a.customer = w.customer AND a.account_id = w.account_id AND a.started_at <= w.at
       AND (a.started_at, a.id) < (w.at, w.id) AND a.direction = 'inbound' AND NOT a.attribution_pending
       AND (w.site IS NULL OR a.site_id = w.site)
-    ORDER BY a.started_at DESC LIMIT 1) earlier ON true
-LEFT JOIN LATERAL (
-    SELECT true AS found FROM appeals a
-    WHERE a.customer = w.customer AND a.account_id = w.account_id AND a.started_at >= w.at
-      AND a.direction = 'inbound' AND NOT a.attribution_pending
-    LIMIT 1) later ON true
-WHERE earlier.started_at IS NOT NULL OR later.found"""
+    ORDER BY a.started_at DESC LIMIT 1) earlier"""
 
 JUDGE_AGAIN = """
 WITH callers AS (
@@ -105,6 +98,10 @@ WITH callers AS (
 )
 UPDATE appeals a SET is_unique = j.verdict FROM judged j
 WHERE (a.account_id, a.started_at, a.id) = (j.account_id, j.started_at, j.id) AND a.is_unique <> j.verdict"""
+
+
+Caller: TypeAlias = tuple[int, str]
+"""An account and the number of one who called it."""
 
 
 class Written(NamedTuple):
@@ -165,8 +162,11 @@ async def _remove(connection: Connection, replaced: list[asyncpg.Record]) -> Non
 
 async def _assign_clients(
     connection: Connection, fresh: list[AppealRow], replaced: list[asyncpg.Record]
-) -> set[tuple[int, str]]:
-    """Set `client_id` of the rows and lock their callers, those of replaced rows too; returns callers seen before."""
+) -> dict[Caller, datetime]:
+    """Set `client_id` of the rows and lock their callers, those of replaced rows too.
+
+    Returns the callers seen before this batch, with the time of their last call, this batch included.
+    """
     calls = [
         (row.account_id, row.customer, row.started_at)
         for row in fresh
@@ -196,27 +196,26 @@ async def _assign_clients(
     ]
     if earlier:
         await connection.execute(TOUCHED_EARLIER, *_transpose(earlier, 3))
-    return set(known)
+    return {caller: row["last_seen_at"] for caller, row in known.items()}
 
 
 async def _judge(
-    connection: Connection, fresh: list[AppealRow], known_callers: set[tuple[int, str]], settings: Settings
-) -> set[tuple[int, str]]:
-    """Set `is_unique` of the rows; returns the callers who have later calls in Postgres, whose flags may move."""
+    connection: Connection, fresh: list[AppealRow], last_calls: Mapping[Caller, datetime], settings: Settings
+) -> set[Caller]:
+    """Set `is_unique` of the rows; returns the callers with later calls, whose flags in Postgres may have to move."""
+    known = [row for row in fresh if counts(row) and (row.account_id, row.customer) in last_calls]
     asked = [
         (row.id, row.account_id, row.customer, row.started_at,
          row.site_id if site_of(row, settings).unique_scope == "site" else None)
-        for row in fresh
-        if counts(row) and (row.account_id, row.customer) in known_callers
+        for row in known
     ]  # fmt: skip
-    neighbours = await connection.fetch(NEIGHBOURS, *_transpose(asked, 5)) if asked else []
-    earlier: dict[UUID, datetime] = {row["id"]: row["earlier"] for row in neighbours if row["earlier"]}
-    judge(fresh, earlier, settings)
-    passed = {row["id"] for row in neighbours if row["later"]}
-    return {(row.account_id, row.customer) for row in fresh if row.id in passed and row.customer is not None}
+    found = await connection.fetch(EARLIER, *_transpose(asked, 5)) if asked else []
+    judge(fresh, {row["id"]: row["started_at"] for row in found}, settings)
+    callers = ((row.account_id, row.customer, row.started_at) for row in known if row.customer is not None)
+    return {(account, customer) for account, customer, at in callers if at < last_calls[account, customer]}
 
 
-def _callers(replaced: list[asyncpg.Record]) -> set[tuple[int, str]]:
+def _callers(replaced: list[asyncpg.Record]) -> set[Caller]:
     return {(old["account_id"], old["customer"]) for old in replaced if old["customer"] is not None}
 
 
