@@ -83,13 +83,14 @@ def _find_its_company(state: State, channel: Channel, event: Event, at: float) -
         application, data = event.get("Application"), event.get("ApplicationData") or event.get("Data") or ""
         if application == "Queue":
             story.enter_group(at, data.partition(",")[0])
-    bridge_id = event.get("BridgeId") or event.get("BridgeID")
+    bridge_id = state.moved.pop(channel.uniqueid, event.get("BridgeId") or event.get("BridgeID"))
     if bridge_id:
         state.enter(channel, bridge_id, at, holding=bridge_id in state.parking)
 
 
 def end_of_channels(state: State, _event: Event, _received_at: float) -> None:
     """The list is complete: what we knew and it did not name has gone while we were away."""
+    state.moved.clear()
     if state.listing:
         state.listing = False
         for channel in tuple(state.graph.channels.values()):

@@ -55,9 +55,11 @@ def rename(state: State, event: Event, _received_at: float) -> None:
 
 def hangup(state: State, event: Event, received_at: float) -> None:
     channel = state.find(event, "Uniqueid")
-    if channel is not None:
-        cause = event.get("Cause", "")
-        state.drop(channel, state.time(event, received_at), int(cause) if cause.isdecimal() else None)
+    if channel is None:
+        state.graph.bury(event["Uniqueid"])  # a list under way may still name it
+        return
+    cause = event.get("Cause", "")
+    state.drop(channel, state.time(event, received_at), int(cause) if cause.isdecimal() else None)
 
 
 def hangup_request(state: State, event: Event, received_at: float) -> None:

@@ -16,6 +16,7 @@ from callrouter.calls.record import Direction
 from callrouter.calls.story import Story
 from callrouter.calls.times import birth_of, moment, serial_of, stamp_of, system_of
 
+MAX_MOVED = 10_000
 DISORDER = 1000
 """Channels made at the same time may be told in another order than they were numbered; never so many."""
 DOWN = "0"
@@ -63,6 +64,8 @@ class State:
         self.serial_born = 0.0
         self.logged_in = False
         """No channel was made since the last login."""
+        self.moved: dict[str, str] = {}
+        """While a list is on its way: the bridge that a channel yet unknown entered, or none."""
         self.listing = False
         """Between a login and the end of its channel list."""
 
@@ -86,6 +89,11 @@ class State:
             unknown = self.counters.unknown
             unknown[event["Event"]] = unknown.get(event["Event"], 0) + 1
         return channel
+
+    def moved_unseen(self, uniqueid: str, bridge_id: str) -> None:
+        """A list that is on its way may tell of this channel, but of where it was before."""
+        if self.listing and len(self.moved) < MAX_MOVED:
+            self.moved[uniqueid] = bridge_id
 
     # -- a story's life
 

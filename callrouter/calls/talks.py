@@ -15,6 +15,7 @@ Event = Mapping[str, str]
 def bridge_enter(state: State, event: Event, received_at: float) -> None:
     channel = state.find(event, "Uniqueid")
     if channel is None:
+        state.moved_unseen(event["Uniqueid"], event["BridgeUniqueid"])
         return
     at = state.time(event, received_at)
     linkedid = event.get("Linkedid", channel.linkedid)
@@ -25,7 +26,9 @@ def bridge_enter(state: State, event: Event, received_at: float) -> None:
 
 def bridge_leave(state: State, event: Event, received_at: float) -> None:
     channel = state.find(event, "Uniqueid")
-    if channel is not None and channel.bridge is not None and channel.bridge.bridge_id == event["BridgeUniqueid"]:
+    if channel is None:
+        state.moved_unseen(event["Uniqueid"], "")
+    elif channel.bridge is not None and channel.bridge.bridge_id == event["BridgeUniqueid"]:
         state.leave(channel, state.time(event, received_at))
 
 

@@ -54,6 +54,16 @@ RELEVANT_EVENTS = frozenset(name for name in HANDLERS if name)
 RELEVANT_VARIABLES = frozenset(channels.VARIABLES)
 """The same for the Variable of a VarSet."""
 
+
+def relevant_headers(profile: PbxProfile) -> dict[str, dict[str, tuple[str, ...]]]:
+    """What narrows the frequent events: event → header → how a value that matters begins; one header is enough."""
+    return {
+        "VarSet": {"Variable": tuple(sorted(RELEVANT_VARIABLES))},
+        "Newstate": {"ChannelState": (channels.UP,)},
+        "Newexten": {"Application": tuple(sorted(channels.TELLING)), "Context": profile.group_contexts},
+    }
+
+
 MAX_AGE = 24 * 3600.0
 """Seconds after which a channel is given up."""
 MAX_CHANNELS = 50_000

@@ -15,8 +15,8 @@ from callrouter.calls import attach, channels, dials, talks
 from callrouter.calls.events import CallEnded, CallStarted
 from callrouter.calls.profile import PbxProfile
 from callrouter.calls.record import CallRecord
-from callrouter.calls.tracker import HANDLERS, RELEVANT_EVENTS, CallTracker
-from tests.unit.calls.captures import Events, replayed
+from callrouter.calls.tracker import HANDLERS, RELEVANT_EVENTS, CallTracker, relevant_headers
+from tests.unit.calls.captures import CAPTURES, Events, capture, replayed
 
 PROFILE = PbxProfile(name="backup", inbound_contexts=("from-trunk",), trunks=("PJSIP/carrier",))
 CUSTOMER, AGENT = "pbx1-1700000000.1", "pbx1-1700000001.2"
@@ -282,7 +282,7 @@ def test_a_channel_that_the_pbx_does_not_know_any_more_can_be_forgotten() -> Non
 
 def test_events_of_channels_never_seen_are_counted_by_kind() -> None:
     tracker = CallTracker(PROFILE)
-    for one in (hangs_up(T, "x"), enters(T, "x"), hangs_up(T, "y")):
+    for one in (hangs_up(T, "x"), enters(T, "z"), hangs_up(T, "y")):
         assert not tracker.feed(one)
     assert tracker.counters.unknown == {"Hangup": 2, "BridgeEnter": 1}
 
@@ -328,3 +328,30 @@ def test_nonsense_never_breaks_the_tracker(events: Events) -> None:
         tracker.snapshot()
     tracker.finish()
     assert (tracker.channels, tracker.bridges, tracker.snapshot()) == (0, 0, ())
+
+
+def test_what_happens_while_a_list_is_on_its_way_outweighs_the_list() -> None:
+    listed = [
+        arrives(T, one) | {"Event": "Status", "BridgeID": ""} for one in (CUSTOMER, "pbx1-1700000000.7")
+    ]  # as they were when the list was made
+    agent = rung(T)[0] | {"Event": "Status", "BridgeID": "b"}
+    tracker = CallTracker(PROFILE)
+    for one in ({"Event": "FullyBooted"}, enters(T + 5, CUSTOMER), hangs_up(T + 5, "pbx1-1700000000.7")):
+        tracker.feed(one)
+    tracker.adopt([*listed, agent], received_at=T + 6)
+    (call,) = tracker.snapshot()
+    assert (call.linkedid, call.employee) == (CUSTOMER, "101")
+
+
+def test_narrowed_to_the_relevant_headers_the_same_records_come_out() -> None:
+    headers = relevant_headers(capture(CAPTURES[0]).profile)
+    assert headers["Newexten"]["Context"] == ("ring-groups",)
+
+    def matters(one: dict[str, str]) -> bool:
+        narrowed = headers.get(one.get("Event", ""))
+        return not narrowed or any(one.get(name, "").startswith(values) for name, values in narrowed.items())
+
+    for name in CAPTURES:
+        recorded = capture(name)
+        narrow = [one for one in recorded.events if matters(one)]
+        assert replayed(narrow, recorded.profile) == replayed(recorded.events, recorded.profile)
