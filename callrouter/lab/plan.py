@@ -90,7 +90,10 @@ class LabPbx(Protocol):
     ami_port: int
     ami_user: str
     ami_secret: str
-    cel_file: Path | None
+
+    @property
+    def cel_file(self) -> Path | None:
+        """Where it writes CEL; None if it does not."""
 
     @property
     def description(self) -> str:
