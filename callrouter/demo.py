@@ -90,7 +90,7 @@ class Demo:
             rows = await self._published(len(placed))
         show(rows)
         await self._conn.close()
-        return judged(placed, rows)
+        return judged(placed, [dict(row) for row in rows])
 
     async def _place(self, choices: Choices, browser: httpx.AsyncClient) -> list[Placed]:
         chance = random.Random(choices.seed)

@@ -15,6 +15,6 @@ from callrouter.sessions.source import classify
 def source(url: str, referrer: str, own: tuple[str, ...]) -> None:
     """Explain the traffic source of a first hit, as JSON (docs/concepts/rules.md §4).
 
-    Order: utm parameters and click ids, search engine, AI assistant, social network, own domain, other referrer, direct.
+    Order: utm and click ids, search engine, AI assistant, social network, own domain, other referrer, direct.
     """
     print_json(classify(url, referrer, own))

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,7 +76,7 @@ def started(uniqueid: str = "pbx1-1.1") -> CallStarted:
 
 
 def ended(uniqueid: str = "pbx1-1.1", **fields: object) -> CallEnded:
-    told = {
+    told: dict[str, Any] = {
         "pbx": "pbx1",
         "linkedid": uniqueid,
         "caller": CALLER,
