@@ -17,11 +17,10 @@ from typing import Any
 from panoramisk import Manager
 
 from bench.row import Row
-from callrouter.ami.wire import EventReader
-from callrouter.calls.channels import IVR_APPLICATIONS
+from callrouter.ami.connection import AmiSettings
 from callrouter.calls.events import CallEnded
 from callrouter.calls.profile import PbxProfile
-from callrouter.calls.tracker import RELEVANT_EVENTS, RELEVANT_VARIABLES, CallTracker
+from callrouter.calls.tracker import RELEVANT_EVENTS, CallTracker, relevant_headers
 
 HERE = Path(__file__).parent
 CAPTURES = [*sorted((HERE / "data").glob("*.ami*")), HERE.parent / "tests/captures/22/interleaved.ami"]
@@ -66,12 +65,15 @@ def read(path: Path) -> bytes:
 
 
 def whole_path(pieces: list[bytes]) -> int:
-    steps = {b"Application": (b"Queue", *(a.encode() for a in IVR_APPLICATIONS)), b"Context": (b"ring-groups",)}
-    reader = EventReader(
-        frozenset(name.encode() for name in RELEVANT_EVENTS),
-        tuple(name.encode() for name in RELEVANT_VARIABLES),
-        only={b"Newexten": steps},
+    settings = AmiSettings(
+        name="pbx1",
+        username="",
+        secret="",
+        events=tuple(RELEVANT_EVENTS),
+        variables=None,
+        only=relevant_headers(PROFILE),
     )
+    reader = settings.reader()
     tracker = CallTracker(PROFILE)
     records = 0
     for piece in pieces:

@@ -20,7 +20,7 @@ class NotANumber(ValueError):
 
 @lru_cache(maxsize=65536)
 def parse_number(text: str, country: str) -> Number:
-    """The number that `text` spells, dialled from `country` (ISO 3166, e.g. "RU").
+    """The number that `text` spells, dialled from `country` (ISO 3166, e.g. "RU"; "ZZ": E.164, plus or not).
 
     Raises NotANumber for an extension, a withheld number, or anything that is not a possible number.
     """

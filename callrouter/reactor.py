@@ -12,27 +12,28 @@ from collections.abc import Coroutine
 from typing import Any
 
 import uvloop
-from twisted.internet import asyncioreactor
+from twisted.internet.asyncioreactor import AsyncioSelectorReactor
+from twisted.internet.main import installReactor
 
 
-def install_reactor() -> asyncio.AbstractEventLoop:
+def install_reactor() -> tuple[asyncio.AbstractEventLoop, AsyncioSelectorReactor]:
     """Make a uvloop loop the current one, with Twisted's reactor on it. Once per process."""
     if "twisted.internet.reactor" in sys.modules:
         raise RuntimeError("twisted.internet.reactor was imported before callrouter could choose one")
     loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
-    asyncioreactor.install(loop)  # type: ignore[no-untyped-call]
-    return loop
+    reactor = AsyncioSelectorReactor(loop)
+    installReactor(reactor)
+    return loop, reactor
 
 
-def run_until_done(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, None]) -> None:
+def run_until_done(
+    loop: asyncio.AbstractEventLoop, reactor: AsyncioSelectorReactor, main: Coroutine[Any, Any, None]
+) -> None:
     """Run `main` with the reactor running, then stop the reactor (and its threads), whatever `main` ended with.
 
     Signals are `main`'s affair: `loop.add_signal_handler`.
     """
-    from twisted.internet import reactor as installed  # noqa: PLC0415 - only now is it ours
-
-    reactor: Any = installed
     task = loop.create_task(main)
 
     def stop(_: asyncio.Task[None]) -> None:

@@ -60,8 +60,12 @@ class AgiRequest:
 
     @property
     def called(self) -> str:
-        """The number dialled, as the dialplan knows it: an argument of AGI() where given, else the extension."""
-        return self.get("arg_1") or self.get("extension")
+        """The number dialled: an argument of AGI() where given, else the DNID, else the extension.
+
+        The extension comes last because the question is asked in a subroutine, whose extension is `s`.
+        """
+        given = (self.get(name) for name in ("arg_1", "dnid", "extension"))
+        return next((number for number in given if number not in {"", "unknown"}), "")
 
     @property
     def caller(self) -> str:

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from callrouter.calls.channels import UP
-from callrouter.calls.dials import queue_join
 from callrouter.calls.graph import Channel
 from callrouter.calls.parties import told
 from callrouter.calls.state import State
-from callrouter.calls.times import clock_text
+from callrouter.calls.times import birth_of, clock_text, stamp_of
 
 Event = Mapping[str, str]
 
@@ -22,9 +21,11 @@ def fully_booted(state: State, event: Event, received_at: float) -> None:
     """We are logged in (again), and may have missed something of every call in hand; or the PBX is newly started."""
     uptime = event.get("Uptime", "")
     if received_at and uptime.isdecimal() and received_at - int(uptime) > state.last:
-        reset(state, state.last)
+        state.reset(state.last)
         return
     state.listing = True
+    state.logged_in = True
+    state.last_before_login = state.last
     state.parking.clear()
     for channel in state.graph.channels.values():
         channel.confirmed = False
@@ -33,19 +34,7 @@ def fully_booted(state: State, event: Event, received_at: float) -> None:
 
 
 def shutdown(state: State, event: Event, received_at: float) -> None:
-    reset(state, state.time(event, received_at))
-
-
-def reset(state: State, at: float) -> None:
-    """Nothing of what was is any more. Calls in hand end now, as far as anybody knows."""
-    for story in tuple(dict.fromkeys(state.stories.values())):
-        story.complete = False
-        state.finish(story, max(at, story.last_change))
-    graph = state.graph
-    for channel in tuple(graph.channels.values()):
-        graph.leave(channel)
-        graph.remove(channel)
-    state.listing = False
+    state.reset(state.time(event, received_at))
 
 
 def listed_channel(state: State, event: Event, received_at: float) -> None:
@@ -54,34 +43,54 @@ def listed_channel(state: State, event: Event, received_at: float) -> None:
     known = state.graph.channels.get(uniqueid)
     if known is not None:
         known.confirmed = True
-        return
-    if state.graph.is_gone(uniqueid):
-        return
-    at = state.time(event, received_at)
+        _learn(known, event)
+    elif not state.graph.is_gone(uniqueid):
+        _adopt(state, uniqueid, event, received_at)
+
+
+def _adopt(state: State, uniqueid: str, event: Event, received_at: float) -> None:
     duration = event.get("Duration", "")
     age = clock_text(duration) if duration else float(event.get("Seconds") or 0)
-    channel = Channel(uniqueid, event["Channel"], event["Linkedid"], max(at - age, 0.0), seen=False)
-    channel.exten = told(event.get("DNID") or event.get("Exten", ""))
+    born = birth_of(uniqueid)
+    at = stamp_of(event) or received_at or max(state.last, (born or 0.0) + age)
+    state.last = max(state.last, at)
+    channel = Channel(uniqueid, event["Channel"], event["Linkedid"], born or at - age, seen=False)
     state.counters.adopted += 1
     state.graph.add(channel)
+    _learn(channel, event)
     state.place(channel, event)
-    _adopt_place(state, channel, event, at)
+    _find_its_company(state, channel, event, at)
 
 
-def _adopt_place(state: State, channel: Channel, event: Event, at: float) -> None:
+def _learn(channel: Channel, event: Event) -> None:
+    """The number dialled, as far as a list has it: an extension that is a name (`sales`, `s`) is a later one."""
+    number = told(event.get("DNID") or event.get("Exten", ""))
+    if channel.seen or channel.exten or not number.strip("+").isdigit():
+        return
+    channel.exten = number
+    if channel.story is not None and channel.story.first is channel:
+        channel.story.called_raw = number
+
+
+def _find_its_company(state: State, channel: Channel, event: Event, at: float) -> None:
+    """Those of its call who were listed before it, its group, and the bridge it is in."""
     story = channel.story
     if story is not None and story.subject is channel:
         story.was_up = event.get("ChannelState") == UP
         for other in state.graph.channels.values():
             if other.story is None and other.linkedid == channel.linkedid:
                 story.join(other)
-    bridge_id = event.get("BridgeId") or event.get("BridgeID")
+        application, data = event.get("Application"), event.get("ApplicationData") or event.get("Data") or ""
+        if application == "Queue":
+            story.enter_group(at, data.partition(",")[0])
+    bridge_id = state.moved.pop(channel.uniqueid, event.get("BridgeId") or event.get("BridgeID"))
     if bridge_id:
         state.enter(channel, bridge_id, at, holding=bridge_id in state.parking)
 
 
 def end_of_channels(state: State, _event: Event, _received_at: float) -> None:
     """The list is complete: what we knew and it did not name has gone while we were away."""
+    state.moved.clear()
     if state.listing:
         state.listing = False
         for channel in tuple(state.graph.channels.values()):
@@ -108,4 +117,4 @@ def listed_caller(state: State, event: Event, received_at: float) -> None:
     channel = state.graph.channels.get(event["Uniqueid"])
     if channel is not None and channel.story is not None and channel.story.queue != event["Queue"]:
         channel.story.complete = False
-        queue_join(state, event, received_at)
+        channel.story.wait_in(event["Queue"], state.time(event, received_at))

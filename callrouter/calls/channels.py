@@ -12,6 +12,7 @@ from callrouter.calls.story import Fact, Story
 Event = Mapping[str, str]
 IVR_APPLICATIONS = frozenset(("BackGround", "Background", "WaitExten", "Read", "SpeechBackground", "Directory"))
 """Applications that ask the caller for something; those that only tell (Playback) are no menu."""
+TELLING = IVR_APPLICATIONS | {"Queue"}
 UP = "6"
 
 
@@ -21,6 +22,8 @@ def newchannel(state: State, event: Event, received_at: float) -> None:
     if known is not None or state.graph.is_gone(uniqueid):
         state.counters.repeated += 1
         return
+    if state.is_restarted(uniqueid):
+        state.reset(state.last_before_login)
     at = state.birth(event, received_at, uniqueid)
     channel = Channel(uniqueid, event["Channel"], event["Linkedid"], at)
     channel.exten = told(event.get("Exten", ""))
@@ -52,9 +55,11 @@ def rename(state: State, event: Event, _received_at: float) -> None:
 
 def hangup(state: State, event: Event, received_at: float) -> None:
     channel = state.find(event, "Uniqueid")
-    if channel is not None:
-        cause = event.get("Cause", "")
-        state.drop(channel, state.time(event, received_at), int(cause) if cause.isdecimal() else None)
+    if channel is None:
+        state.graph.bury(event["Uniqueid"])  # a list under way may still name it
+        return
+    cause = event.get("Cause", "")
+    state.drop(channel, state.time(event, received_at), int(cause) if cause.isdecimal() else None)
 
 
 def hangup_request(state: State, event: Event, received_at: float) -> None:
@@ -75,9 +80,8 @@ def hangup_request(state: State, event: Event, received_at: float) -> None:
 def newexten(state: State, event: Event, received_at: float) -> None:
     """A step of the dialplan: most say nothing about the call, and cost nothing."""
     application = event.get("Application", "")
-    menu = application in IVR_APPLICATIONS
     context = event.get("Context", "")
-    if not menu and application != "Queue" and context not in state.profile.group_contexts and not state.leaving_queue:
+    if not (application in TELLING or context in state.profile.group_contexts or state.leaving_queue):
         return
     channel = state.graph.channels.get(event["Uniqueid"])
     story = None if channel is None else channel.story
@@ -90,7 +94,7 @@ def newexten(state: State, event: Event, received_at: float) -> None:
     at = state.time(event, received_at)
     if application == "Queue":
         story.knock(at, event.get("AppData", "").partition(",")[0])
-    elif menu and channel is story.subject:
+    elif application in IVR_APPLICATIONS and channel is story.subject:
         _menu(story, at, context)
     elif context in state.profile.group_contexts:
         enter_ring_group(story, channel, at, event.get("Extension", ""))

@@ -78,6 +78,7 @@ def dial_end(state: State, event: Event, received_at: float) -> None:
     if leg is None or leg.status or story is None:
         return
     leg.status = event.get("DialStatus", "")
+    leg.forwarded_to = event.get("Forward", "")
     if leg.status != "ANSWER":
         leg.ended = state.time(event, received_at)
         if target is not story.subject:
@@ -88,12 +89,7 @@ def queue_join(state: State, event: Event, received_at: float) -> None:
     channel = state.find(event, "Uniqueid")
     if channel is None or channel.story is None:
         return
-    story = channel.story
-    story.queue = event["Queue"]
-    story.knocked = None
-    story.queue_status = ""
-    story.queue_abandoned_at = None
-    story.enter_group(state.time(event, received_at), story.queue)
+    channel.story.wait_in(event["Queue"], state.time(event, received_at))
 
 
 def queue_leave(state: State, event: Event, received_at: float) -> None:

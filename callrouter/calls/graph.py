@@ -121,8 +121,14 @@ class Graph:
             channel.other = None
         elif self.halves and self.halves.get(channel.name[:-2]) is channel:
             del self.halves[channel.name[:-2]]
-        self._gone.add(channel.uniqueid)
-        self._gone_order.append(channel.uniqueid)
+        self.bury(channel.uniqueid)
+
+    def bury(self, uniqueid: str) -> None:
+        """Remember for a while that this channel is gone."""
+        if uniqueid in self._gone:
+            return
+        self._gone.add(uniqueid)
+        self._gone_order.append(uniqueid)
         if len(self._gone_order) > REMEMBERED_GONE:
             self._gone.discard(self._gone_order.popleft())
 

@@ -153,14 +153,14 @@ def _hangup_by(story: Story, reason: LostReason | None) -> HangupBy | None:
 def _steps(story: Story, ended: float, hangup_by: HangupBy | None, profile: PbxProfile) -> tuple[Step, ...]:
     steps = [Step(at=moment(story.started), kind="started")]
     for index, fact in enumerate(story.facts):
-        if fact.kind == "group_left" and _was_connected(story.facts, index):
+        if fact.at < story.started or (fact.kind == "group_left" and _was_connected(story.facts, index)):
             continue
         who = fact.who
         reason = fact.reason
         if fact.leg is not None:
             who = employee_name(fact.leg.channel, profile)
             if fact.kind == "missed":
-                reason = "answered_elsewhere" if fact.leg.cause == ELSEWHERE else MISSED[outcome_of(fact.leg)]
+                reason = _why_missed(fact.leg)
         steps.append(
             Step(
                 at=moment(fact.at), kind=fact.kind, group=fact.group or None, who=who or None, to=fact.to or None,
@@ -169,6 +169,12 @@ def _steps(story: Story, ended: float, hangup_by: HangupBy | None, profile: PbxP
         )  # fmt: skip
     steps.append(Step(at=moment(ended), kind="ended", reason=hangup_by))
     return tuple(steps)
+
+
+def _why_missed(leg: Leg) -> str:
+    if leg.forwarded_to:
+        return "forwarded"
+    return "answered_elsewhere" if leg.cause == ELSEWHERE else MISSED[outcome_of(leg)]
 
 
 def _was_connected(facts: list[Fact], index: int) -> bool:

@@ -64,7 +64,7 @@ def agent_name(member: str, interface: str) -> str:
 
 
 def employee_name(channel: Channel, profile: PbxProfile) -> str:
-    """Who answers here: the queue member that was rung through this channel, else the extension, else the number."""
+    """Who answers here: the queue member rung through this channel, else the extension, else the number dialled."""
     leg: Channel | None = channel
     for _ in range(MAX_DIALLER_CHAIN):
         if leg is None:
@@ -75,6 +75,6 @@ def employee_name(channel: Channel, profile: PbxProfile) -> str:
         leg = None if dialler is None or dialler.real else dialler.other or dialler
         if leg is dialler and leg is not None and not leg.agent:
             break
-    if channel.number and is_trunk(channel.name, profile):
-        return channel.number
+    if is_trunk(channel.name, profile):
+        return channel.number  # nothing if it is an outside party that called us
     return peer_of(channel.name)

@@ -14,8 +14,11 @@ from callrouter.calls.parties import employee_name, is_trunk
 from callrouter.calls.profile import PbxProfile
 from callrouter.calls.record import Direction
 from callrouter.calls.story import Story
-from callrouter.calls.times import birth_of, moment, stamp_of, system_of
+from callrouter.calls.times import birth_of, moment, serial_of, stamp_of, system_of
 
+MAX_MOVED = 10_000
+DISORDER = 1000
+"""Channels made at the same time may be told in another order than they were numbered; never so many."""
 DOWN = "0"
 """ChannelState of a channel that Asterisk itself makes towards somebody; arriving ones begin ringing."""
 
@@ -55,6 +58,14 @@ class State:
         """Keys of calls that a QueueCallerAbandon was told of: hung up, or timed out and going on."""
         self.parking: set[str] = set()
         """Bridges that a list told to be parking lots."""
+        self.last_before_login = 0.0
+        self.serial = -1
+        """Of the latest channel: Asterisk counts them from 0 at each start."""
+        self.serial_born = 0.0
+        self.logged_in = False
+        """No channel was made since the last login."""
+        self.moved: dict[str, str] = {}
+        """While a list is on its way: the bridge that a channel yet unknown entered, or none."""
         self.listing = False
         """Between a login and the end of its channel list."""
 
@@ -78,6 +89,11 @@ class State:
             unknown = self.counters.unknown
             unknown[event["Event"]] = unknown.get(event["Event"], 0) + 1
         return channel
+
+    def moved_unseen(self, uniqueid: str, bridge_id: str) -> None:
+        """A list that is on its way may tell of this channel, but of where it was before."""
+        if self.listing and len(self.moved) < MAX_MOVED:
+            self.moved[uniqueid] = bridge_id
 
     # -- a story's life
 
@@ -193,6 +209,7 @@ class State:
         for linkedid in story.linkedids:
             if self.stories.get(linkedid) is story:
                 del self.stories[linkedid]
+        self.leaving_queue.discard(story.key)
         self.counters.ended += 1
         self.out.append(CallEnded(record_of(story, self.pbx_of(story), self.profile)))
 
@@ -204,6 +221,30 @@ class State:
             channel.story.complete = False
             at = max(at, channel.story.last_change)
         self.drop(channel, at, None)
+
+    def is_restarted(self, uniqueid: str) -> bool:
+        """Does this new channel's id show that Asterisk counts anew, since the last login or without our noticing?"""
+        serial, born = serial_of(uniqueid), birth_of(uniqueid)
+        if serial < 0 or born is None:
+            return False
+        before, before_born, first = self.serial, self.serial_born, self.logged_in
+        self.serial, self.serial_born, self.logged_in = serial, born, False
+        if serial > before:
+            return False
+        if before - serial > DISORDER or (first and born > before_born):
+            return True
+        self.serial, self.serial_born = before, before_born
+        return False
+
+    def reset(self, at: float) -> None:
+        """Nothing of what was is any more. Calls in hand end now, as far as anybody knows."""
+        for story in tuple(dict.fromkeys(self.stories.values())):
+            story.complete = False
+            self.finish(story, max(at, story.last_change))
+        for channel in tuple(self.graph.channels.values()):
+            self.graph.leave(channel)
+            self.graph.remove(channel)
+        self.listing = False
 
     # -- who talks with whom
 

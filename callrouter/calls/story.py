@@ -20,7 +20,7 @@ MAX_FACTS = 2000
 class Leg:
     """One attempt to reach somebody."""
 
-    __slots__ = ("began", "cause", "channel", "ended", "status")
+    __slots__ = ("began", "cause", "channel", "ended", "forwarded_to", "status")
 
     def __init__(self, channel: Channel, began: float) -> None:
         self.channel = channel
@@ -29,6 +29,7 @@ class Leg:
         self.status = ""
         """DialStatus, as Asterisk gives it at the end of the dial."""
         self.cause = 0
+        self.forwarded_to = ""
 
 
 class Fact(NamedTuple):
@@ -147,11 +148,24 @@ class Story:
         self.group = group
         self.note(at, "group_entered", group=group)
 
+    def wait_in(self, queue: str, at: float) -> None:
+        """The customer stands in a queue now."""
+        if self.queue == queue:
+            return  # told twice
+        self.knocked = None
+        self.queue_status = ""
+        self.queue_abandoned_at = None
+        self.queue = queue
+        if self.group != queue or not self.facts or self.facts[-1].kind != "group_entered":
+            self.enter_group(at, queue)
+
     def leave_group(self, at: float, group: str, reason: str = "") -> None:
         self.note(at, "group_left", group=group, reason=reason)
 
     def knock(self, at: float, queue: str) -> None:
         """The dialplan sends the customer to a queue. Unless he joins it, it had no agents: that sends no event."""
+        if queue == self.group:
+            return  # a step to elsewhere from within the queue still names the old application
         self.settle_knock()
         self.queue_status = "JOINEMPTY"
         self.knocked = Fact(at, "group_entered", queue)
@@ -191,7 +205,7 @@ class Story:
 
     def answer(self, human: Channel, who: str, at: float) -> None:
         self.talker = human
-        self.employee = who
+        self.employee = who or self.employee
         if human.uniqueid not in self.talkers:
             self.talkers.add(human.uniqueid)
             self.note(at, "answered", who=who)

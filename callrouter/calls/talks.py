@@ -15,6 +15,7 @@ Event = Mapping[str, str]
 def bridge_enter(state: State, event: Event, received_at: float) -> None:
     channel = state.find(event, "Uniqueid")
     if channel is None:
+        state.moved_unseen(event["Uniqueid"], event["BridgeUniqueid"])
         return
     at = state.time(event, received_at)
     linkedid = event.get("Linkedid", channel.linkedid)
@@ -25,7 +26,9 @@ def bridge_enter(state: State, event: Event, received_at: float) -> None:
 
 def bridge_leave(state: State, event: Event, received_at: float) -> None:
     channel = state.find(event, "Uniqueid")
-    if channel is not None and channel.bridge is not None and channel.bridge.bridge_id == event["BridgeUniqueid"]:
+    if channel is None:
+        state.moved_unseen(event["Uniqueid"], "")
+    elif channel.bridge is not None and channel.bridge.bridge_id == event["BridgeUniqueid"]:
         state.leave(channel, state.time(event, received_at))
 
 
@@ -105,6 +108,14 @@ def attended_transfer(state: State, event: Event, received_at: float) -> None:
     who = employee_name(first, state.profile) if first else ""
     story.note(at, "transfer_attended", who=who, to=target)
     _into_mapped_group(state, story, target, at)
+
+
+def pickup(state: State, event: Event, _received_at: float) -> None:
+    """Somebody takes the call that rings at another's phone: his own attempt was no call by itself."""
+    picker = state.find(event, "Uniqueid")
+    target = state.find(event, "TargetUniqueid")
+    if picker is not None and target is not None and picker.story is not None and target.story is not None:
+        state.merge(target.story, picker.story)
 
 
 def _transfer_target(event: Event, second: Channel | None) -> str:

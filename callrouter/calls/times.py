@@ -40,6 +40,12 @@ def birth_of(uniqueid: str) -> float | None:
     return float(digits) if digits.isascii() and digits.isdigit() and 9 <= len(digits) <= 11 else None  # noqa: PLR2004
 
 
+def serial_of(uniqueid: str) -> int:
+    """The N of `EPOCH.N`, which Asterisk counts from 0 at each start; -1 if there is none."""
+    serial = uniqueid.rpartition(".")[2]
+    return int(serial) if serial.isascii() and serial.isdigit() and len(serial) <= 12 else -1  # noqa: PLR2004
+
+
 def system_of(uniqueid: str) -> str:
     """Asterisk's `systemname`, by which it prefixes its ids; empty when it has none."""
     system, dash, rest = uniqueid.rpartition("-")

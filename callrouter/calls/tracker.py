@@ -39,6 +39,7 @@ HANDLERS: dict[str | None, Handler] = {
     "Unhold": talks.unhold,
     "BlindTransfer": talks.blind_transfer,
     "AttendedTransfer": talks.attended_transfer,
+    "Pickup": talks.pickup,
     "FullyBooted": attach.fully_booted,
     "Shutdown": attach.shutdown,
     "CoreShowChannel": attach.listed_channel,
@@ -52,6 +53,16 @@ RELEVANT_EVENTS = frozenset(name for name in HANDLERS if name)
 """All that the tracker reads: a reader may skip other events before parsing them, an `eventfilter` may cut them."""
 RELEVANT_VARIABLES = frozenset(channels.VARIABLES)
 """The same for the Variable of a VarSet."""
+
+
+def relevant_headers(profile: PbxProfile) -> dict[str, dict[str, tuple[str, ...]]]:
+    """What narrows the frequent events: event → header → how a value that matters begins; one header is enough."""
+    return {
+        "VarSet": {"Variable": tuple(sorted(RELEVANT_VARIABLES))},
+        "Newstate": {"ChannelState": (channels.UP,)},
+        "Newexten": {"Application": tuple(sorted(channels.TELLING)), "Context": profile.group_contexts},
+    }
+
 
 MAX_AGE = 24 * 3600.0
 """Seconds after which a channel is given up."""
@@ -121,7 +132,7 @@ class CallTracker:
 
     def reset(self, at: float) -> Sequence[CallEvent]:
         """The PBX was restarted: its channels are gone, the calls in hand end at `at`, not complete."""
-        attach.reset(self._state, at)
+        self._state.reset(at)
         return self._taken()
 
     def expire(self, now: float) -> Sequence[CallEvent]:

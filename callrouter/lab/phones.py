@@ -52,6 +52,8 @@ class Phones:
         self.agent = UserAgent(self._on_invite)
         self._playing: dict[str, PlayedCall] = {}
         self._busy: set[str] = set()
+        self.strangers = PlayedCall(CallPlan(outcome=Outcome.ANSWERED_IN_QUEUE, caller="", did=""))
+        """Calls that no plan announced (SIPp's, or those made by hand) are answered too; the caller ends them."""
 
     async def open(self, pbx_port: int) -> int:
         """Returns the port on which the phones ring."""
@@ -111,14 +113,13 @@ class Phones:
                 await _wait(leg.ended, 0.02)
 
     def _on_invite(self, leg: Dialog) -> None:
-        played = self._playing.get(leg.user) or self._playing.get(user_of(leg.invite.get("from")))
+        played = self._playing.get(leg.user) or self._playing.get(user_of(leg.invite.get("from"))) or self.strangers
         task = asyncio.get_running_loop().create_task(self._callee(leg, played))
-        if played:
-            played.legs.add(task)
-            task.add_done_callback(played.legs.discard)
+        played.legs.add(task)
+        task.add_done_callback(played.legs.discard)
 
-    async def _callee(self, leg: Dialog, played: PlayedCall | None) -> None:
-        if played is None or leg.user in self._busy:
+    async def _callee(self, leg: Dialog, played: PlayedCall) -> None:
+        if leg.user in self._busy:
             leg.refuse(BUSY_HERE)
             return
         plan = played.plan

@@ -36,6 +36,14 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     """The visitor's page was closed: a sign of life with a flag."""
 
 
+class CallerMemory(msgspec.Struct, frozen=True, kw_only=True):
+    """The visit that an earlier call of this caller was credited to, and the number he dialled then."""
+
+    visit: Visit
+    called_at: datetime
+    number: Number
+
+
 class StaticBinding(msgspec.Struct, frozen=True, kw_only=True):
     """`number` belongs to a channel of a site during [valid_from, valid_to)."""
 

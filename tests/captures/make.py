@@ -47,6 +47,18 @@ class Tap:
         self._task = asyncio.create_task(self._read())
         await until(lambda: b"FullyBooted" in self.data)
 
+    async def ask(self, action: str) -> bytes:
+        """The response to one action."""
+        self._writer.write(f"{action}\r\nActionID: asked\r\n\r\n".encode())
+        await until(lambda: b"ActionID: asked" in self.data and self.data.endswith(b"\r\n\r\n"))
+        self._writer.close()
+        self._task.cancel()
+        whole = bytes(self.data)
+        return (
+            whole[: whole.index(b"ActionID: asked")].rpartition(b"\r\n\r\n")[2]
+            + whole[whole.index(b"ActionID: asked") :]
+        )
+
     async def close(self) -> bytes:
         """Wait until nothing more comes, then end; returns what came."""
         before = -1

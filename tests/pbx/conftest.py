@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,24 @@ def new_pbx(asterisk_22: PbxSoftware, tmp_path: Path) -> Build:
         return AsteriskLab(software, tmp_path / name, name=name, attachment=settings)
 
     return build
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    """One event loop for the tests of a module that share a PBX."""
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture(scope="module")
+def pbx_of_module(
+    asterisk_22: PbxSoftware, tmp_path_factory: pytest.TempPathFactory, runner: asyncio.Runner
+) -> Iterator[AsteriskLab]:
+    """An Asterisk 22 that the tests of a module share, which nobody asks."""
+    pbx = AsteriskLab(asterisk_22, tmp_path_factory.mktemp("pbx"))
+    runner.run(pbx.start())
+    yield pbx
+    runner.run(pbx.stop())
 
 
 def _obtained(version: int) -> PbxSoftware:

@@ -1,0 +1,155 @@
+"""Publishing appeals against a raw COPY of the same rows into the same table, on the same server, in turns.
+
+Ours is the whole path: journal on disk → records → whose call → clients → uniqueness → Postgres → cursor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+import tempfile
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from callrouter.appeals.directory import load_settings
+from callrouter.appeals.enrich import enrich
+from callrouter.appeals.journal import Journal
+from callrouter.appeals.model import CallAppeal
+from callrouter.appeals.publish import Publisher
+from callrouter.appeals.row import COLUMNS
+from callrouter.calls.record import CallRecord, Step
+from callrouter.clock import SystemClock
+from callrouter.db.connect import Connection, Pool, open_pool
+from callrouter.db.migrate import migrate
+from callrouter.lab.servers import embedded_postgres
+from callrouter.numbers import Number
+from callrouter.pool.model import Attribution, Candidate, Resolution
+from callrouter.sessions.model import TrafficSource, Visit
+
+CALLS = 20_000
+ROUNDS = 3
+CALLERS = 12_000
+SITES = 20
+TARGET = 0.3
+
+
+def a_day_of_calls(count: int, seed: int = 1) -> list[CallAppeal]:
+    """Calls as a busy day has them: in order of their end, some callers more than once, most attributed."""
+    chance = random.Random(seed)
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return [_appeal(n, midnight + timedelta(seconds=n * 86000 / count), chance) for n in range(count)]
+
+
+def _appeal(n: int, at: datetime, chance: random.Random) -> CallAppeal:
+    caller = Number(f"7916{chance.randrange(CALLERS):07}")
+    site = int(caller) % SITES + 1  # people call the company they know
+    wait, talk = chance.random() * 30, chance.random() * 200
+    answered = at + timedelta(seconds=wait)
+    steps = (
+        Step(at, "started"),
+        Step(at + timedelta(seconds=1), "group_entered", group="sales"),
+        Step(at + timedelta(seconds=2), "rang", who="101"),
+        Step(answered, "answered", who="101"),
+        Step(answered + timedelta(seconds=talk), "ended"),
+    )
+    call = CallRecord(
+        pbx="pbx1", linkedid=f"pbx1-{at.timestamp():.0f}.{n}", direction="inbound", caller=caller,
+        called="74952232725", caller_raw=f"+{caller}", called_raw="4952232725", customer=caller, started_at=at,
+        answered_at=answered, ended_at=answered + timedelta(seconds=talk), status="answered", lost_reason=None,
+        wait_s=wait, talk_s=talk, group="sales", employee="101", steps=steps, hangup_cause=16, hangup_by="caller",
+        recording=f"/recordings/{n}.wav", agi_ms=3.2, complete=True,
+    )  # fmt: skip
+    return CallAppeal(call=call, resolution=_resolution(caller, at, site, n))
+
+
+def _resolution(caller: Number, at: datetime, site: int, n: int) -> Resolution:
+    visit = Visit(
+        session=f"session-{n:08}", visitor=f"visitor-{n:08}", account=site + 1, site=site,
+        traffic=TrafficSource(channel="paid search", source="yandex", medium="cpc", campaign=f"campaign {n % 50}",
+                              keyword="пластиковые окна цена", click_id=f"{n:020}"),
+        landing_page="https://shop.example/windows?utm_source=yandex&utm_medium=cpc", referrer="https://yandex.ru/",
+        started_at=at - timedelta(minutes=4), seen_at=at, pages=3, page="https://shop.example/windows/price",
+        title="Окна — цены", device="mobile", os="Android 14", browser="Chrome 130", location="Москва",
+        ga_client_id="123.456", ym_client_id="789",
+    )  # fmt: skip
+    credited = Candidate(method="holder", account=site + 1, site=site, session=visit.session, weight=0.93)
+    other = Candidate(method="last_holder", account=site + 1, site=site, session="earlier", weight=0.04)
+    attribution = Attribution(
+        method="holder",
+        confidence=0.93,
+        account=site + 1,
+        site=site,
+        session=visit.session,
+        candidates=(credited, other),
+    )
+    return Resolution(
+        number=Number("74952232725"), caller=caller, at=at, attribution=attribution, visit=visit, took_ms=1.7
+    )
+
+
+async def publish_all(pool: Pool, folder: Path, appeals: Sequence[CallAppeal]) -> float:
+    """Seconds from the journal, filled, to the last commit."""
+    journal = Journal(folder)
+    await asyncio.gather(*(journal.append(appeal) for appeal in appeals[:100_000]))
+    publisher = Publisher(pool, journal, _nobody, SystemClock())
+    started = time.perf_counter()
+    running = asyncio.create_task(publisher.run())
+    await publisher.stop(seconds=600)
+    seconds = time.perf_counter() - started
+    await running
+    journal.close()
+    return seconds
+
+
+async def copy_all(pool: Pool, appeals: Sequence[CallAppeal]) -> float:
+    """Seconds of one COPY of the finished rows."""
+    async with pool.acquire() as connection:
+        settings = await load_settings(connection)
+        rows = [row for appeal in appeals if (row := enrich(appeal, settings))]
+        records = [msgspec.structs.astuple(row) for row in rows]
+        started = time.perf_counter()
+        await connection.copy_records_to_table("appeals", columns=COLUMNS, records=records)
+        return time.perf_counter() - started
+
+
+async def _nobody(_connection: Connection, _call: CallRecord) -> Resolution | None:
+    return None
+
+
+async def measure(count: int = CALLS, rounds: int = ROUNDS) -> tuple[float, float]:
+    """Best rates of `rounds` in turns: appeals per second published, and copied."""
+    appeals = a_day_of_calls(count)
+    gc.freeze()  # the garbage collector need not walk the input again and again, on either side
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        async with embedded_postgres(folder / "postgres") as url:
+            await migrate(url, lambda _line: None)
+            async with await open_pool(url) as pool:
+                await pool.execute(
+                    "INSERT INTO accounts (id, name) SELECT n + 1, n FROM generate_series(1, $1) n", SITES
+                )
+                await pool.execute(
+                    "INSERT INTO sites (account_id, id, name) SELECT n + 1, n, n FROM generate_series(1, $1) n", SITES
+                )
+                ours, peer = [], []
+                for n in range(rounds):
+                    peer.append(await copy_all(pool, appeals))
+                    await pool.execute("TRUNCATE appeals, clients, client_identities")
+                    ours.append(await publish_all(pool, folder / f"journal{n}", appeals))
+                    await pool.execute("TRUNCATE appeals, clients, client_identities")
+    return count / min(ours), count / min(peer)
+
+
+def run() -> list[tuple[str, float, float, float, float]]:
+    """(name, ours, peer, ratio, target); rates are appeals per second."""
+    ours, peer = asyncio.run(measure())
+    return [("publish: journal → Postgres vs raw COPY", ours, peer, ours / peer, TARGET)]
+
+
+if __name__ == "__main__":
+    print(run())

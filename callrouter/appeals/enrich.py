@@ -1,0 +1,125 @@
+"""From a finished call and what was known of its visit to the row of the journal. Pure: no store, no clock.
+
+Says whose call it is and whether it was a quality call. Client and uniqueness depend on other calls: `store` adds them.
+"""
+
+from __future__ import annotations
+
+from callrouter.appeals.model import CallAppeal
+from callrouter.appeals.row import COLUMNS, OPERATOR_ACCOUNT, AppealRow, appeal_id
+from callrouter.appeals.settings import DEFAULT_SITE, Owner, Settings
+from callrouter.calls.record import CallRecord
+from callrouter.pool.model import Resolution
+from callrouter.sessions.model import Visit
+
+LONGEST_KEY = 64
+"""Characters of a caller's number that are kept: an index must hold it, and hostile caller ids have no such limit."""
+
+
+def enrich(appeal: CallAppeal, settings: Settings) -> AppealRow | None:
+    """The journal's row of a call, without client and uniqueness; None for an internal call, which is no appeal."""
+    call = appeal.call
+    if call.direction == "internal":
+        return None
+    owner = owner_of(call, appeal.resolution, settings)
+    row = _call_row(appeal, owner)
+    row.quality = is_quality(row, settings)
+    if appeal.resolution is not None:
+        _attribute(row, appeal.resolution)
+    return row
+
+
+def owner_of(call: CallRecord, resolution: Resolution | None, settings: Settings) -> Owner:
+    """Whose call it is (rules §2): the credited candidate's, else the number's own, else the operator's."""
+    credited = resolution.attribution if resolution else None
+    if credited and credited.account in settings.accounts:
+        return Owner(credited.account, credited.site)
+    number = call.caller if call.direction == "outbound" else call.called
+    owner = settings.owners.get(number or "")
+    return owner or Owner(OPERATOR_ACCOUNT, None)
+
+
+def is_quality(row: AppealRow, settings: Settings) -> bool:
+    """Answered, and talked at least the site's threshold (rules §5)."""
+    threshold = settings.sites.get(row.site_id or 0, DEFAULT_SITE).quality_s
+    return row.status == "answered" and (row.talk_s or 0.0) >= threshold
+
+
+def _call_row(appeal: CallAppeal, owner: Owner) -> AppealRow:
+    call = appeal.call
+    return AppealRow(
+        account_id=owner.account,
+        started_at=call.started_at,
+        id=appeal_id(call.pbx, call.linkedid),
+        revision=appeal.revision,
+        site_id=owner.site,
+        pbx=call.pbx,
+        linkedid=call.linkedid,
+        direction="outbound" if call.direction == "outbound" else "inbound",
+        caller=_key(call.caller),
+        called=_key(call.called),
+        caller_raw=call.caller_raw,
+        called_raw=call.called_raw,
+        customer=_key(call.customer),
+        answered_at=call.answered_at,
+        ended_at=call.ended_at,
+        status=call.status,
+        lost_reason=call.lost_reason,
+        wait_s=call.wait_s,
+        talk_s=call.talk_s,
+        final_group=call.group,
+        employee=call.employee,
+        steps=call.steps,
+        hangup_cause=call.hangup_cause,
+        hangup_by=call.hangup_by,
+        recording=call.recording,
+        agi_ms=call.agi_ms,
+        complete=call.complete,
+        attribution_pending=call.direction == "inbound" and appeal.resolution is None,
+    )
+
+
+def _attribute(row: AppealRow, resolution: Resolution) -> None:
+    attribution = resolution.attribution
+    row.method = attribution.method
+    row.confidence = min(1.0, max(0.0, attribution.confidence))
+    row.candidates = attribution.candidates
+    row.late = resolution.late
+    row.resolution_ms = resolution.took_ms
+    row.route = resolution.route
+    row.overflow = resolution.overflow
+    row.session = attribution.session
+    if resolution.visit is not None:
+        _add_visit(row, resolution.visit)
+    elif resolution.binding is not None:
+        binding = resolution.binding
+        row.channel, row.source = binding.channel, binding.source
+        row.medium, row.campaign = binding.medium, binding.campaign
+
+
+def _add_visit(row: AppealRow, visit: Visit) -> None:
+    traffic = visit.traffic
+    row.visitor = visit.visitor
+    row.visit_started_at = visit.started_at
+    row.time_on_site_s = (visit.seen_at - visit.started_at).total_seconds()
+    row.pages = visit.pages
+    row.channel, row.source, row.medium = traffic.channel, traffic.source, traffic.medium
+    row.campaign, row.keyword = traffic.campaign, traffic.keyword
+    row.content, row.click_id = traffic.content, traffic.click_id
+    row.landing_page, row.referrer = visit.landing_page, visit.referrer
+    row.page, row.title = visit.page, visit.title
+    row.device, row.os, row.browser = visit.device, visit.os, visit.browser
+    row.location = visit.location
+    row.ga_client_id, row.ym_client_id = visit.ga_client_id, visit.ym_client_id
+
+
+def scrub(row: AppealRow) -> None:
+    """Replace the NUL characters that Postgres cannot hold. Apart from `enrich`, for hardly a row ever has one."""
+    for column in COLUMNS:
+        value = getattr(row, column)
+        if isinstance(value, str) and "\0" in value:
+            setattr(row, column, value.replace("\0", "\ufffd"))
+
+
+def _key(value: str | None) -> str | None:
+    return value and value[:LONGEST_KEY]

@@ -1,0 +1,260 @@
+"""From the local journal to Postgres: in order, in batches, each appeal once, however often Postgres or we go away.
+
+Knows when to repeat, when to set a record aside and when to wait. What a batch does is in `store`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import asyncpg
+import structlog
+
+from callrouter.appeals import metrics
+from callrouter.appeals.directory import SettingsCache
+from callrouter.appeals.enrich import enrich, scrub
+from callrouter.appeals.journal import Entry, Journal, Position
+from callrouter.appeals.late import AttributeLate, attribute, needs_history, settle_pending
+from callrouter.appeals.model import CallAppeal
+from callrouter.appeals.row import AppealRow
+from callrouter.appeals.settings import Settings
+from callrouter.appeals.store import write
+from callrouter.clock import Clock
+from callrouter.db.connect import Pool
+
+log = structlog.get_logger()
+
+OnPublished = Callable[[Sequence[AppealRow]], None]
+
+BATCH = 1000
+ROWS_BETWEEN_BREATHS = 50
+IDLE_SECONDS = 1.0
+SETTLE_SECONDS = 10.0
+FIRST_PAUSE_SECONDS = 0.1
+LAST_PAUSE_SECONDS = 15.0
+DRAIN_SECONDS = 10.0
+LOG_EVERY_SECONDS = 60.0
+
+POISON = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError, ValueError,
+          TypeError, ArithmeticError, LookupError, AttributeError)  # fmt: skip
+"""Errors of a row, not of the database: repeating the same row cannot help."""
+AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+"""Errors that may pass: the batch is repeated for as long as it takes."""
+
+
+class _Batch(NamedTuple):
+    """Records to publish together, and their rows where these could be worked out beforehand."""
+
+    entries: list[Entry]
+    rows: list[AppealRow] | None
+
+
+class Publisher:
+    """`run()` publishes until `stop()`; the journal's cursor moves only when a batch is committed."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        journal: Journal,
+        attribute_late: AttributeLate,
+        clock: Clock,
+        *,
+        on_published: OnPublished | None = None,
+        batch: int = BATCH,
+    ) -> None:
+        self._pool = pool
+        self._journal = journal
+        self._attribute_late = attribute_late
+        self._clock = clock
+        self._on_published = on_published
+        self._batch = batch
+        self._settings = SettingsCache(clock)
+        self._stopping = asyncio.Event()
+        self._finished = asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
+        self._pause = FIRST_PAUSE_SECONDS
+        self._logged_at = 0.0
+        self._settled_at = float("-inf")
+
+    async def run(self) -> None:
+        """Publish what the journal holds and will hold, until stopped; then once more what is left."""
+        self._running = asyncio.current_task()
+        try:
+            while not self._stopping.is_set():
+                if not await self._publish_all():
+                    await self._settle()
+                    await self._journal.wait(IDLE_SECONDS)
+            while await self._publish_all():
+                pass
+        finally:
+            self._finished.set()
+
+    async def stop(self, seconds: float = DRAIN_SECONDS) -> None:
+        """Let `run` publish what is left, for so long at most; what remains is in the journal for the next start."""
+        self._stopping.set()
+        self._journal.wake()
+        try:
+            await asyncio.wait_for(self._finished.wait(), seconds)
+        except TimeoutError:
+            if self._running:
+                self._running.cancel()
+
+    async def _publish_all(self) -> bool:
+        """Publish what there is; False if there was nothing, or if we are to stop with Postgres away."""
+        any_published = False
+        try:
+            batch = await self._prepare(None)
+            while batch.entries:
+                end = batch.entries[-1].end
+                ahead = asyncio.ensure_future(self._prepare(end))
+                try:
+                    if not await self._publish(batch):
+                        return False
+                    await self._journal.published(end)
+                finally:
+                    upcoming = await ahead
+                batch, any_published = upcoming, True
+        except OSError as error:  # of the journal's disk: Postgres's are dealt with further down
+            await self._pause_after(error)
+        return any_published
+
+    async def _prepare(self, after: Position | None) -> _Batch:
+        """Read a batch and work its rows out as far as that needs no Postgres; done while the batch before is written."""
+        entries = await self._journal.read(self._batch, after)
+        if after is None:
+            self._note_lag(entries)
+        appeals = [entry.appeal for entry in entries if entry.appeal is not None]
+        settings = self._settings.snapshot
+        if any(needs_history(appeal) for appeal in appeals) or not self._settings.knows(*_credited(appeals)):
+            return _Batch(entries, None)
+        try:
+            return _Batch(entries, await _enrich_all(appeals, settings))
+        except POISON:
+            return _Batch(entries, None)
+
+    async def _publish(self, batch: _Batch) -> bool:
+        """Publish a batch, halving it around a row that Postgres refuses until that row is alone and set aside."""
+        entries = batch.entries
+        try:
+            return await self._publish_patiently(batch)
+        except POISON as error:
+            if len(entries) == 1:
+                await self._set_aside(entries[0], error)
+                return True
+        middle = len(entries) // 2
+        halves = _Batch(entries[:middle], None), _Batch(entries[middle:], None)
+        return await self._publish(halves[0]) and await self._publish(halves[1])
+
+    async def _publish_patiently(self, batch: _Batch) -> bool:
+        """Publish a batch, again and again while Postgres is away; False if we are to stop before it is back."""
+        scrubbing = False
+        while True:
+            try:
+                started = time.perf_counter()
+                await self._publish_once(batch, scrubbing=scrubbing)
+            except asyncpg.CharacterNotInRepertoireError:
+                if scrubbing:
+                    raise
+                scrubbing = True
+            except AWAY as error:
+                if isinstance(error, POISON) and not isinstance(error, asyncpg.InterfaceError):
+                    raise
+                if not await self._pause_after(error):
+                    return False
+            else:
+                self._pause = FIRST_PAUSE_SECONDS
+                metrics.publish_seconds.observe(time.perf_counter() - started)
+                return True
+            batch = _Batch(batch.entries, None)  # the rows were changed in the attempt
+
+    async def _publish_once(self, batch: _Batch, *, scrubbing: bool) -> None:
+        async with self._pool.acquire() as connection:
+            appeals = [entry.appeal for entry in batch.entries if entry.appeal is not None]
+            settings = await self._settings.get(connection, *_credited(appeals))
+            rows = batch.rows
+            if rows is None:
+                appeals = [await attribute(connection, appeal, self._attribute_late) for appeal in appeals]
+                settings = await self._settings.get(connection, *_credited(appeals))
+                rows = await _enrich_all(appeals, settings)
+            if scrubbing:
+                for row in rows:
+                    scrub(row)
+            written = await write(connection, rows, settings)
+        for entry in batch.entries:
+            if entry.appeal is None:
+                await self._set_aside(entry, ValueError("the record is no appeal that this version knows"))
+        metrics.published.labels("replaced").inc(written.replaced)
+        metrics.published.labels("new").inc(len(written.rows) - written.replaced)
+        metrics.published.labels("known").inc(len(rows) - len(written.rows))
+        self._tell(written.rows)
+
+    async def _settle(self) -> None:
+        """Now and then attribute what was published before the lease history had reached it."""
+        if self._clock.monotonic() - self._settled_at < SETTLE_SECONDS:
+            return
+        self._settled_at = self._clock.monotonic()
+        try:
+            async with self._pool.acquire() as connection:
+                settings = await self._settings.get(connection, frozenset(), frozenset())
+                rows = await settle_pending(connection, self._attribute_late, settings, now=self._clock.now())
+        except (*AWAY, *POISON) as error:
+            metrics.publish_failures.labels("settle").inc()
+            self._log_rarely("PUBLISH-SETTLE-FAILED", error)
+        else:
+            self._tell(rows)
+
+    def _tell(self, rows: Sequence[AppealRow]) -> None:
+        if self._on_published and rows:
+            try:
+                self._on_published(rows)
+            except Exception:
+                log.exception("PUBLISH-CALLBACK-FAILED")
+
+    async def _set_aside(self, entry: Entry, error: Exception) -> None:
+        await self._journal.set_aside(entry, f"{type(error).__name__}: {error}")
+        linkedid = entry.appeal.call.linkedid if entry.appeal else None
+        log.error("PUBLISH-SET-ASIDE", linkedid=linkedid, reason=f"{type(error).__name__}: {error}")
+
+    async def _pause_after(self, error: BaseException) -> bool:
+        """Pause, longer each time and never in step with other routers; False if we are to stop."""
+        metrics.publish_failures.labels("away").inc()
+        self._log_rarely("PUBLISH-FAILED", error)
+        with contextlib.suppress(TimeoutError):
+            pause = self._pause * random.uniform(0.5, 1.5)  # noqa: S311  (jitter, no secret)
+            await asyncio.wait_for(self._stopping.wait(), pause)
+            return False
+        self._pause = min(self._pause * 2, LAST_PAUSE_SECONDS)
+        return True
+
+    def _log_rarely(self, event: str, error: BaseException) -> None:
+        if self._clock.monotonic() - self._logged_at > LOG_EVERY_SECONDS or not self._logged_at:
+            self._logged_at = self._clock.monotonic()
+            reason = f"{type(error).__name__}: {error}"
+            log.warning(event, reason=reason, backlog_bytes=self._journal.backlog_bytes())
+
+    def _note_lag(self, entries: list[Entry]) -> None:
+        oldest = next((entry.appeal.call.ended_at for entry in entries if entry.appeal), None)
+        lag = (self._clock.now() - oldest).total_seconds() if oldest else 0.0
+        metrics.publish_lag.set(max(0.0, lag))
+
+
+def _credited(appeals: Sequence[CallAppeal]) -> tuple[frozenset[int], frozenset[int]]:
+    """The accounts and sites that appeals are credited to."""
+    credited = [appeal.resolution.attribution for appeal in appeals if appeal.resolution is not None]
+    accounts = frozenset(who.account for who in credited if who.account is not None)
+    return accounts, frozenset(who.site for who in credited if who.site is not None)
+
+
+async def _enrich_all(appeals: Sequence[CallAppeal], settings: Settings) -> list[AppealRow]:
+    """Rows of the appeals; the event loop gets its turn in between, for calls are being resolved on it."""
+    rows: list[AppealRow] = []
+    for start in range(0, len(appeals), ROWS_BETWEEN_BREATHS):
+        chunk = (enrich(appeal, settings) for appeal in appeals[start : start + ROWS_BETWEEN_BREATHS])
+        rows.extend(row for row in chunk if row is not None)
+        await asyncio.sleep(0)
+    return rows

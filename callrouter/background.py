@@ -1,0 +1,49 @@
+"""Background tasks of a process: started in one place, kept referenced, their failures counted and logged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+
+import structlog
+from prometheus_client import Counter, Gauge
+
+log = structlog.get_logger()
+
+RUNNING = Gauge("callrouter_background_tasks", "Background tasks running now.", ["task"])
+FAILED = Counter("callrouter_background_failures_total", "Background tasks that ended with an exception.", ["task"])
+
+
+class Background:
+    """The tasks of one owner. `stop` cancels what is left and waits for it."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[object]] = set()
+
+    def start(self, name: str, work: Coroutine[object, object, object]) -> asyncio.Task[object]:
+        """Run `work` until it ends or `stop`. `name` is one of few: it labels metrics."""
+        task: asyncio.Task[object] = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        RUNNING.labels(name).inc()
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[object]) -> None:
+        self._tasks.discard(task)
+        name = task.get_name()
+        RUNNING.labels(name).dec()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            FAILED.labels(name).inc()
+            log.error("BACKGROUND-FAILED", task=name, error=repr(error), exc_info=error)
+
+    async def drained(self, within: float) -> bool:
+        """Wait up to `within` seconds for the tasks to end by themselves. Returns whether all did."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=within)
+        return not self._tasks
+
+    async def stop(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,102 @@
+"""`callrouter replay` and `record`: captures of what Asterisk sends, written from a live PBX and told as calls."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from callrouter.ami.capture import read_capture
+from callrouter.ami.connection import AmiSettings
+from callrouter.ami.record import record as record_capture
+from callrouter.ami.wire import Event, EventReader
+from callrouter.calls.profile import PbxProfile
+from callrouter.calls.replay import json_line, records
+from callrouter.calls.times import system_of
+from callrouter.clock import SystemClock
+from callrouter.commands.options import config_option, loaded, print_json
+from callrouter.config import PbxConfig, address
+
+SAID_FIRST = 200
+"""Events among which a channel's uniqueid will tell the PBX's name."""
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@config_option
+def replay(files: tuple[Path, ...], config_file: Path | None) -> None:
+    """Tell the calls of AMI captures: one JSON line per call, fields as in docs/concepts/rules.md §1.
+
+    FILES are raw text as Asterisk sends it (see `callrouter record`), also gzipped. The [[pbx]] section named like the
+    PBX in the capture, else the first, says what its contexts and trunks are. The same capture gives the same bytes.
+    """
+    profiles = loaded(config_file).config.pbx
+    empty = [file for file in files if not _replayed(file, profiles)]
+    if empty:
+        names = ", ".join(map(str, empty))
+        raise click.ClickException(f"no AMI event in {names}; a capture is the raw text of the manager interface")
+
+
+def _replayed(file: Path, profiles: Sequence[PbxProfile]) -> bool:
+    """Print the calls of one capture; False if it has no event at all."""
+    reader = EventReader()
+    events = list(read_capture(file, reader))
+    for each in records(events, _profile_of(events, profiles)):
+        sys.stdout.buffer.write(json_line(each))
+    sys.stdout.buffer.flush()
+    for kind in ("oversized", "undecodable", "malformed"):
+        if count := getattr(reader, kind):
+            click.echo(f"{file}: {count} {kind} messages", err=True)
+    return bool(events)
+
+
+def _profile_of(events: list[Event], profiles: Sequence[PbxProfile]) -> PbxProfile:
+    names = {system_of(event["Uniqueid"]) for event in events[:SAID_FIRST] if "Uniqueid" in event}
+    named = [profile for profile in profiles if profile.name in names]
+    return next(iter([*named, *profiles]), PbxProfile(name="pbx"))
+
+
+@click.command()
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The capture to write.")
+@click.option("--anonymise", is_flag=True, help="Replace numbers and names, each always by the same other one.")
+@click.option("--pbx", "name", help="Which [[pbx]]; needed only if there are several.")
+@click.option("--seconds", type=float, help="Stop by itself; else Ctrl-C stops.")
+@config_option
+def record(out: Path, name: str | None, seconds: float | None, config_file: Path | None, *, anonymise: bool) -> None:
+    """Write what a live PBX sends to a capture, for `callrouter replay` and for tests.
+
+    Uses the AMI user of the configuration; with its event filter the capture has what callrouter sees.
+    """
+    pbx = _chosen(loaded(config_file).config.pbx, name)
+    host, port = address(pbx.ami)
+    settings = AmiSettings(name=pbx.name, host=host, port=port, username=pbx.ami_user, secret=pbx.ami_secret)
+    if out.exists():
+        raise click.ClickException(f"{out} exists already; give another name")
+
+    async def run() -> int:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(each, stop.set)
+        if seconds is not None:
+            loop.call_later(seconds, stop.set)
+        click.echo(f"recording {pbx.name} ({pbx.ami}) to {out}; Ctrl-C stops", err=True)
+        return await record_capture(settings, out, SystemClock(), stop, anonymise=anonymise)
+
+    written = asyncio.run(run())
+    if not written:
+        out.unlink(missing_ok=True)
+        raise click.ClickException(f"nothing was recorded: {pbx.ami} sent nothing (see the messages above)")
+    print_json({"out": str(out), "bytes": written})
+
+
+def _chosen(profiles: tuple[PbxConfig, ...], name: str | None) -> PbxConfig:
+    found = [pbx for pbx in profiles if name in (None, pbx.name)]
+    if len(found) != 1:
+        names = ", ".join(pbx.name for pbx in profiles) or "none is configured"
+        raise click.ClickException(f"say which PBX with --pbx; there are: {names}")
+    return found[0]

@@ -1,0 +1,36 @@
+"""`callrouter config`: look at the configuration before anything starts by it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from callrouter.commands.options import config_option, loaded, print_json
+from callrouter.configfile import shown
+from callrouter.reach import unreachable
+
+
+@click.group()
+def config() -> None:
+    """Check and show the configuration."""
+
+
+@config.command()
+@config_option
+@click.option("--offline", is_flag=True, help="Check the text alone; connect to no server.")
+def check(config_file: Path | None, *, offline: bool) -> None:
+    """Tell each unknown key, bad value and unreachable server, with its line and the mend."""
+    found = loaded(config_file)
+    complaints = [] if offline else asyncio.run(unreachable(found))
+    if complaints:
+        raise click.ClickException("the configuration is well written, but\n" + "\n".join(complaints))
+    print_json({"ok": True, "file": found.source.file, "pbx": [pbx.name for pbx in found.config.pbx]})
+
+
+@config.command()
+@config_option
+def show(config_file: Path | None) -> None:
+    """Print what is in force, as JSON, secrets masked."""
+    print_json(shown(loaded(config_file).config))

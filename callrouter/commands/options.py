@@ -1,0 +1,83 @@
+"""What commands share: the `--config` option, what people type, Postgres for one command, JSON on stdout."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import asyncpg
+import click
+import msgspec
+
+from callrouter.configfile import ConfigError, Loaded, load
+from callrouter.numbers import NotANumber, Number, parse_number
+
+config_option = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="CALLROUTER_CONFIG",
+    help="The TOML configuration (or $CALLROUTER_CONFIG); without it, defaults and $CALLROUTER_… alone.",
+)
+
+CONNECT_SECONDS = 5.0
+
+T = TypeVar("T")
+
+
+def loaded(config_file: Path | None) -> Loaded:
+    """The configuration, or the command's end with every complaint about it."""
+    try:
+        return load(config_file, os.environ)
+    except ConfigError as error:
+        raise click.ClickException(f"the configuration cannot be used\n{error}") from None
+
+
+def with_postgres(config_file: Path | None, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+    """Run `work` on one connection; a server that cannot be reached is told with the line that names it."""
+    found = loaded(config_file)
+
+    async def run() -> T:
+        try:
+            conn = await asyncpg.connect(found.config.postgres.url, timeout=CONNECT_SECONDS)
+        except (OSError, asyncpg.PostgresError, TimeoutError) as error:
+            place = found.source.where("postgres.url")
+            raise click.ClickException(f"{place}: Postgres cannot be reached: {str(error) or 'no answer'}") from None
+        try:
+            return await work(conn)
+        except asyncpg.UndefinedTableError:
+            raise click.ClickException("the database has no tables yet; run: callrouter db migrate") from None
+        finally:
+            await conn.close()
+
+    return asyncio.run(run())
+
+
+def print_json(value: object) -> None:
+    """One line of JSON on stdout."""
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.flush()
+
+
+def given_number(text: str, country: str) -> Number:
+    """A number from the command line, in any spelling."""
+    try:
+        return parse_number(text, country)
+    except NotANumber as error:
+        raise click.ClickException(str(error)) from None
+
+
+def given_time(text: str | None) -> datetime | None:
+    """A time from the command line; without an offset it is UTC."""
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.ClickException(f"{text!r} is no time; write 2026-01-31T12:00:00+03:00") from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -1,0 +1,161 @@
+"""What can be configured, with its defaults and checks. Knows no file, environment or server (see `configfile`)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal
+from urllib.parse import urlsplit
+
+import msgspec
+import phonenumbers
+
+from callrouter.calls.profile import PbxProfile
+
+Attach = Literal["agi", "ari", "watch"]
+
+LONGEST_DEADLINE_MS = 1000
+SHORTEST_TOKEN_SECRET = 16
+HIGHEST_PORT = 65535
+
+
+def address(text: str) -> tuple[str, int]:
+    """`host:port` → (host, port). An IPv6 host stands in brackets. Raises ValueError."""
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not port.isascii() or not port.isdigit() or not 0 <= int(port) <= HIGHEST_PORT:
+        raise ValueError(f"{text!r} is not an address; write host:port, as 127.0.0.1:4573")
+    return host, int(port)
+
+
+def _check_url(text: str, schemes: tuple[str, ...], example: str) -> None:
+    if urlsplit(text).scheme not in schemes:
+        raise ValueError(f"not a URL of the form {example}")
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class PostgresConfig(Section, frozen=True, kw_only=True):
+    url: str = "postgresql://callrouter@127.0.0.1:5432/callrouter"
+    password_file: str = ""
+    """Read the password from this file instead of from `url`."""
+
+    def __post_init__(self) -> None:
+        _check_url(self.url, ("postgresql", "postgres"), "postgresql://user@host:5432/database")
+
+
+class RedisConfig(Section, frozen=True, kw_only=True):
+    """Redis ≥ 7 or Valkey ≥ 8: leases and live visits."""
+
+    url: str = "redis://127.0.0.1:6379/0"
+    password_file: str = ""
+    cluster: bool = False
+
+    def __post_init__(self) -> None:
+        _check_url(self.url, ("redis", "rediss", "unix"), "redis://host:6379/0")
+
+
+class RouterConfig(Section, frozen=True, kw_only=True):
+    agi_listen: str = "127.0.0.1:4573"
+    http_listen: str = "127.0.0.1:9573"
+    """/metrics, /health and /ready."""
+    journal: str = "/var/lib/callrouter/journal"
+    """Folder in which finished calls wait, durably, for Postgres."""
+    deadline_ms: int = 150
+    """The dialplan is answered within this time, whatever Redis and Postgres do."""
+    default_route: str = ""
+    """CALLROUTER_ROUTE of a call that nobody claims."""
+
+    def __post_init__(self) -> None:
+        address(self.agi_listen)
+        address(self.http_listen)
+        if not 1 <= self.deadline_ms <= LONGEST_DEADLINE_MS:
+            raise ValueError(f"deadline_ms must lie in 1…{LONGEST_DEADLINE_MS}, for a caller hears the silence")
+
+
+class WebConfig(Section, frozen=True, kw_only=True):
+    listen: str = "127.0.0.1:8080"
+    workers: int = 1
+    token_secret: str = ""
+    """Signs visit tokens; the same on every `web`. At least 16 characters; empty: drawn anew at each start."""
+    token_secret_file: str = ""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses whose X-Forwarded-For is believed."""
+
+    def __post_init__(self) -> None:
+        address(self.listen)
+        if self.workers < 1:
+            raise ValueError("workers must be at least 1")
+        if self.token_secret and len(self.token_secret) < SHORTEST_TOKEN_SECRET:
+            raise ValueError(f"token_secret needs at least {SHORTEST_TOKEN_SECRET} characters: openssl rand -hex 32")
+        if self.workers > 1 and not self.token_secret and not self.token_secret_file:
+            raise ValueError("several workers need one token_secret, or each would refuse the others' visit tokens")
+
+
+class WorkerConfig(Section, frozen=True, kw_only=True):
+    http_listen: str = "127.0.0.1:9574"
+    sweep_seconds: float = 5.0
+    """How often ended leases are looked for (a lease ends on time without that; only the history waits)."""
+
+    def __post_init__(self) -> None:
+        address(self.http_listen)
+
+
+class LogConfig(Section, frozen=True, kw_only=True):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["console", "json"] = "console"
+
+
+class AttributionConfig(Section, frozen=True, kw_only=True):
+    window_hours: float = 24.0
+    """How long after a lease ended its visit may still be credited with a call (rules §2)."""
+
+    def __post_init__(self) -> None:
+        if self.window_hours <= 0:
+            raise ValueError("window_hours must be positive")
+
+    @property
+    def window(self) -> timedelta:
+        return timedelta(hours=self.window_hours)
+
+
+class PbxConfig(PbxProfile, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One Asterisk: its profile (`callrouter.calls.profile`) and how the router attaches to it."""
+
+    name: str = "pbx1"
+    attach: Attach = "agi"
+    """How the dialplan asks: FastAGI, ARI (`Stasis(callrouter)`), or not at all (calls are watched and attributed)."""
+    ami: str = "127.0.0.1:5038"
+    ami_user: str = "callrouter"
+    ami_secret: str = ""
+    ami_secret_file: str = ""
+    ari_url: str = "http://127.0.0.1:8088/ari"
+    ari_user: str = "callrouter"
+    ari_secret: str = ""
+    ari_secret_file: str = ""
+
+    def __post_init__(self) -> None:
+        address(self.ami)
+        _check_url(self.ari_url, ("http", "https"), "http://127.0.0.1:8088/ari")
+        if self.country not in phonenumbers.SUPPORTED_REGIONS:
+            raise ValueError(f"country {self.country!r} is no ISO 3166 code such as RU")
+        if not self.name:
+            raise ValueError("name is empty; it must equal `systemname` in the PBX's asterisk.conf")
+
+
+class Config(Section, frozen=True, kw_only=True):
+    postgres: PostgresConfig = PostgresConfig()
+    redis: RedisConfig = RedisConfig()
+    router: RouterConfig = RouterConfig()
+    web: WebConfig = WebConfig()
+    worker: WorkerConfig = WorkerConfig()
+    log: LogConfig = LogConfig()
+    attribution: AttributionConfig = AttributionConfig()
+    pbx: tuple[PbxConfig, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [pbx.name for pbx in self.pbx]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two [[pbx]] sections are named {name!r}; calls are keyed by that name")

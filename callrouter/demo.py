@@ -1,0 +1,217 @@
+"""The whole product on one machine, in one command: servers, PBX, our processes, visitors, calls, and the verdict.
+
+Nothing is staged: visitors come through the HTTP API, calls are real SIP calls through a real Asterisk where one can be
+had, appeals are read from Postgres, and each is compared with what the phones and the visitors really did.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import asyncpg
+import httpx
+import msgspec
+
+from callrouter.db.connect import connect
+from callrouter.db.migrate import migrate
+from callrouter.lab import company
+from callrouter.lab.asterisk import Attachment
+from callrouter.lab.calls import AsteriskLab
+from callrouter.lab.obtain import LabUnavailable, obtain
+from callrouter.lab.plan import BY_ROUTE, CallPlan, LabPbx, Outcome
+from callrouter.lab.servers import embedded_postgres, embedded_valkey
+from callrouter.lab.simulated import SimulatedPbx
+from callrouter.lab.stack import Stack, running
+from callrouter.lab.verdict import Placed, Verdict, judged
+from callrouter.lab.visitors import Visitor, visitors
+from callrouter.numbers import Number
+from callrouter.pool import inventory
+
+SITES = {"shop.example": "sales", "service.example": "support"}
+"""Domain → route of its calls."""
+STATIC_NUMBER = Number("74952220300")
+STATIC_SOURCE = "izvestia"
+POOL = [f"7495222{n:04}" for n in range(100, 160)]
+OUTCOMES = (
+    Outcome.ANSWERED_IN_QUEUE, Outcome.RING_GROUP, Outcome.ABANDONED_IN_QUEUE, Outcome.DIRECT,
+    Outcome.ANSWERED_IN_QUEUE, Outcome.IVR_THEN_QUEUE, Outcome.BUSY, Outcome.ANSWERED_IN_QUEUE,
+    Outcome.BLIND_TRANSFER, Outcome.NO_ANSWER,
+)  # fmt: skip
+BY_STATIC_NUMBER = 10
+"""Every tenth caller has the number from a newspaper."""
+LOOKERS = 2
+"""Visitors who do not call, for each who does."""
+PUBLISH_SECONDS = 20.0
+APPEALS = "SELECT * FROM appeals WHERE kind = 'call' ORDER BY started_at"
+
+Say = Callable[[str], None]
+Show = Callable[[Sequence[asyncpg.Record]], None]
+
+
+class Choices(msgspec.Struct, frozen=True, kw_only=True):
+    """What the person at the demo chose."""
+
+    calls: int = 20
+    at_once: int = 5
+    seed: int = 1
+    simulated: bool = False
+    attach: str = "agi"
+
+
+class Demo:
+    """A running product with its PBX."""
+
+    def __init__(self, stack: Stack, pbx: LabPbx, sites: dict[str, str], postgres: str) -> None:
+        self.stack = stack
+        self.pbx = pbx
+        self.postgres = postgres
+        self._sites = sites
+        self._conn: asyncpg.Connection[asyncpg.Record]
+
+    async def play(self, choices: Choices, show: Show) -> Verdict:
+        """Let visitors come and call; the verdict once every appeal that can be expected stands in Postgres."""
+        self._conn = await connect(self.postgres)
+        async with httpx.AsyncClient(base_url=self.stack.web, timeout=5.0, trust_env=False) as browser:
+            watching = asyncio.create_task(self._watch(show))
+            try:
+                placed = await self._place(choices, browser)
+            finally:
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
+            rows = await self._published(len(placed))
+        show(rows)
+        await self._conn.close()
+        return judged(placed, rows)
+
+    async def _place(self, choices: Choices, browser: httpx.AsyncClient) -> list[Placed]:
+        chance = random.Random(choices.seed)
+        arriving = visitors(self._sites, choices.seed)
+        turns = asyncio.Semaphore(choices.at_once)
+
+        async def one(index: int) -> Placed:
+            async with turns:
+                await asyncio.sleep(chance.uniform(0.0, 0.3))
+                return await self._one(index, arriving, browser, chance)
+
+        return await asyncio.gather(*(one(index) for index in range(choices.calls)))
+
+    async def _one(
+        self, index: int, arriving: Iterator[Visitor], browser: httpx.AsyncClient, chance: random.Random
+    ) -> Placed:
+        plan = CallPlan(
+            outcome=OUTCOMES[index % len(OUTCOMES)], caller=f"7916555{index:04}", did=STATIC_NUMBER,
+            talk_s=round(chance.uniform(0.6, 2.0), 2), wait_s=round(chance.uniform(0.8, 1.5), 2),
+        )  # fmt: skip
+        if plan.outcome is Outcome.ANSWERED_IN_QUEUE:
+            plan = replace(plan, destination=BY_ROUTE)
+        if index % BY_STATIC_NUMBER == BY_STATIC_NUMBER - 1:
+            return Placed(await self.pbx.place(plan), None, STATIC_SOURCE)
+        for _ in range(LOOKERS):
+            await next(arriving).open(browser)
+        visitor = next(arriving)
+        await visitor.open(browser)
+        await asyncio.sleep(chance.uniform(0.1, 0.5))
+        await visitor.stay(browser, closed=chance.random() < 1 / 4)
+        truth = await self.pbx.place(replace(plan, did=visitor.number))
+        return Placed(truth, visitor.session, visitor.arrival.source)
+
+    async def _watch(self, show: Show) -> None:
+        while True:
+            show(await self._conn.fetch(APPEALS))
+            await asyncio.sleep(0.25)
+
+    async def _published(self, calls: int) -> list[asyncpg.Record]:
+        """All appeals, once there are as many as calls; or those that came in time."""
+        deadline = time.monotonic() + PUBLISH_SECONDS
+        while True:
+            rows = await self._conn.fetch(APPEALS)
+            if len(rows) >= calls or time.monotonic() > deadline:
+                return rows
+            await asyncio.sleep(0.1)
+
+
+@contextlib.asynccontextmanager
+async def product(folder: Path, choices: Choices, say: Say) -> AsyncIterator[Demo]:
+    """Everything up and running, for the time of the block."""
+    say("starting Postgres and Valkey")
+    async with (
+        embedded_postgres(folder / "postgres") as postgres,
+        embedded_valkey(folder / "valkey", durable=True) as redis,
+    ):
+        say("making the tables")
+        await migrate(postgres, lambda _line: None)
+        sites = await furnish(postgres)
+        stack = Stack(folder / "callrouter", postgres=postgres, redis=redis)
+        async with _pbx(folder / "pbx", stack, choices, say) as pbx:
+            say(f"starting callrouter router, web and worker beside {pbx.description}")
+            stack.configure(section(pbx, choices.attach))
+            async with running(stack):
+                yield Demo(stack, pbx, sites, postgres)
+
+
+@contextlib.asynccontextmanager
+async def _pbx(folder: Path, stack: Stack, choices: Choices, say: Say) -> AsyncIterator[LabPbx]:
+    pbx = await asyncio.to_thread(_chosen_pbx, folder, stack, choices, say)
+    await pbx.start()
+    try:
+        yield pbx
+    finally:
+        await pbx.stop()
+
+
+def _chosen_pbx(folder: Path, stack: Stack, choices: Choices, say: Say) -> LabPbx:
+    """A real Asterisk if one is here or can be had without root, else the simulated one, and it says so."""
+    if not choices.simulated:
+        say("looking for Asterisk")
+        try:
+            software = obtain(progress=say)
+        except LabUnavailable as reason:
+            say(f"going on with a simulated PBX, for there is {reason}")
+        else:
+            attachment = Attachment(mode=choices.attach, agi=stack.agi)  # type: ignore[arg-type] # checked by click
+            return AsteriskLab(software, folder, attachment=attachment)
+    return SimulatedPbx(folder, agi=stack.agi)
+
+
+def section(pbx: LabPbx, attach: str) -> dict[str, object]:
+    """The `[[pbx]]` section that attaches our router to a PBX of the lab."""
+    profile: dict[str, object] = msgspec.to_builtins(company.profile(pbx.name))
+    keys = {
+        "attach": attach,
+        "ami": f"127.0.0.1:{pbx.ami_port}",
+        "ami_user": pbx.ami_user,
+        "ami_secret": pbx.ami_secret,
+    }
+    if isinstance(pbx, AsteriskLab):
+        keys |= {"ari_url": pbx.ari_url, "ari_user": pbx.ari_user, "ari_secret": pbx.ari_password}
+    return {key: value for key, value in profile.items() if value != {}} | keys
+
+
+async def furnish(postgres: str) -> dict[str, str]:
+    """The inventory of the demo: an account, two sites on one pool, a static number. Returns site key → origin."""
+    conn = await connect(postgres)
+    try:
+        if not await conn.fetchval("SELECT 1 FROM accounts WHERE name = 'Demo'"):
+            await inventory.add_account(conn, "Demo")
+            await inventory.add_pool(conn, "demo")
+            for domain, route in SITES.items():
+                await inventory.add_site(
+                    conn, domain, account="Demo", pool="demo", fallback="+7 495 222-00-00", route=route,
+                    display="8 (###) ###-##-##", hold=timedelta(minutes=30), quality_s=1.0,
+                )  # fmt: skip
+            listed = [inventory.ListedNumber(Number(number)) for number in POOL]
+            await inventory.import_numbers(conn, "demo", listed)
+            await inventory.bind_static(
+                conn, STATIC_NUMBER, site="shop.example", channel="newspaper", source=STATIC_SOURCE
+            )
+        rows = await conn.fetch("SELECT id, name FROM sites")
+        return {str(row["id"]): f"https://{row['name']}" for row in rows}
+    finally:
+        await conn.close()

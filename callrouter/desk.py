@@ -1,0 +1,272 @@
+"""Joins what the dialplan asked with what the PBX then did: each call's resolution, and at its end one appeal.
+
+Knows the resolver and the journal by their interfaces; knows no socket and no event. A call is never held up here: what
+waits for a server runs in the background, and an appeal goes to the journal with whatever is known at hangup.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import msgspec
+import structlog
+from prometheus_client import Counter, Gauge
+
+from callrouter.appeals.model import CallAppeal
+from callrouter.background import Background
+from callrouter.calls.events import CallEnded, CallEvent, CallStarted
+from callrouter.calls.record import CallRecord
+from callrouter.clock import Clock
+from callrouter.log import OncePerKind
+from callrouter.numbers import NotANumber, Number, parse_number
+from callrouter.pool.model import Resolution
+from callrouter.pool.store import StoreUnavailable
+
+log = structlog.get_logger()
+
+ENDED = Counter("callrouter_calls_total", "Calls that ended.", ["direction", "status"])
+ASKED_LATE = Counter(
+    "callrouter_late_resolutions_total",
+    "Calls resolved after the dialplan had gone on: it had not asked, or the answer came too late.",
+)
+KNOWN = Gauge("callrouter_calls_resolved_in_hand", "Resolutions kept for calls that have not ended.")
+
+UNASKED_AFTER = 2.0
+"""Seconds after which a call whose dialplan has not asked is resolved without being asked."""
+LATE_SECONDS = 5.0
+"""How long a resolution that nobody waits for may take."""
+AFTER_SECONDS = 2.0
+"""Likewise after hangup; a stopping router waits for it."""
+INTERNATIONAL = "ZZ"
+"""The country of numbers that are E.164 already."""
+FORGET_AFTER = timedelta(hours=24)
+MOST_KNOWN = 100_000
+
+CallKey = tuple[str, str]
+"""(pbx, uniqueid) of the customer's channel."""
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """Who calls? As the dialplan asks on a channel; numbers as the PBX spells them."""
+
+    pbx: str
+    uniqueid: str
+    called_raw: str
+    caller_raw: str
+    country: str
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a call in progress."""
+
+    at: datetime
+    resolution: Resolution | None = None
+    waited_ms: float | None = None
+
+
+NOTHING_KNOWN = Known(at=datetime.min.replace(tzinfo=UTC))
+
+
+class Resolves(Protocol):
+    async def resolve(
+        self, number: Number, caller: Number | None, at: datetime, *, live: bool = True, call: str = ""
+    ) -> Resolution: ...
+    async def call_ended(self, number: Number, call: str) -> None: ...
+    async def remember(self, resolution: Resolution, *, client: str = "") -> None: ...
+
+
+class Journals(Protocol):
+    async def append(self, appeal: CallAppeal) -> None: ...
+
+
+class Desk:
+    def __init__(self, resolver: Resolves, journal: Journals, clock: Clock, *, deadline: float) -> None:
+        self._resolver = resolver
+        self._journal = journal
+        self._clock = clock
+        self.deadline = deadline
+        self._writing = Background()
+        self._asking = Background()
+        self._known: dict[CallKey, Known] = {}
+        self._channel_of: dict[tuple[str, str], str] = {}
+        """(pbx, linkedid) of a call in progress → uniqueid of the channel on which the dialplan asks."""
+        self._open: set[CallKey] = set()
+        self._say = OncePerKind(clock.monotonic)
+        KNOWN.set_function(lambda: len(self._known))
+
+    # What the dialplan's doors use
+
+    async def ask(self, question: Question) -> Mapping[str, str]:
+        """The dialplan's variables. Raises StoreUnavailable; a late answer is kept for the appeal all the same."""
+        key = (question.pbx, question.uniqueid)
+        at, began = self._clock.now(), self._clock.monotonic()
+        self._keep(key, Known(at=at))
+        try:
+            resolution = await self._resolved(question, at, live=True)
+        except StoreUnavailable:
+            self._keep(key, Known(at=at, waited_ms=self._waited(began)))
+            raise
+        if resolution is None:
+            return {"CALLROUTER_STATUS": "unattributed"}
+        if self._clock.monotonic() - began > self.deadline:
+            ASKED_LATE.inc()
+            resolution = msgspec.structs.replace(resolution, late=True)
+        self._keep(key, Known(at=at, resolution=resolution, waited_ms=self._waited(began)))
+        return dialplan_variables(resolution)
+
+    # What the call tracker's events lead to
+
+    def take(self, events: Iterable[CallEvent], *, dialplan_asks: bool, country: str) -> None:
+        """Follow the calls of a PBX. `dialplan_asks`: False for a PBX that is only watched."""
+        for event in events:
+            if isinstance(event, CallEnded):
+                self._ended(event.record)
+            elif event.direction == "inbound":
+                self._started(event, dialplan_asks=dialplan_asks, country=country)
+
+    def _started(self, call: CallStarted, *, dialplan_asks: bool, country: str) -> None:
+        self._channel_of[call.pbx, call.linkedid] = call.uniqueid
+        self._open.add((call.pbx, call.uniqueid))
+        question = Question(
+            pbx=call.pbx, uniqueid=call.uniqueid, called_raw=call.called_raw, caller_raw=call.caller_raw,
+            country=country,
+        )  # fmt: skip
+        loop = asyncio.get_running_loop()
+        loop.call_later(UNASKED_AFTER if dialplan_asks else 0, self._ask_ourselves, question, call.at, dialplan_asks)
+
+    def _ask_ourselves(self, question: Question, at: datetime, late: bool) -> None:
+        key = (question.pbx, question.uniqueid)
+        if key in self._open and self._known.get(key, NOTHING_KNOWN).resolution is None:
+            self._asking.start("resolve-unasked", self._resolve_unasked(question, at, late=late))
+
+    async def _resolve_unasked(self, question: Question, at: datetime, *, late: bool) -> None:
+        key = (question.pbx, question.uniqueid)
+        try:
+            async with asyncio.timeout(LATE_SECONDS):
+                resolution = await self._resolved(question, at, live=not late)
+        except (StoreUnavailable, TimeoutError) as error:
+            self._say.warning("RESOLVE-UNAVAILABLE", pbx=question.pbx, reason=str(error) or "no answer in time")
+            return
+        known = self._known.get(key, Known(at=at))
+        if resolution is not None and known.resolution is None and key in self._open:
+            if late:
+                ASKED_LATE.inc()
+                resolution = msgspec.structs.replace(resolution, late=True)
+            self._keep(key, msgspec.structs.replace(known, resolution=resolution))
+
+    def _ended(self, record: CallRecord) -> None:
+        channel = self._channel_of.pop((record.pbx, record.linkedid), record.linkedid)
+        known = self._known.pop((record.pbx, channel), NOTHING_KNOWN)
+        self._open.discard((record.pbx, channel))
+        ENDED.labels(record.direction, record.status).inc()
+        if record.direction == "internal":
+            return
+        if known.waited_ms is not None:
+            record = msgspec.structs.replace(record, agi_ms=known.waited_ms)
+        appeal = CallAppeal(call=record, resolution=known.resolution)
+        self._writing.start("journal-append", self._journal.append(appeal))
+        if known.resolution is not None:
+            self._writing.start("remember-call", self._after(known.resolution, channel))
+        elif record.direction == "inbound":
+            self._writing.start("resolve-after", self._resolve_after(record))
+
+    async def _resolve_after(self, record: CallRecord) -> None:
+        """Nobody had asked, or nobody could answer: told again, better, if the store knows now; else history will."""
+        question = Question(
+            pbx=record.pbx, uniqueid="", called_raw=record.called or "", caller_raw=record.caller or "",
+            country=INTERNATIONAL,
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(AFTER_SECONDS):
+                resolution = await self._resolved(question, record.started_at, live=False)
+        except (StoreUnavailable, TimeoutError) as error:
+            self._say.warning("RESOLVE-UNAVAILABLE", pbx=question.pbx, reason=str(error) or "no answer in time")
+            return
+        if resolution is not None:
+            ASKED_LATE.inc()
+            late = msgspec.structs.replace(resolution, late=True)
+            await self._journal.append(CallAppeal(call=record, resolution=late, revision=1))
+            await self._after(late, record.linkedid)
+
+    async def _after(self, resolution: Resolution, channel: str) -> None:
+        """Unpin the number, and remember who called. Without the store, history still knows."""
+        try:
+            async with asyncio.timeout(LATE_SECONDS):
+                await self._resolver.call_ended(resolution.number, channel)
+                await self._resolver.remember(resolution)
+        except (StoreUnavailable, TimeoutError) as error:
+            self._say.warning("REMEMBER-UNAVAILABLE", reason=str(error) or "no answer in time")
+
+    # What the process uses
+
+    def in_hand(self) -> dict[CallKey, Known]:
+        """What must survive a restart of the router: the calls go on meanwhile."""
+        return dict(self._known)
+
+    def take_over(self, known: Mapping[CallKey, Known]) -> None:
+        """What an earlier process knew of calls that may still be going on."""
+        for key, each in known.items():
+            self._known.setdefault(key, each)
+
+    def forget_old(self) -> None:
+        """Give up what belongs to calls whose end was never seen."""
+        oldest = self._clock.now() - FORGET_AFTER
+        for key in [key for key, known in self._known.items() if known.at < oldest]:
+            del self._known[key]
+        while len(self._channel_of) > MOST_KNOWN:
+            linked = next(iter(self._channel_of))
+            self._open.discard((linked[0], self._channel_of.pop(linked)))
+
+    async def finish(self, within: float) -> bool:
+        """Let appeals reach the journal. Returns whether all did."""
+        return await self._writing.drained(within)
+
+    async def stop(self) -> None:
+        await self._asking.stop()
+        await self._writing.stop()
+
+    def _keep(self, key: CallKey, known: Known) -> None:
+        self._known[key] = known
+        if len(self._known) > MOST_KNOWN:
+            del self._known[next(iter(self._known))]
+
+    def _waited(self, began: float) -> float:
+        return min(self._clock.monotonic() - began, self.deadline) * 1000
+
+    async def _resolved(self, question: Question, at: datetime, *, live: bool) -> Resolution | None:
+        """None: what was dialled is no number that could be ours."""
+        called = _number(question.called_raw, question.country)
+        if called is None:
+            return None
+        caller = _number(question.caller_raw, question.country)
+        return await self._resolver.resolve(called, caller, at, live=live, call=question.uniqueid)
+
+
+def dialplan_variables(resolution: Resolution) -> dict[str, str]:
+    """What the dialplan gets (docs/reference/dialplan.md); the door makes the values safe."""
+    attribution, visit, binding = resolution.attribution, resolution.visit, resolution.binding
+    traffic = visit.traffic if visit else None
+    known = attribution.method != "unattributed"
+    return {
+        "CALLROUTER_ROUTE": resolution.route,
+        "CALLROUTER_SOURCE": traffic.source if traffic else binding.source if binding else "",
+        "CALLROUTER_MEDIUM": traffic.medium if traffic else binding.medium if binding else "",
+        "CALLROUTER_CAMPAIGN": traffic.campaign if traffic else binding.campaign if binding else "",
+        "CALLROUTER_KEYWORD": traffic.keyword if traffic else "",
+        "CALLROUTER_SITE": "" if attribution.site is None else str(attribution.site),
+        "CALLROUTER_SESSION": attribution.session or "",
+        "CALLROUTER_CLIENT": resolution.client or "",
+        "CALLROUTER_UNIQUE": "1" if resolution.unique else "0",
+        "CALLROUTER_CONFIDENCE": f"{attribution.confidence:.2f}",
+        "CALLROUTER_STATUS": "ok" if known else "unattributed",
+    }
+
+
+def _number(raw: str, country: str) -> Number | None:
+    try:
+        return parse_number(raw, country)
+    except NotANumber:
+        return None

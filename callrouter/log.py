@@ -1,0 +1,59 @@
+"""Logging of the processes: structlog to stderr. An event's name is its id in docs/messages.md.
+
+Secrets, numbers and names stay out of logs: what is logged is ids, counts and places.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+
+import structlog
+
+QUIET_SECONDS = 60.0
+
+
+def set_up(level: str, form: str) -> None:
+    """Send log lines to stderr, as `console` text or one `json` object each."""
+    last: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if form == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info if form == "json" else _untouched,
+            last,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, force=True)
+
+
+def _untouched(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    return event
+
+
+class OncePerKind:
+    """Lets a message of a kind through once a minute; the next one through says how many were held back."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._last: dict[str, float] = {}
+        self._held: dict[str, int] = {}
+
+    def warning(self, message: str, **facts: object) -> None:
+        now = self._monotonic()
+        if now - self._last.get(message, -QUIET_SECONDS) < QUIET_SECONDS:
+            self._held[message] = self._held.get(message, 0) + 1
+            return
+        self._last[message] = now
+        held = self._held.pop(message, 0)
+        structlog.get_logger().warning(message, **facts, **({"since_last": held} if held else {}))

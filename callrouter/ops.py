@@ -1,0 +1,73 @@
+"""What an operator's tools ask each process: /metrics, /health, /ready. Knows HTTP and Prometheus; not what is healthy.
+
+`/health` is 200 as long as the process answers and names each dependency with its state; `/ready` is 503 while a part
+without which the process cannot do its job is away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from twisted.internet.asyncioreactor import AsyncioSelectorReactor
+from twisted.web.http import NOT_FOUND, OK, SERVICE_UNAVAILABLE
+from twisted.web.resource import Resource
+from twisted.web.server import Request, Site
+
+JSON = b"application/json"
+
+
+class Part(msgspec.Struct, frozen=True):
+    """The state of one dependency. `needed`: the process is not ready without it."""
+
+    ok: bool
+    detail: str = ""
+    needed: bool = False
+
+
+Parts = Callable[[], Mapping[str, Part]]
+
+
+class OpsResource(Resource):
+    isLeaf = True  # noqa: N815 - Twisted's name
+
+    def __init__(self, process: str, parts: Parts) -> None:
+        Resource.__init__(self)
+        self._process = process
+        self._parts = parts
+
+    def render_GET(self, request: Request) -> bytes:  # noqa: N802 - Twisted's name
+        path = request.path
+        if path == b"/metrics":
+            return _answer(request, OK, CONTENT_TYPE_LATEST.encode(), generate_latest())
+        if path == b"/health":
+            return _answer(request, OK, JSON, self._state())
+        if path == b"/ready":
+            ready = all(part.ok for part in self._parts().values() if part.needed)
+            return _answer(request, OK if ready else SERVICE_UNAVAILABLE, JSON, self._state())
+        return _answer(request, NOT_FOUND, b"text/plain", b"here are /metrics, /health and /ready\n")
+
+    def _state(self) -> bytes:
+        parts = self._parts()
+        status = "ok" if all(part.ok for part in parts.values()) else "degraded"
+        return msgspec.json.encode({"process": self._process, "status": status, "parts": parts}) + b"\n"
+
+
+def _answer(request: Request, code: int, kind: bytes, body: bytes) -> bytes:
+    request.setResponseCode(code)
+    request.setHeader(b"content-type", kind)
+    return body
+
+
+def listen(reactor: AsyncioSelectorReactor, process: str, parts: Parts, host: str, port: int) -> Callable[[], None]:
+    """Serve until the function returned is called. Raises twisted's CannotListenError when the address is taken."""
+    site = Site(OpsResource(process, parts))
+    site.noisy = False
+    listening: Any = reactor.listenTCP(port, site, interface=host)
+
+    def stop() -> None:
+        listening.stopListening()
+
+    return stop

@@ -1,0 +1,117 @@
+"""One Asterisk, attached: its events go through the call tracker to the desk, its ARI questions to the desk and back.
+
+Knows no other PBX, and no server but this one. FastAGI is not here: one listener serves all PBXs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import structlog
+from prometheus_client import Gauge
+
+from callrouter.ami.agi_wire import AgiRequest
+from callrouter.ami.ari import AriClient, AriSettings
+from callrouter.ami.connection import AmiConnection, AmiSettings, State
+from callrouter.ami.snapshot import Snapshot
+from callrouter.ami.wire import Event
+from callrouter.calls.events import CallEvent
+from callrouter.calls.tracker import RELEVANT_EVENTS, CallTracker, relevant_headers
+from callrouter.clock import Clock
+from callrouter.config import PbxConfig, address
+from callrouter.desk import Desk, Question
+from callrouter.ops import Part
+
+log = structlog.get_logger()
+
+CALLS = Gauge("callrouter_calls_in_progress", "Calls followed now.", ["pbx"])
+CHANNELS = Gauge("callrouter_channels_followed", "Channels followed now.", ["pbx"])
+ODD = Gauge(
+    "callrouter_call_oddities",
+    "Events and channels that the call tracker met and that are not the usual, since the start, by kind.",
+    ["pbx", "kind"],
+)
+KINDS = ("adopted", "evicted", "malformed", "merged", "orphans", "repeated")
+
+
+def question_of(request: AgiRequest, pbx: PbxConfig) -> Question:
+    """What the dialplan of `pbx` asks, by whichever door."""
+    return Question(
+        pbx=pbx.name, uniqueid=request.uniqueid, called_raw=request.called, caller_raw=request.caller,
+        country=pbx.country,
+    )  # fmt: skip
+
+
+class PbxLink:
+    """`start()` it once; calls reach the desk until `stop()`, over any number of reconnects."""
+
+    def __init__(self, pbx: PbxConfig, desk: Desk, clock: Clock) -> None:
+        self.pbx = pbx
+        self._desk = desk
+        self._clock = clock
+        self._state: State = "lost"
+        self._detail = "not yet connected"
+        self.tracker = CallTracker(pbx)
+        host, port = address(pbx.ami)
+        settings = AmiSettings(
+            name=pbx.name, host=host, port=port, username=pbx.ami_user, secret=pbx.ami_secret,
+            events=tuple(RELEVANT_EVENTS), variables=None, only=relevant_headers(pbx),
+        )  # fmt: skip
+        self._connection = AmiConnection(settings, self._on_event, self._on_state, clock, on_snapshot=self._on_snapshot)
+        self._ari = self._ari_client(clock) if pbx.attach == "ari" else None
+        self._ari_state = Part(ok=False, detail="not yet connected")
+        CALLS.labels(pbx.name).set_function(lambda: len(self.tracker.snapshot()))
+        CHANNELS.labels(pbx.name).set_function(lambda: self.tracker.channels)
+        for kind in KINDS:
+            ODD.labels(pbx.name, kind).set_function(partial(getattr, self.tracker.counters, kind))
+
+    async def start(self) -> None:
+        await self._connection.start()
+        if self._ari:
+            await self._ari.start()
+
+    async def stop(self) -> None:
+        """First no new questions, then no more events."""
+        if self._ari:
+            await self._ari.stop()
+        await self._connection.stop()
+
+    def expire(self) -> None:
+        """Give up channels whose hangup was never told."""
+        self._hand_on(self.tracker.expire(self._clock.now().timestamp()))
+
+    def parts(self) -> dict[str, Part]:
+        name = self.pbx.name
+        ami = Part(ok=self._state == "up", detail=self._detail)
+        return {f"ami {name}": ami} | ({f"ari {name}": self._ari_state} if self._ari else {})
+
+    def _ari_client(self, clock: Clock) -> AriClient:
+        pbx = self.pbx
+        settings = AriSettings(
+            name=pbx.name, url=pbx.ari_url, username=pbx.ari_user, password=pbx.ari_secret,
+            deadline=self._desk.deadline,
+        )  # fmt: skip
+
+        def on_state(state: State, detail: str) -> None:
+            self._ari_state = Part(ok=state == "up", detail=detail)
+
+        return AriClient(settings, lambda request: self._desk.ask(question_of(request, pbx)), on_state, clock)
+
+    def _on_event(self, event: Event, at: float) -> None:
+        events = self.tracker.feed(event, at)
+        if events:
+            self._hand_on(events)
+
+    def _on_state(self, state: State, detail: str) -> None:
+        self._state, self._detail = state, detail
+
+    def _on_snapshot(self, snapshot: Snapshot) -> None:
+        listed = snapshot.status or snapshot.channels
+        members = [event for bridge in snapshot.bridged.values() for event in bridge]
+        entries = [event for event in snapshot.queues if event.get("Event") == "QueueEntry"]
+        self._hand_on(self.tracker.adopt([*listed, *members], snapshot.bridges, entries, snapshot.taken_at.timestamp()))
+        log.info("took over what the PBX has going on", pbx=self.pbx.name, calls=len(self.tracker.snapshot()))
+
+    def _hand_on(self, events: Sequence[CallEvent]) -> None:
+        self._desk.take(events, dialplan_asks=self.pbx.attach != "watch", country=self.pbx.country)

@@ -1,0 +1,176 @@
+"""What a number is and whose site it serves: the inventory, as one immutable object in memory. Pure.
+
+Read from Postgres by `directory_source`. Knows no visitors and no leases. A call to any number is answered from here
+as far as its number, static binding, site and route go, whatever Redis and Postgres do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Literal, TypeVar
+
+import msgspec
+
+from callrouter.numbers import Number
+from callrouter.pool.keys import NAMESPACE, Slot, pool_slot, site_slot
+from callrouter.pool.model import DEFAULT_HOLD, StaticBinding
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+OPERATOR = 1
+"""The operator's own account: it owns the shared pools and gets every call that is nobody's."""
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    id: int
+    default_route: str = ""
+    window: timedelta = timedelta(hours=24)
+
+
+class PoolChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """A pool that serves a site; empty regions and sources mean all visitors."""
+
+    pool: int
+    regions: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+
+class Site(msgspec.Struct, frozen=True, kw_only=True):
+    id: int
+    account: int
+    name: str = ""
+    domains: tuple[str, ...] = ()
+    excluded_referrers: tuple[str, ...] = ()
+    country: str = "RU"
+    own_numbers: tuple[Number, ...] = ()
+    fallback_number: Number | None = None
+    display_pattern: str = ""
+    route: str = ""
+    hold: timedelta = DEFAULT_HOLD
+    rest: timedelta = timedelta(0)
+    gap: timedelta = timedelta(minutes=30)
+    overflow: Literal["fallback", "nearest_end"] = "fallback"
+    enabled: bool = True
+    pools: tuple[PoolChoice, ...] = ()
+
+    @property
+    def shown_without_lease(self) -> Number | None:
+        """What a page shows when no number is leased: the fallback, else the site's own first."""
+        return self.fallback_number or (self.own_numbers[0] if self.own_numbers else None)
+
+    def pool_for(self, *, region: str = "", source: str = "") -> int | None:
+        """The first pool that takes visitors of this region and source."""
+        for choice in self.pools:
+            if (not choice.regions or region in choice.regions) and (not choice.sources or source in choice.sources):
+                return choice.pool
+        return None
+
+
+class NumberEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    number: Number
+    account: int
+    pool: int | None = None
+    active: bool = True
+    route: str = ""
+
+
+class Directory(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """Accounts, sites, numbers and static bindings as they were at `read_at`."""
+
+    accounts: tuple[Account, ...] = ()
+    sites: tuple[Site, ...] = ()
+    numbers: tuple[NumberEntry, ...] = ()
+    bindings: tuple[StaticBinding, ...] = ()
+    pools: tuple[int, ...] = ()
+    read_at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    namespace: str = NAMESPACE
+
+    def number(self, number: str) -> NumberEntry | None:
+        return self._numbers.get(number)
+
+    def site(self, site: int | None) -> Site | None:
+        return self._sites.get(site) if site is not None else None
+
+    def account(self, account: int | None) -> Account | None:
+        return self._accounts.get(account) if account is not None else None
+
+    def binding(self, number: str, at: datetime) -> StaticBinding | None:
+        """What the number was bound to at that moment."""
+        for binding in self._bindings.get(number, ()):
+            if binding.valid_from <= at and (binding.valid_to is None or at < binding.valid_to):
+                return binding
+        return None
+
+    def site_of_own_number(self, number: str) -> Site | None:
+        """The site whose real or fallback number this is."""
+        return self._own.get(number)
+
+    def route(self, number: str, site: int | None, account: int | None) -> str:
+        """Where the dialplan sends the call: the number's route, the site's, its account's, the operator's."""
+        entry, of_site = self.number(number), self.site(site)
+        accounts = (self.account(account or (of_site.account if of_site else None)), self.account(OPERATOR))
+        routes = (entry and entry.route, of_site and of_site.route, *(each and each.default_route for each in accounts))
+        return next((route for route in routes if route), "")
+
+    def pool_numbers(self, pool: int) -> dict[Number, bool]:
+        """The pool's numbers; False: set aside."""
+        return {entry.number: entry.active for entry in self._by_pool.get(pool, ())}
+
+    def accounts_of_pool(self, pool: int) -> list[int]:
+        """Whose sites share the pool."""
+        sharing = (site for site in self.sites if any(choice.pool == pool for choice in site.pools))
+        return sorted({site.account for site in sharing})
+
+    def slot_of_pool(self, pool: int) -> Slot:
+        return pool_slot(pool, self.namespace)
+
+    def slot_of_site(self, site: int) -> Slot:
+        return site_slot(site, self.namespace)
+
+    def slots(self) -> list[Slot]:
+        """Every slot that may hold leases, visits or log."""
+        return [*map(self.slot_of_pool, self.pools), *(self.slot_of_site(site.id) for site in self.sites)]
+
+    def slots_of_account(self, account: int) -> list[Slot]:
+        """Where calls of this account's callers may be looked up."""
+        sites = [site for site in self.sites if site.account == account]
+        pools = dict.fromkeys(choice.pool for site in sites for choice in site.pools)
+        return [*map(self.slot_of_pool, pools), *(self.slot_of_site(site.id) for site in sites)]
+
+    @cached_property
+    def _numbers(self) -> dict[str, NumberEntry]:
+        return {entry.number: entry for entry in self.numbers}
+
+    @cached_property
+    def _sites(self) -> dict[int, Site]:
+        return {site.id: site for site in self.sites}
+
+    @cached_property
+    def _accounts(self) -> dict[int, Account]:
+        return {account.id: account for account in self.accounts}
+
+    @cached_property
+    def _bindings(self) -> dict[str, list[StaticBinding]]:
+        return _grouped((binding.number, binding) for binding in self.bindings)
+
+    @cached_property
+    def _by_pool(self) -> dict[int, list[NumberEntry]]:
+        return _grouped((entry.pool, entry) for entry in self.numbers if entry.pool is not None)
+
+    @cached_property
+    def _own(self) -> dict[str, Site]:
+        own: dict[str, Site] = {}
+        for site in self.sites:
+            for number in (*site.own_numbers, *filter(None, (site.fallback_number,))):
+                own.setdefault(number, site)
+        return own
+
+
+def _grouped(pairs: Iterable[tuple[K, V]]) -> dict[K, list[V]]:
+    groups: dict[K, list[V]] = {}
+    for key, value in pairs:
+        groups.setdefault(key, []).append(value)
+    return groups

@@ -1,0 +1,228 @@
+"""Keeps the directory current: reads it from Postgres, again on NOTIFY and now and then, and from a file at need.
+
+A process starts from the snapshot on its disk while Postgres is away, and goes on with what it knows when it goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import asyncpg
+import msgspec
+import structlog
+
+from callrouter.clock import Clock, SystemClock
+from callrouter.numbers import Number
+from callrouter.pool import metrics
+from callrouter.pool.directory import Account, Directory, NumberEntry, PoolChoice, Site
+from callrouter.pool.keys import NAMESPACE
+from callrouter.pool.model import StaticBinding
+
+if TYPE_CHECKING:
+    from callrouter.db.connect import Connection
+
+log = structlog.get_logger()
+
+CHANNEL = "callrouter_directory"
+SETTLE_SECONDS = 0.2
+"""An import notifies once per statement: wait for the rest of it before reading."""
+RETRY_SECONDS = 2.0
+
+Listener = Callable[[Directory], Awaitable[None]]
+
+
+class DirectoryUnavailable(RuntimeError):
+    """Neither Postgres nor a snapshot on disk can say what the numbers are."""
+
+
+class DirectorySource:
+    """`directory` is the newest one read. `connect` opens a connection of its own, for it listens on it."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[asyncpg.Connection[asyncpg.Record]]],
+        *,
+        snapshot: Path | None = None,
+        poll_seconds: float = 60.0,
+        namespace: str = NAMESPACE,
+        clock: Clock | None = None,
+    ) -> None:
+        self._connect = connect
+        self._snapshot = snapshot
+        self._poll_seconds = poll_seconds
+        self._namespace = namespace
+        self._clock = clock or SystemClock()
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._listeners: list[Listener] = []
+        self._failing = False
+        self.directory = Directory(namespace=namespace)
+
+    def on_change(self, listener: Listener) -> None:
+        """`listener` is awaited with each directory read from now on."""
+        self._listeners.append(listener)
+
+    async def start(self) -> Directory:
+        """Read once, from Postgres or else from the snapshot, and keep current until `stop`."""
+        connection: asyncpg.Connection[asyncpg.Record] | None = None
+        try:
+            connection = await self._open()
+        except (OSError, asyncpg.PostgresError, TimeoutError) as error:
+            if not self._read_snapshot():
+                raise DirectoryUnavailable(
+                    f"Postgres does not answer ({error}) and there is no snapshot of the directory at {self._snapshot}"
+                ) from error
+            log.warning("DIRECTORY-FROM-SNAPSHOT", reason=str(error), read_at=self.directory.read_at.isoformat())
+        self._task = asyncio.create_task(self._keep(connection), name="directory")
+        return self.directory
+
+    async def stop(self) -> None:
+        if self._task:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    async def _open(self) -> asyncpg.Connection[asyncpg.Record]:
+        """A connection that listens, and whatever the directory is now: in this order, so that no change is missed."""
+        connection = await self._connect()
+        try:
+            await connection.add_listener(CHANNEL, self._notified)
+            connection.add_termination_listener(self._terminated)
+            await self._read(connection)
+        except BaseException:
+            await connection.close(timeout=1)
+            raise
+        return connection
+
+    def _notified(self, *_: object) -> None:
+        self._changed.set()
+
+    def _terminated(self, _: object) -> None:
+        self._changed.set()
+
+    async def _keep(self, connection: asyncpg.Connection[asyncpg.Record] | None) -> None:
+        try:
+            while True:
+                connection = await self._await_change(connection)
+        finally:
+            if connection is not None and not connection.is_closed():
+                connection.terminate()
+
+    async def _await_change(
+        self, connection: asyncpg.Connection[asyncpg.Record] | None
+    ) -> asyncpg.Connection[asyncpg.Record] | None:
+        try:
+            if connection is None or connection.is_closed():
+                return await self._open()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), self._poll_seconds)
+                await asyncio.sleep(SETTLE_SECONDS)
+            if connection.is_closed():
+                return None
+            self._changed.clear()
+            await self._read(connection)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            if not self._failing:
+                log.warning("DIRECTORY-STALE", reason=str(error), read_at=self.directory.read_at.isoformat())
+            self._failing = True
+            if connection is not None and not connection.is_closed():
+                connection.terminate()
+            await asyncio.sleep(RETRY_SECONDS)
+            return None
+        return connection
+
+    async def _read(self, connection: Connection) -> None:
+        directory = await read_directory(connection, clock=self._clock, namespace=self._namespace)
+        unchanged = msgspec.structs.replace(self.directory, read_at=directory.read_at) == directory
+        self.directory = directory
+        metrics.DIRECTORY_NUMBERS.set(len(directory.numbers))
+        metrics.DIRECTORY_READ_AT.set(directory.read_at.timestamp())
+        self._failing = False
+        if unchanged:
+            return
+        if self._snapshot:
+            await asyncio.to_thread(_write_snapshot, self._snapshot, directory)
+        for listener in self._listeners:
+            try:
+                await listener(directory)
+            except Exception as error:  # one listener's trouble is not the directory's
+                log.exception("DIRECTORY-LISTENER-FAILED", reason=str(error))
+
+    def _read_snapshot(self) -> bool:
+        if self._snapshot is None:
+            return False
+        try:
+            directory = msgspec.json.decode(self._snapshot.read_bytes(), type=Directory)
+        except (OSError, msgspec.MsgspecError):
+            return False
+        self.directory = msgspec.structs.replace(directory, namespace=self._namespace)
+        return True
+
+
+async def read_directory(
+    connection: Connection, *, clock: Clock | None = None, namespace: str = NAMESPACE
+) -> Directory:
+    """The whole inventory as one transaction sees it."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        accounts = await connection.fetch("SELECT id, default_route, attribution_window FROM accounts ORDER BY id")
+        sites = await connection.fetch("SELECT * FROM sites ORDER BY id")
+        choices = await connection.fetch("SELECT * FROM site_pools ORDER BY site_id, priority, pool_id")
+        pools = await connection.fetch("SELECT id FROM pools ORDER BY id")
+        numbers = await connection.fetch(
+            "SELECT account_id, number, pool_id, state, route FROM numbers ORDER BY number"
+        )
+        bindings = await connection.fetch("SELECT * FROM static_bindings ORDER BY number, valid_from DESC")
+    by_site: dict[int, list[PoolChoice]] = {}
+    for row in choices:
+        choice = PoolChoice(pool=row["pool_id"], regions=tuple(row["regions"]), sources=tuple(row["sources"]))
+        by_site.setdefault(row["site_id"], []).append(choice)
+    return Directory(
+        accounts=tuple(
+            Account(id=row["id"], default_route=row["default_route"], window=row["attribution_window"])
+            for row in accounts
+        ),
+        sites=tuple(_site(row, tuple(by_site.get(row["id"], ()))) for row in sites),
+        numbers=tuple(_number(row) for row in numbers),
+        bindings=tuple(_binding(row) for row in bindings),
+        pools=tuple(row["id"] for row in pools),
+        read_at=(clock or SystemClock()).now(),
+        namespace=namespace,
+    )
+
+
+def _site(row: asyncpg.Record, pools: tuple[PoolChoice, ...]) -> Site:
+    return Site(
+        id=row["id"], account=row["account_id"], name=row["name"], domains=tuple(row["domains"]),
+        excluded_referrers=tuple(row["excluded_referrers"]), country=row["country"],
+        own_numbers=tuple(map(Number, row["own_numbers"])), fallback_number=row["fallback_number"],
+        display_pattern=row["display_pattern"], route=row["route"], hold=row["hold"], rest=row["rest"],
+        gap=row["visit_gap"], overflow=row["overflow"], enabled=row["enabled"], pools=pools,
+    )  # fmt: skip
+
+
+def _number(row: asyncpg.Record) -> NumberEntry:
+    return NumberEntry(
+        number=Number(row["number"]), account=row["account_id"], pool=row["pool_id"], active=row["state"] == "active",
+        route=row["route"],
+    )  # fmt: skip
+
+
+def _binding(row: asyncpg.Record) -> StaticBinding:
+    return StaticBinding(
+        number=Number(row["number"]), account=row["account_id"], site=row["site_id"], channel=row["channel"],
+        source=row["source"], medium=row["medium"], campaign=row["campaign"], valid_from=row["valid_from"],
+        valid_to=row["valid_to"],
+    )  # fmt: skip
+
+
+def _write_snapshot(path: Path, directory: Directory) -> None:
+    """Whole or not at all: a process that starts meanwhile reads the old one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".draft")
+    draft.write_bytes(msgspec.json.encode(directory))
+    draft.replace(path)

@@ -1,0 +1,146 @@
+"""Drains the pools' logs into Postgres: leases, visits, pages and visitors, each entry once and in its order.
+
+A log is an ordered queue, so it has one reader at a time: an advisory lock, held by the very transaction that writes.
+Entries leave Redis after that transaction has committed; a process that dies in between leaves them to be read again,
+and writing them again changes nothing. An entry that Postgres refuses is set aside and never blocks those behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import asyncpg
+import structlog
+from redis import exceptions
+
+from callrouter.db.connect import LOST_CONNECTION, Connection, Pool
+from callrouter.pool import metrics
+from callrouter.pool.coalesce import RedisClient
+from callrouter.pool.entries import Entry, parse_entry
+from callrouter.pool.history_rows import write_entries
+from callrouter.pool.keys import Slot, log_key, pool_of
+
+log = structlog.get_logger()
+
+BATCH = 500
+IDLE_SECONDS = 0.5
+RETRY_SECONDS = 2.0
+LOOK_AT_ONCE = 500
+REFUSED_KEPT = 10_000
+
+
+class History:
+    """Run in a worker, or in several: they share the logs between them without being told to."""
+
+    def __init__(
+        self,
+        client: RedisClient,
+        postgres: Pool,
+        slots: Callable[[], Iterable[Slot]],
+        *,
+        batch: int = BATCH,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
+        self._client = client
+        self._postgres = postgres
+        self._slots = slots
+        self._batch = batch
+        self._idle_seconds = idle_seconds
+        self._stopping = asyncio.Event()
+        self._failing = False
+
+    def stop(self) -> None:
+        """`run` returns once what it has in hand is written."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Drain until stopped; goes on after either server was away."""
+        while not self._stopping.is_set():
+            pause = self._idle_seconds
+            try:
+                if await self.drain_all():
+                    pause = 0.0
+                self._failing = False
+            except (
+                exceptions.RedisError,
+                exceptions.RedisClusterException,
+                asyncpg.PostgresError,
+                asyncpg.InterfaceError,
+                OSError,
+            ) as error:
+                pause = RETRY_SECONDS
+                if not self._failing:
+                    log.warning("HISTORY-WAITS", reason=str(error) or type(error).__name__)
+                self._failing = True
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause or 0.001)
+
+    async def drain_all(self) -> int:
+        """One batch of each log that has entries; returns how many entries were written."""
+        taken = 0
+        slots = list(self._slots())
+        for start in range(0, len(slots), LOOK_AT_ONCE):
+            part = slots[start : start + LOOK_AT_ONCE]
+            pipeline = self._client.pipeline(transaction=False)
+            for slot in part:
+                pipeline.xlen(log_key(slot))
+            for slot, waiting in zip(part, await pipeline.execute(), strict=True):
+                if waiting:
+                    taken += await self.drain(slot)
+        return taken
+
+    async def drain(self, slot: Slot) -> int:
+        """The oldest batch of one log; 0 also if another worker has it in hand."""
+        async with self._postgres.acquire() as connection:
+            async with connection.transaction():
+                if not await connection.fetchval("SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))", slot):
+                    return 0
+                entries = await self._read(slot)
+                refused = await self._write(connection, entries, pool_of(slot)) if entries else []
+            if not entries:
+                return 0
+            await self._forget(slot, entries, refused)
+        for entry in entries:
+            metrics.HISTORY_ENTRIES.labels(kind=entry.kind).inc()
+        metrics.HISTORY_LAG_SECONDS.set(max(0.0, time.time() - entries[0].written_at))
+        return len(entries)
+
+    async def _read(self, slot: Slot) -> list[Entry]:
+        found = await self._client.execute_command("XRANGE", log_key(slot), "-", "+", "COUNT", self._batch)
+        return [parse_entry(name, fields) for name, fields in found]
+
+    async def _write(self, connection: Connection, entries: list[Entry], pool: int) -> list[tuple[Entry, str]]:
+        """All at once; if that is refused, one by one, to find which. Returns the refused ones with the reason."""
+        try:
+            async with connection.transaction():
+                await write_entries(connection, entries, pool)
+        except LOST_CONNECTION:
+            raise
+        except (asyncpg.PostgresError, ValueError, KeyError) as error:
+            log.warning("HISTORY-BATCH-REFUSED", entries=len(entries), reason=str(error))
+        else:
+            return []
+        refused: list[tuple[Entry, str]] = []
+        for entry in entries:
+            try:
+                async with connection.transaction():
+                    await write_entries(connection, [entry], pool)
+            except LOST_CONNECTION:
+                raise
+            except (asyncpg.PostgresError, ValueError, KeyError) as error:
+                refused.append((entry, str(error)))
+        return refused
+
+    async def _forget(self, slot: Slot, entries: list[Entry], refused: list[tuple[Entry, str]]) -> None:
+        pipeline = self._client.pipeline(transaction=False)
+        for entry, reason in refused:
+            metrics.HISTORY_REFUSED.inc()
+            log.error("HISTORY-REFUSED", slot=slot, entry=entry.name, kind=entry.kind, reason=reason)
+            fields: dict[Any, Any] = {**entry.fields, "why": reason}
+            pipeline.xadd(slot + "refused", fields, maxlen=REFUSED_KEPT, approximate=True)
+        pipeline.xdel(log_key(slot), *(entry.name for entry in entries))
+        await pipeline.execute()

@@ -1,0 +1,54 @@
+"""What a pool tells Prometheus. No label holds a number, a session or anything else without bounds."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+ALLOCATIONS = Counter(
+    "callrouter_pool_allocations_total",
+    "Hits by outcome: kept (had a number), leased, overflow (pool empty), none (no number wanted), foreign (refused).",
+    ["outcome"],
+)
+RENEWALS = Counter(
+    "callrouter_pool_renewals_total",
+    "Signs of life by outcome: live, bare (visit without number), lost (its number has gone), over (visit has ended).",
+    ["outcome"],
+)
+RESOLUTIONS = Counter(
+    "callrouter_pool_resolutions_total",
+    "Calls resolved by the rule that decided: static, holder, caller_memory, last_holder, unattributed.",
+    ["method"],
+)
+RESOLVE_SECONDS = Histogram(
+    "callrouter_pool_resolve_seconds",
+    "Time from asking the lease store about a call to its answer, waiting included.",
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 1.0),
+)
+STORE_FAILURES = Counter(
+    "callrouter_pool_store_failures_total",
+    "Operations that the lease store did not answer, by the kind of failure.",
+    ["kind"],
+)
+POOL_NUMBERS = Gauge(
+    "callrouter_pool_numbers",
+    "Numbers by pool and state: leased, free (resting and pinned ones included), disabled.",
+    ["pool", "state"],
+)
+POOL_BACKLOG = Gauge(
+    "callrouter_pool_history_backlog_entries", "Entries of a pool's log that history has not taken yet.", ["pool"]
+)
+HISTORY_ENTRIES = Counter(
+    "callrouter_pool_history_entries_total", "Entries of the pools' logs written to Postgres, by kind.", ["kind"]
+)
+HISTORY_REFUSED = Counter(
+    "callrouter_pool_history_refused_total",
+    "Entries of the pools' logs that Postgres would not take; each is logged as HISTORY-REFUSED and set aside.",
+)
+HISTORY_LAG_SECONDS = Gauge(
+    "callrouter_pool_history_lag_seconds", "Age of the oldest entry seen in the last round over all pools' logs."
+)
+SWEPT = Counter("callrouter_pool_swept_total", "Ended by the sweeper rather than in passing, by kind.", ["kind"])
+DIRECTORY_READ_AT = Gauge(
+    "callrouter_directory_read_timestamp_seconds", "When numbers, pools and sites were last read from Postgres."
+)
+DIRECTORY_NUMBERS = Gauge("callrouter_directory_numbers", "Numbers known to this process.")

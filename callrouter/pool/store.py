@@ -1,0 +1,251 @@
+"""Leases and live visits in Redis or Valkey: one script, one round trip per operation. Single server and cluster alike.
+
+Knows how the scripts are called, not what they decide (scripts/*.lua) nor who is credited (`attribution`). Every
+operation may be repeated with the same arguments without another effect: the client re-executes when a reply is lost.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import msgspec
+from redis import exceptions
+
+from callrouter.numbers import Number
+from callrouter.pool import live, metrics
+from callrouter.pool.coalesce import Coalescer, RedisClient
+from callrouter.pool.keys import Slot, log_key
+from callrouter.pool.model import DEFAULT_HOLD, MINIMUM_HOLD, CallerMemory
+from callrouter.pool.scripts import Script, script
+from callrouter.sessions.model import Visit
+
+OverflowPolicy = Literal["fallback", "nearest_end"]
+VISIT_GAP = timedelta(minutes=30)
+"""A visit without a sign of life for so long has ended."""
+CHUNK = 500
+"""Numbers per load script: the server serves nobody else while a script runs."""
+ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+
+
+class StoreUnavailable(ConnectionError):
+    """The lease store cannot be reached, or did not answer in time."""
+
+
+class RefusedRequest(ValueError):
+    """The request is not one the store can hold: a hold under the minimum, an id of strange characters."""
+
+
+class Lifetimes(msgspec.Struct, frozen=True, kw_only=True):
+    """How long things are kept or rest, for all pools of an installation."""
+
+    rest: timedelta = timedelta(0)
+    """No other visitor gets a number sooner after its lease (quarantine); with room in the pool it rests longer."""
+    window: timedelta = timedelta(hours=24)
+    """Attribution window: ended leases and their visits are kept for calls that come this late."""
+    visitor: timedelta = timedelta(days=30)
+    """A visitor gets his last number again, if it is free."""
+    caller: timedelta = timedelta(days=90)
+    """A caller is remembered."""
+    call: timedelta = timedelta(hours=4)
+    """A number on which a call began stays pinned at most so long when nobody tells that the call has ended."""
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """One question of the resolve script; with a `call` id the number is pinned for that call in the same step."""
+
+    slot: Slot
+    pool: int
+    number: Number
+    caller: Number | None
+    call: str = ""
+
+
+class Occupancy(msgspec.Struct, frozen=True, kw_only=True):
+    numbers: int
+    leased: int
+    free: int
+    visits: int
+    backlog: int
+    """Entries of the log that history has not taken yet."""
+
+
+class LeaseStore:
+    """The operations of rules §3 on the pools of one Redis, Valkey or cluster."""
+
+    def __init__(self, client: RedisClient, *, lifetimes: Lifetimes | None = None) -> None:
+        self._client = client
+        self.lifetimes = lifetimes or Lifetimes()
+        self._coalescer = Coalescer(client, script("resolve"))
+        lives = self.lifetimes
+        self._common = (_ms(lives.rest), _ms(lives.window))
+
+    async def allocate(
+        self,
+        slot: Slot,
+        visit: Visit,
+        *,
+        campaign: str = "",
+        hold: timedelta = DEFAULT_HOLD,
+        wants_number: bool = True,
+        policy: OverflowPolicy = "fallback",
+        rest: timedelta = timedelta(0),
+        gap: timedelta = VISIT_GAP,
+        now: datetime | None = None,
+    ) -> live.Allocation:
+        """Continue the visitor's visit or begin `visit`, and lease him a number.
+
+        `visit.session` is proposed for a new visit and names the request: asking again with it is asking once.
+        `campaign` is a signature of the hit's utm and click ids; another one than the visit's begins a new visit.
+        `rest` is the site's own minimum quarantine after this lease.
+        """
+        if hold < MINIMUM_HOLD:
+            raise RefusedRequest(f"a hold of {hold} is under the minimum of {MINIMUM_HOLD}")
+        _require_ids(visit.session, visit.visitor)
+        reply = await self._run(
+            script("allocate"), slot, now,
+            visit.session, visit.site, visit.account, visit.visitor, campaign, live.pack_facts(visit), visit.page,
+            visit.title, _ms(hold), _ms(gap), int(wants_number), policy, _ms(MINIMUM_HOLD),
+            _ms(self.lifetimes.visitor), _ms(rest),
+        )  # fmt: skip
+        allocation = live.read_allocation(reply, visit.session)
+        metrics.ALLOCATIONS.labels(outcome=allocation.outcome).inc()
+        return allocation
+
+    async def renew(
+        self,
+        slot: Slot,
+        session: str,
+        *,
+        request: str = "",
+        hold: timedelta = DEFAULT_HOLD,
+        gap: timedelta = VISIT_GAP,
+        page: str | None = None,
+        title: str = "",
+        closed: bool = False,
+        now: datetime | None = None,
+    ) -> live.Renewal:
+        """A sign of life. A `page` counts as opened, once per `request`; `closed` says that the page was left."""
+        _require_ids(session)
+        reply = await self._run(
+            script("renew"), slot, now, session, request, _ms(hold), _ms(gap), int(page is not None),
+            page or "", title, int(closed),
+        )  # fmt: skip
+        renewal = live.read_renewal(reply)
+        metrics.RENEWALS.labels(outcome=renewal.outcome).inc()
+        return renewal
+
+    async def release(self, slot: Slot, session: str, *, now: datetime | None = None) -> Number | None:
+        """The session gives its number back; nothing happens if it holds none."""
+        number = await self._run(script("release"), slot, now, session)
+        return Number(number.decode()) if number else None
+
+    async def resolve(self, ask: Ask, *, now: datetime | None = None) -> live.Live:
+        """All that is known of one call. Questions of the same moment travel together."""
+        held = _ms(self.lifetimes.call) if ask.call else 0
+        head = (_at(now), *self._common)
+        with metrics.RESOLVE_SECONDS.time(), _typed_failures():
+            at, found = await self._coalescer.ask(ask.slot, head, (ask.number, ask.caller or "", ask.call, held))
+        return live.read_live(at, found, pool=ask.pool, number=ask.number)
+
+    async def call_started(self, slot: Slot, number: Number, call: str, *, now: datetime | None = None) -> None:
+        """Pin the number: nobody else gets it while the call lasts."""
+        await self._run(script("resolve"), slot, now, number, "", call, _ms(self.lifetimes.call))
+
+    async def call_ended(
+        self, slot: Slot, number: Number, call: str, *, hold: timedelta = DEFAULT_HOLD, now: datetime | None = None
+    ) -> bool:
+        """Unpin the number `hold` after now, for people call back. False: the number is not of this pool."""
+        return bool(await self._run(script("hangup"), slot, now, number, call, _ms(hold)))
+
+    async def remember(
+        self,
+        slot: Slot,
+        caller: Number,
+        *,
+        account: int,
+        at: datetime,
+        number: Number,
+        client: str = "",
+        visit: Visit | None = None,
+        own_number: bool = True,
+    ) -> None:
+        """Keep that `caller` called, and the visit he was credited to. `own_number`: `number` is of this slot."""
+        memory = live.pack_memory(CallerMemory(visit=visit, called_at=at, number=number)) if visit else b""
+        visitor = f"{visit.site}:{visit.visitor}" if visit else ""
+        await self._run(
+            script("remember"), slot, None, caller, number if own_number else "", account, client, memory, visitor,
+            live.milliseconds(at), _ms(self.lifetimes.caller),
+        )  # fmt: skip
+
+    async def load_numbers(self, slot: Slot, numbers: dict[Number, bool], *, now: datetime | None = None) -> int:
+        """Make the pool's numbers those given (True: in use; False: set aside). Returns how many changed.
+
+        Numbers not given leave the pool: their lease ends, their history stays for the attribution window.
+        """
+        changed = 0
+        wanted = {number: "1" if used else "0" for number, used in numbers.items()}
+        gone = [member async for member in self._members(slot) if member not in wanted]
+        pairs = [*wanted.items(), *((number, "-") for number in gone)]
+        for start in range(0, len(pairs), CHUNK):
+            chunk = [word for pair in pairs[start : start + CHUNK] for word in pair]
+            changed += int(await self._run(script("load"), slot, now, *chunk))
+        return changed
+
+    async def sweep(self, slot: Slot, *, limit: int = 100, now: datetime | None = None) -> tuple[int, int]:
+        """End leases and visits that have run out, at most `limit` of each; returns how many of each."""
+        leases, visits = await self._run(script("sweep"), slot, now, limit)
+        return int(leases), int(visits)
+
+    async def occupancy(self, slot: Slot) -> Occupancy:
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.scard(slot + "all").zcard(slot + "exp").zcard(slot + "free").zcard(slot + "live")
+        pipeline.xlen(log_key(slot))
+        with _typed_failures():
+            numbers, leased, free, visits, backlog = await pipeline.execute()
+        return Occupancy(numbers=numbers, leased=leased, free=free, visits=visits, backlog=backlog)
+
+    async def _members(self, slot: Slot) -> AsyncIterator[Number]:
+        cursor = b"0"
+        while True:
+            with _typed_failures():
+                cursor, found = await self._client.execute_command("SSCAN", slot + "all", cursor, "COUNT", 1000)
+            for number in found:
+                yield Number(number.decode())
+            if int(cursor) == 0:
+                return
+
+    async def _run(self, which: Script, slot: Slot, now: datetime | None, *arguments: object) -> Any:
+        words = (_at(now), *self._common, *arguments)
+        with _typed_failures():
+            try:
+                return await self._client.evalsha(which.sha, 1, slot, *words)
+            except exceptions.NoScriptError:
+                return await self._client.eval(which.text, 1, slot, *words)
+
+
+@contextmanager
+def _typed_failures() -> Iterator[None]:
+    """Whatever the client raises means the same to a caller: no answer from the store."""
+    try:
+        yield
+    except (exceptions.RedisError, exceptions.RedisClusterException, OSError) as error:
+        metrics.STORE_FAILURES.labels(kind=type(error).__name__).inc()
+        raise StoreUnavailable(f"the lease store did not answer: {str(error) or type(error).__name__}") from error
+
+
+def _at(now: datetime | None) -> int:
+    return live.milliseconds(now) if now else 0
+
+
+def _ms(span: timedelta) -> int:
+    return span // timedelta(milliseconds=1)
+
+
+def _require_ids(*ids: str) -> None:
+    for each in ids:
+        if not ID.fullmatch(each):
+            raise RefusedRequest(f"{each[:80]!r} is no id of a session or visitor")

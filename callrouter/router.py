@@ -1,0 +1,201 @@
+"""The process beside the PBX: attaches to each Asterisk, answers its dialplan, follows its calls, publishes appeals.
+
+Only wiring: what a call is stands in `calls`, who called in `pool`, what both make together in `desk`. It starts
+although a server is away, and says so, for its first duty is that calls ring.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import structlog
+from redis.exceptions import RedisError
+from twisted.internet.asyncioreactor import AsyncioSelectorReactor
+
+from callrouter.ami.agi_wire import AgiRequest
+from callrouter.ami.fastagi import FastAgiServer
+from callrouter.appeals.journal import Journal
+from callrouter.appeals.late import nobody
+from callrouter.appeals.publish import Publisher
+from callrouter.background import Background
+from callrouter.calls.record import CallRecord
+from callrouter.clock import Clock
+from callrouter.config import PbxConfig, address
+from callrouter.configfile import Loaded
+from callrouter.db.connect import Connection, Pool, connect, open_pool
+from callrouter.desk import INTERNATIONAL, CallKey, Desk, Known
+from callrouter.numbers import NotANumber, Number, parse_number
+from callrouter.ops import Part, listen
+from callrouter.pbx import PbxLink, question_of
+from callrouter.pool.coalesce import RedisClient
+from callrouter.pool.connect import close_client, open_client
+from callrouter.pool.directory import Directory
+from callrouter.pool.directory_source import DirectorySource
+from callrouter.pool.late import attribute_late, is_settled
+from callrouter.pool.model import Resolution
+from callrouter.pool.resolver import Resolver
+from callrouter.pool.store import LeaseStore, Lifetimes
+from callrouter.probe import Probe
+from callrouter.reach import unreachable
+
+log = structlog.get_logger()
+
+FINISH_SECONDS = 5.0
+"""How long a stopping router lets appeals reach the journal, and then the journal reach Postgres."""
+HOUSEKEEPING_SECONDS = 30.0
+IN_HAND = "calls-in-hand.json"
+"""In the journal's folder: what a stopped router knew of the calls that went on without it."""
+DIRECTORY = "directory.json"
+
+
+class Router:
+    """One router with all its PBXs. `run` it until `stopping` is set."""
+
+    def __init__(self, loaded: Loaded, reactor: AsyncioSelectorReactor, clock: Clock) -> None:
+        self._loaded = loaded
+        self._config = loaded.config
+        self._reactor = reactor
+        self._clock = clock
+        self._background = Background()
+        self._folder = Path(self._config.router.journal)
+        self.stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Start, work until `stopping`, stop in order. Raises JournalLocked when another router has the journal."""
+        async with contextlib.AsyncExitStack() as stack:
+            await self._start(stack)
+            log.info("router is up", pbx=[pbx.name for pbx in self._config.pbx], agi=self._config.router.agi_listen)
+            await self.stopping.wait()
+            log.info("router is stopping")
+
+    async def _start(self, stack: contextlib.AsyncExitStack) -> None:
+        """Open what is needed, in order; the stack closes it in the opposite order."""
+        journal = Journal(self._folder)
+        stack.callback(journal.close)
+        postgres = await open_pool(self._config.postgres.url, lazy=True)
+        stack.push_async_callback(_close, postgres)
+        redis = open_client(self._config.redis.url, cluster=self._config.redis.cluster)
+        stack.push_async_callback(close_client, redis)
+        stack.push_async_callback(self._background.stop)
+        directory = DirectorySource(lambda: connect(self._config.postgres.url), snapshot=self._folder / DIRECTORY)
+        await directory.start()
+        stack.push_async_callback(directory.stop)
+        store = LeaseStore(redis, lifetimes=Lifetimes(window=self._config.attribution.window))
+        resolver = Resolver(store, lambda: directory.directory)
+        publisher = self._publisher(postgres, redis, journal, directory)
+        stack.push_async_callback(publisher.stop, FINISH_SECONDS)
+        desk = Desk(resolver, journal, self._clock, deadline=self._config.router.deadline_ms / 1000)
+        desk.take_over(read_in_hand(self._folder / IN_HAND))
+        stack.push_async_callback(self._finish, desk)
+        links = [PbxLink(pbx, desk, self._clock) for pbx in self._config.pbx]
+        for link in links:
+            await link.start()
+            stack.push_async_callback(link.stop)
+        agi = FastAgiServer(
+            lambda request: desk.ask(question_of(request, self._pbx_of(request))), self._clock,
+            deadline=self._config.router.deadline_ms / 1000,
+        )  # fmt: skip
+        await agi.start(*address(self._config.router.agi_listen))
+        stack.push_async_callback(agi.stop)
+        probe = Probe(redis, postgres)
+        self._background.start("probe", probe.run())
+        self._background.start("housekeeping", self._keep_house(desk, links))
+        self._background.start("check-servers", self._tell_unreachable())
+        stop_listening = listen(
+            self._reactor, "router", lambda: self._health(journal, directory, probe, links),
+            *address(self._config.router.http_listen),
+        )  # fmt: skip
+        stack.callback(stop_listening)
+
+    def _publisher(self, postgres: Pool, redis: RedisClient, journal: Journal, directory: DirectorySource) -> Publisher:
+        async def late(conn: Connection, call: CallRecord) -> Resolution | None:
+            return await _from_history(conn, redis, directory.directory, call, self._clock)
+
+        publisher = Publisher(postgres, journal, late, self._clock)
+        self._background.start("publish", publisher.run())
+        return publisher
+
+    def _pbx_of(self, request: AgiRequest) -> PbxConfig:
+        """Asterisk's systemname begins each uniqueid; `?pbx=` says it where none is set."""
+        name = request.uniqueid.rpartition("-")[0] or request.query.get("pbx", "")
+        found = [pbx for pbx in self._config.pbx if pbx.name == name] or list(self._config.pbx)
+        return found[0] if found else PbxConfig(name=name or "pbx")
+
+    async def _finish(self, desk: Desk) -> None:
+        """No event comes any more: write what has ended, and keep what is known of calls that go on."""
+        if not await desk.finish(FINISH_SECONDS):
+            log.error("ROUTER-UNFINISHED", seconds=FINISH_SECONDS)
+        await asyncio.to_thread(write_in_hand, self._folder / IN_HAND, desk.in_hand())
+        await desk.stop()
+
+    async def _keep_house(self, desk: Desk, links: list[PbxLink]) -> None:
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+            desk.forget_old()
+            for link in links:
+                link.expire()
+
+    async def _tell_unreachable(self) -> None:
+        """Starting is not put off by a server that is away; that it is away is said with the line that names it."""
+        for complaint in await unreachable(self._loaded):
+            log.warning("SERVER-UNREACHABLE", complaint=complaint)
+
+    def _health(
+        self, journal: Journal, directory: DirectorySource, probe: Probe, links: list[PbxLink]
+    ) -> Mapping[str, Part]:
+        waiting = f"{journal.backlog_bytes()} bytes wait for Postgres"
+        numbers = directory.directory.numbers
+        return {
+            "journal": Part(ok=not journal.failure, detail=journal.failure or waiting, needed=True),
+            "directory": Part(ok=bool(numbers), detail=f"{len(numbers)} numbers", needed=True),
+            **probe.parts(),
+            **{name: part for link in links for name, part in link.parts().items()},
+        }
+
+
+async def _from_history(
+    conn: Connection, redis: RedisClient, directory: Directory, call: CallRecord, clock: Clock
+) -> Resolution | None:
+    """Who placed this call, says the lease history; None while that has not come as far as the call."""
+    try:
+        called = parse_number(call.called or "", INTERNATIONAL)
+    except NotANumber:
+        return nobody(call)
+    entry = directory.number(called)
+    if entry is not None and entry.pool is not None:
+        slot = directory.slot_of_pool(entry.pool)
+        try:
+            if not await is_settled(redis, slot, call.started_at, clock.now()):
+                return None
+        except (RedisError, OSError):
+            return None
+    return await attribute_late(conn, directory, called, Number(call.caller) if call.caller else None, call.started_at)
+
+
+def read_in_hand(file: Path) -> dict[CallKey, Known]:
+    """What an earlier router left, taken once; nothing if there is none or it cannot be read."""
+    try:
+        found = msgspec.json.decode(file.read_bytes(), type=list[tuple[CallKey, Known]])
+        file.unlink()
+    except FileNotFoundError:
+        return {}
+    except (OSError, msgspec.MsgspecError) as error:
+        log.warning("CALLS-IN-HAND-UNREADABLE", file=str(file), reason=str(error))
+        return {}
+    return dict(found)
+
+
+def write_in_hand(file: Path, known: Mapping[CallKey, Known]) -> None:
+    draft = file.with_suffix(".draft")
+    draft.write_bytes(msgspec.json.encode(list(known.items())))
+    draft.replace(file)
+
+
+async def _close(pool: Pool) -> None:
+    """Connections that are in use at the end are of no use to anybody."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(pool.close(), FINISH_SECONDS)

@@ -1,0 +1,130 @@
+"""The process that runs anywhere: lease and visit history from Redis to Postgres, the sweeper, the pools' numbers.
+
+Only wiring. Any number of workers may run at once: each log has one reader at a time, each sweep is one script.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+
+import asyncpg
+import structlog
+from redis.exceptions import RedisError
+from twisted.internet.asyncioreactor import AsyncioSelectorReactor
+
+from callrouter.background import Background
+from callrouter.config import address
+from callrouter.configfile import Loaded
+from callrouter.db.connect import Pool, connect, open_pool
+from callrouter.ops import Part, listen
+from callrouter.pool.connect import close_client, open_client
+from callrouter.pool.directory import Directory
+from callrouter.pool.directory_source import DirectorySource
+from callrouter.pool.history import History
+from callrouter.pool.keys import Slot
+from callrouter.pool.store import LeaseStore, Lifetimes, StoreUnavailable
+from callrouter.pool.sweeper import Sweeper, load_pools
+from callrouter.probe import Probe
+from callrouter.reach import unreachable
+
+log = structlog.get_logger()
+
+PARTITIONS_SECONDS = 3600.0
+RETRY_SECONDS = 2.0
+RELOAD_SECONDS = 60.0
+
+
+class Worker:
+    """One worker. `run` it until `stopping` is set."""
+
+    def __init__(self, loaded: Loaded, reactor: AsyncioSelectorReactor) -> None:
+        self._loaded = loaded
+        self._config = loaded.config
+        self._reactor = reactor
+        self._background = Background()
+        self._changed = asyncio.Event()
+        self.stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            await self._start(stack)
+            log.info("worker is up")
+            await self.stopping.wait()
+            log.info("worker is stopping")
+
+    async def _start(self, stack: contextlib.AsyncExitStack) -> None:
+        postgres = await open_pool(self._config.postgres.url, lazy=True)
+        stack.callback(postgres.terminate)
+        redis = open_client(self._config.redis.url, cluster=self._config.redis.cluster)
+        stack.push_async_callback(close_client, redis)
+        store = LeaseStore(redis, lifetimes=Lifetimes(window=self._config.attribution.window))
+        directory = DirectorySource(lambda: connect(self._config.postgres.url))
+        directory.on_change(self._on_change)
+        stack.push_async_callback(self._background.stop)
+        await directory.start()
+        stack.push_async_callback(directory.stop)
+
+        def slots() -> list[Slot]:
+            return directory.directory.slots()
+
+        history = History(redis, postgres, slots)
+        sweeper = Sweeper(store, lambda: directory.directory, interval_seconds=self._config.worker.sweep_seconds)
+        self._background.start("load-pools", self._load_pools(store, directory))
+        self._background.start("partitions", self._ensure_partitions(postgres))
+        self._background.start("check-servers", self._tell_unreachable())
+        for name, part in (("history", history), ("sweeper", sweeper)):
+            task = self._background.start(name, part.run())
+            stack.push_async_callback(_ended, task, part)
+        probe = Probe(redis, postgres)
+        self._background.start("probe", probe.run())
+        stop_listening = listen(
+            self._reactor, "worker", lambda: self._health(directory, probe), *address(self._config.worker.http_listen)
+        )
+        stack.callback(stop_listening)
+
+    async def _on_change(self, _directory: Directory) -> None:
+        self._changed.set()
+
+    async def _load_pools(self, store: LeaseStore, directory: DirectorySource) -> None:
+        """Bring the inventory into the lease store, when it changes and now and then (a store may lose its memory)."""
+        while True:
+            self._changed.clear()
+            try:
+                changed = await load_pools(store, directory.directory)
+            except StoreUnavailable as error:
+                log.warning("POOLS-NOT-LOADED", reason=str(error))
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            if changed:
+                log.info("pools loaded", numbers_changed=changed)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), RELOAD_SECONDS)
+
+    async def _ensure_partitions(self, postgres: Pool) -> None:
+        while True:
+            try:
+                await postgres.execute("SELECT ensure_partitions()")
+                await asyncio.sleep(PARTITIONS_SECONDS)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.warning("PARTITIONS-NOT-MADE", reason=str(error) or type(error).__name__)
+                await asyncio.sleep(PARTITIONS_SECONDS / 60)
+
+    async def _tell_unreachable(self) -> None:
+        for complaint in await unreachable(self._loaded, pbx=False):
+            log.warning("SERVER-UNREACHABLE", complaint=complaint)
+
+    def _health(self, directory: DirectorySource, probe: Probe) -> Mapping[str, Part]:
+        known = bool(directory.directory.accounts)
+        return {
+            "directory": Part(ok=known, detail=f"{len(directory.directory.numbers)} numbers"),
+            **probe.parts(needed=True),
+        }
+
+
+async def _ended(task: asyncio.Task[object], part: History | Sweeper) -> None:
+    """What it has in hand is finished first."""
+    part.stop()
+    with contextlib.suppress(TimeoutError, RedisError, asyncpg.PostgresError, OSError):
+        await asyncio.wait_for(asyncio.shield(task), 5)

@@ -1,0 +1,135 @@
+"""Who is credited with a call (rules §2), on evidence made by hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callrouter.numbers import Number
+from callrouter.pool.attribution import Evidence, credit
+from callrouter.pool.delay import DEFAULT_MODEL, density
+from callrouter.pool.model import CallerMemory, Lease, StaticBinding
+from callrouter.sessions.model import TrafficSource, Visit
+
+NUMBER, CALLER = Number("74950000000"), Number("79161234567")
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def lease(session: str, start: int, seen: int, *, end: int | None = None, visitor: str = "", site: int = 1) -> Lease:
+    """A lease whose times are minutes before (negative) or after noon; still running unless `end` is given."""
+    return Lease(
+        id=f"{session}-1", pool=1, number=NUMBER, account=site + 1, site=site, session=session,
+        visitor=visitor or f"of {session}", started_at=NOON + start * MINUTE, seen_at=NOON + seen * MINUTE,
+        expires_at=NOON + (seen + 30) * MINUTE, ended_at=NOON + end * MINUTE if end is not None else None,
+        end="expired" if end is not None else None,
+    )  # fmt: skip
+
+
+def memory(session: str, called: int, *, visitor: str = "", site: int = 1) -> CallerMemory:
+    at = NOON + called * MINUTE
+    traffic = TrafficSource(channel="direct", source="(direct)", medium="(none)")
+    visit = Visit(
+        session=session, visitor=visitor or f"of {session}", account=site + 1, site=site, traffic=traffic,
+        landing_page="", referrer="", started_at=at, seen_at=at,
+    )  # fmt: skip
+    return CallerMemory(visit=visit, called_at=at, number=NUMBER)
+
+
+def evidence(*leases: Lease, **others: object) -> Evidence:
+    facts: dict[str, object] = {"number": NUMBER, "caller": CALLER, "at": NOON, "leases": leases, **others}
+    return Evidence(**facts)  # type: ignore[arg-type] # the tests name the fields
+
+
+def test_a_static_number_is_its_channel_whoever_calls() -> None:
+    binding = StaticBinding(
+        number=NUMBER, account=2, site=1, channel="offline", source="newspaper", medium="print", campaign="",
+        valid_from=NOON - MINUTE,
+    )  # fmt: skip
+    credited = credit(evidence(lease("s1", -3, -1), binding=binding, same_number=memory("old", -60)))
+    assert (credited.method, credited.session, credited.site) == ("static", None, 1)
+
+
+def test_the_holder_who_is_on_the_page_is_almost_certain() -> None:
+    credited = credit(evidence(lease("s1", -3, 0)))
+    assert (credited.method, credited.session) == ("holder", "s1")
+    assert credited.confidence > 0.95
+
+
+def test_the_holder_is_less_certain_late_in_the_hold() -> None:
+    late, early = (credit(evidence(lease("s1", -40, seen), lease("s0", -90, -80, end=-50))) for seen in (-29, -1))
+    assert late.session == early.session == "s1"
+    assert late.confidence < early.confidence
+
+
+def test_a_lease_that_ran_out_unnoticed_is_a_last_holder() -> None:
+    credited = credit(evidence(lease("s1", -60, -31)))
+    assert credited.method == "last_holder"
+
+
+def test_the_last_holder_weakens_with_age_and_is_forgotten_after_the_window() -> None:
+    hour, day = (credit(evidence(lease("s1", -ago - 40, -ago - 30, end=-ago))) for ago in (60, 23 * 60))
+    assert hour.method == day.method == "last_holder"
+    assert hour.confidence > day.confidence
+    gone = credit(evidence(lease("s1", -1600, -1560, end=-1530)))
+    assert (gone.method, gone.confidence, gone.session) == ("unattributed", 0.0, None)
+    assert (gone.account, gone.site) == (2, 1), "the call still belongs to the site that last held the number"
+
+
+def test_a_returning_caller_is_credited_to_his_own_visit_not_to_todays_holder() -> None:
+    credited = credit(evidence(lease("today", -3, 0), same_number=memory("his own", -24 * 60)))
+    assert (credited.method, credited.session) == ("caller_memory", "his own")
+    assert {candidate.session for candidate in credited.candidates} == {"today", "his own"}
+
+
+def test_a_returning_caller_who_holds_the_number_again_is_credited_to_his_latest_visit() -> None:
+    again = lease("now", -3, 0, visitor="ann")
+    credited = credit(evidence(again, same_number=memory("then", -24 * 60, visitor="ann")))
+    assert (credited.method, credited.session) == ("holder", "now")
+    assert credited.confidence > 0.99
+
+
+def test_memory_of_another_number_counts_only_while_nobody_holds_this_one() -> None:
+    known = memory("elsewhere", -60)
+    assert credit(evidence(newest=known)).method == "caller_memory"
+    assert credit(evidence(lease("s1", -3, 0), newest=known)).session == "s1"
+    assert credit(evidence(newest=memory("elsewhere", -25 * 60))).method == "unattributed"
+
+
+def test_a_withheld_caller_has_no_memory() -> None:
+    credited = credit(evidence(lease("s1", -3, 0), caller=None, same_number=memory("old", -10)))
+    assert credited.session == "s1"
+
+
+def test_leases_that_began_after_the_call_are_no_evidence() -> None:
+    assert credit(evidence(lease("later", 1, 2))).method == "unattributed"
+
+
+ages = st.integers(min_value=-3000, max_value=0)
+
+
+@given(st.lists(st.tuples(ages, st.integers(0, 60)), max_size=8), st.none() | ages, st.none() | ages)
+def test_weights_are_odds_and_the_heaviest_is_credited(
+    spans: list[tuple[int, int]], same: int | None, newest: int | None
+) -> None:
+    leases = [lease(f"s{place}", start, min(start + span, 0)) for place, (start, span) in enumerate(spans)]
+    credited = credit(
+        evidence(
+            *leases,
+            same_number=memory("m", same) if same is not None else None,
+            newest=memory("n", newest) if newest is not None else None,
+        )
+    )
+    weights = [candidate.weight for candidate in credited.candidates]
+    assert all(0 <= weight <= 1 for weight in weights)
+    assert sum(weights) <= 1.0001
+    assert credited.confidence == max(weights, default=0.0)
+    assert (credited.method == "unattributed") == (not weights)
+
+
+def test_delays_are_distributions() -> None:
+    for mixture in (DEFAULT_MODEL.delays, DEFAULT_MODEL.returns):
+        assert abs(sum(share for share, _ in mixture) - 1) < 1e-9
+        assert density(mixture, timedelta(0)) > density(mixture, timedelta(hours=1)) > 0

@@ -1,0 +1,129 @@
+"""How a first hit is classified (rules §4)."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callrouter.sessions.platforms import LISTS, PlatformList, platforms, read_data
+from callrouter.sessions.source import VALUE_LIMIT, classify, classify_hit
+
+SHOP = "https://shop.example/catalogue"
+YANDEX, GOOGLE = "https://yandex.ru/search/?text=%D0%BE%D0%BA%D0%BD%D0%B0", "https://www.google.co.uk/"
+
+
+@pytest.mark.parametrize(
+    ("query", "referrer", "channel", "source", "medium"),
+    [
+        ("", "", "direct", "(direct)", "(none)"),
+        ("", YANDEX, "organic_search", "yandex", "organic"),
+        ("", GOOGLE, "organic_search", "google", "organic"),
+        ("", "https://ya.ru/", "organic_search", "yandex", "organic"),
+        ("", "android-app://com.google.android.googlequicksearchbox/", "organic_search", "google", "organic"),
+        ("", "https://go.mail.ru/search?q=x", "organic_search", "mail.ru", "organic"),
+        ("", "https://chatgpt.com/", "ai", "chatgpt", "ai"),
+        ("", "https://gemini.google.com/app", "ai", "gemini", "ai"),
+        ("", "https://away.vk.com/away.php", "social", "vk", "social"),
+        ("", "https://l.instagram.com/", "social", "instagram", "social"),
+        ("", "https://t.me/channel", "messenger", "telegram", "messenger"),
+        ("", "android-app://org.telegram.messenger/", "messenger", "telegram", "messenger"),
+        ("", "https://mail.google.com/mail", "email", "gmail", "email"),
+        ("", "https://e.mail.ru/inbox", "email", "mail.ru", "email"),
+        ("", "https://yandex.ru/maps/213", "maps_and_catalogues", "yandex maps", "referral"),
+        ("", "https://2gis.ru/moscow", "maps_and_catalogues", "2gis", "referral"),
+        ("", "https://www.news.example.org:8080/a?b", "referral", "news.example.org", "referral"),
+        ("", "https://docs.google.com/document", "referral", "docs.google.com", "referral"),
+        ("", "https://shop.example/other", "direct", "(direct)", "(none)"),
+        ("", "https://blog.shop.example/", "direct", "(direct)", "(none)"),
+        ("gclid=abc", "", "paid_search", "google", "cpc"),
+        ("wbraid=abc", GOOGLE, "paid_search", "google", "cpc"),
+        ("yclid=1", YANDEX, "paid_search", "yandex", "cpc"),
+        ("ymclid=1", "", "paid_search", "yandex", "cpc"),
+        ("fbclid=1", "", "paid_social", "facebook", "cpc"),
+        ("ttclid=1", "", "paid_social", "tiktok", "cpc"),
+        ("rb_clickid=1", "", "paid_social", "vk", "cpc"),
+        ("msclkid=1", "", "paid_search", "bing", "cpc"),
+        ("utm_source=yandex&utm_medium=cpc", "", "paid_search", "yandex", "cpc"),
+        ("utm_source=Yandex.Direct&utm_medium=cpc", "", "paid_search", "yandex", "cpc"),
+        ("utm_source=vk.com&utm_medium=cpc", "", "paid_social", "vk", "cpc"),
+        ("utm_source=vk", "", "social", "vk", "social"),
+        ("utm_source=letters&utm_medium=email", "https://e.mail.ru/", "email", "letters", "email"),
+        ("utm_source=letters&utm_medium=Рассылка", "", "other", "letters", "Рассылка"),
+        ("utm_source=google&utm_medium=organic&gclid=1", "", "organic_search", "google", "organic"),
+        ("utm_source=partner&gclid=1", "", "paid_search", "partner", "cpc"),
+        ("utm_campaign=spring", YANDEX, "organic_search", "yandex", "organic"),
+        ("mtm_source=flyer&mtm_medium=qr", "", "offline", "flyer", "qr"),
+        ("utm_source={source}&utm_medium=%7Bmedium%7D", GOOGLE, "organic_search", "google", "organic"),
+    ],
+)
+def test_a_first_hit_is_classified(query: str, referrer: str, channel: str, source: str, medium: str) -> None:
+    traffic = classify(f"{SHOP}?{query}" if query else SHOP, referrer, ["shop.example"])
+    assert (traffic.channel, traffic.source, traffic.medium) == (channel, source, medium)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "google.com.evil.example",
+        "notgoogle.com",
+        "google.evil",
+        "vk.com.phish.ru",
+        "evilvk.com",
+        "yandex.ru.example.net",
+    ],
+)
+def test_look_alike_hosts_are_plain_referrals(host: str) -> None:
+    assert classify(SHOP, f"https://{host}/search?q=1").source == host
+
+
+def test_a_referrer_cannot_pretend_by_a_login_or_a_path() -> None:
+    assert classify(SHOP, "https://google.com@evil.example/").source == "evil.example"
+    assert classify(SHOP, "https://evil.example/google.com").source == "evil.example"
+    assert classify(SHOP, "https://notshop.example/", ["shop.example"]).source == "notshop.example"
+
+
+def test_attributes_are_decoded_and_unfilled_macros_dropped() -> None:
+    tags = "utm_source=yandex&utm_medium=cpc&utm_campaign=%D0%BE%D0%BA%D0%BD%D0%B0&utm_term={keyword}&utm_content=ad+1"
+    traffic = classify(f"{SHOP}?{tags}&yclid=77")
+    assert (traffic.campaign, traffic.keyword, traffic.content, traffic.click_id) == ("окна", "", "ad 1", "77")
+
+
+def test_the_search_text_is_the_keyword_where_the_engine_sends_it() -> None:
+    assert classify(SHOP, YANDEX).keyword == "окна"
+
+
+def test_tags_behind_the_hash_count() -> None:
+    assert classify(f"{SHOP}#utm_source=vk&utm_medium=cpc").source == "vk"
+
+
+def test_payment_returns_are_no_source() -> None:
+    assert classify(SHOP, "https://pay.bank.example/", excluded=["bank.example"]).source == "(direct)"
+
+
+def test_only_explicit_parameters_sign_a_campaign() -> None:
+    first = classify_hit(f"{SHOP}?utm_source=vk&page=1").campaign
+    assert first == classify_hit(f"{SHOP}/x?page=2&utm_source=vk").campaign != ""
+    assert classify_hit(f"{SHOP}?utm_source=ok").campaign != first
+    assert classify_hit(SHOP, YANDEX).campaign == ""
+
+
+@given(st.text(max_size=200), st.text(max_size=200))
+def test_hostile_addresses_never_raise(url: str, referrer: str) -> None:
+    for prefix in ("", "https://", "https://a.example/?utm_source=", "https://a.example/?gclid="):
+        traffic = classify(prefix + url, "https://" + referrer)
+        assert traffic.source
+        assert len(traffic.campaign) <= VALUE_LIMIT
+
+
+def test_data_files_name_each_host_once_in_lower_case_without_scheme() -> None:
+    seen: set[str] = set()
+    for name in LISTS:
+        for row in msgspec.convert(read_data(name), PlatformList).platform:
+            for host in row.hosts:
+                assert host == host.lower()
+                assert "://" not in host
+                assert host not in seen, f"{host} stands twice"
+                seen.add(host)
+    assert platforms().version
