@@ -10,6 +10,7 @@ import asyncio
 import json
 import sys
 import time
+from itertools import count
 
 import uvloop
 
@@ -22,6 +23,8 @@ ENVIRONMENT = (
     "agi_threadid: 140023\nagi_arg_1: 74952232725\n\n"
 ).encode()
 
+NUMBERS = count(1)
+
 
 class Call(asyncio.Protocol):
     def __init__(self, done: asyncio.Future[float]) -> None:
@@ -31,7 +34,7 @@ class Call(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: asyncio.Transport = transport  # type: ignore[assignment]
         self.began = time.perf_counter()
-        self.transport.write(ENVIRONMENT)
+        self.transport.write(ENVIRONMENT.replace(b"4242", b"%d" % next(NUMBERS)))
 
     def data_received(self, data: bytes) -> None:
         if data.endswith(b'CALLROUTER_STATUS=ok"\n'):

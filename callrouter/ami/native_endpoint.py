@@ -16,8 +16,8 @@ from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-_DONE = Failure(ConnectionDone())  # type: ignore[no-untyped-call]
-_LOST = Failure(ConnectionLost())  # type: ignore[no-untyped-call]
+_DONE = Failure(ConnectionDone())
+_LOST = Failure(ConnectionLost())
 
 
 class NativeTransport:
@@ -83,7 +83,7 @@ class NativeServerEndpoint:
 
     async def _listen(self, factory: Factory) -> NativePort:
         loop = asyncio.get_running_loop()
-        factory.doStart()  # type: ignore[no-untyped-call]
+        factory.doStart()
         return NativePort(
             await loop.create_server(lambda: _Bridge(factory), self._host, self._port, backlog=self._backlog)
         )
