@@ -41,7 +41,7 @@ class _Conversation(Protocol):
 
     def __init__(self, server: FastAgiServer) -> None:
         self.server = server
-        self.received = b""
+        self.received: bytes = b""
         self.since = server.clock.monotonic()
         """When it was connected, then when the question was complete."""
         self.request: AgiRequest | None = None
@@ -86,6 +86,7 @@ class _Conversation(Protocol):
             task.add_done_callback(self._resolved)
 
     def _resolved(self, task: Answer) -> None:
+        self.server.done(task)
         failed = task.cancelled() or task.exception() is not None
         if self.expected or self.over:  # late, or hung up: who asked is served or gone
             if not failed and self.request is not None:
@@ -218,7 +219,6 @@ class FastAgiServer(Factory):
             return None
         task = self.loop.create_task(self._resolve(request))
         self._tasks.add(task)
-        task.add_done_callback(self._done)
         return task
 
     def expect(self, conversation: _Conversation) -> None:
@@ -236,7 +236,7 @@ class FastAgiServer(Factory):
         wait = due[0].since - latest if due else 0.0
         self._alarm = self.loop.call_later(wait, self._answer_those_due) if due else None
 
-    def _done(self, task: Answer) -> None:
+    def done(self, task: Answer) -> None:
         self._tasks.discard(task)
         self._tell_if_idle()
         if not task.cancelled() and (error := task.exception()) is not None:
