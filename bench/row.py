@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """`ratio` is what counts: it holds on other machines too. `target` is the least or, with `at_most`, the greatest."""
+    """`ratio` is what counts: it holds on other machines too. `target` is the least (with `at_most`, the greatest)."""
 
     name: str
     ours: float

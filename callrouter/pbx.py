@@ -17,7 +17,7 @@ from callrouter.ami.connection import AmiConnection, AmiSettings, State
 from callrouter.ami.snapshot import Snapshot
 from callrouter.ami.wire import Event
 from callrouter.calls.events import CallEvent
-from callrouter.calls.tracker import RELEVANT_EVENTS, RELEVANT_VARIABLES, CallTracker
+from callrouter.calls.tracker import RELEVANT_EVENTS, CallTracker, relevant_headers
 from callrouter.clock import Clock
 from callrouter.config import PbxConfig, address
 from callrouter.desk import Desk, Question
@@ -56,7 +56,7 @@ class PbxLink:
         host, port = address(pbx.ami)
         settings = AmiSettings(
             name=pbx.name, host=host, port=port, username=pbx.ami_user, secret=pbx.ami_secret,
-            events=tuple(RELEVANT_EVENTS), variables=tuple(RELEVANT_VARIABLES),
+            events=tuple(RELEVANT_EVENTS), variables=None, only=relevant_headers(pbx),
         )  # fmt: skip
         self._connection = AmiConnection(settings, self._on_event, self._on_state, clock, on_snapshot=self._on_snapshot)
         self._ari = self._ari_client(clock) if pbx.attach == "ari" else None
@@ -108,8 +108,9 @@ class PbxLink:
 
     def _on_snapshot(self, snapshot: Snapshot) -> None:
         listed = snapshot.status or snapshot.channels
+        members = [event for bridge in snapshot.bridged.values() for event in bridge]
         entries = [event for event in snapshot.queues if event.get("Event") == "QueueEntry"]
-        self._hand_on(self.tracker.adopt(listed, snapshot.bridges, entries, snapshot.taken_at.timestamp()))
+        self._hand_on(self.tracker.adopt([*listed, *members], snapshot.bridges, entries, snapshot.taken_at.timestamp()))
         log.info("took over what the PBX has going on", pbx=self.pbx.name, calls=len(self.tracker.snapshot()))
 
     def _hand_on(self, events: Sequence[CallEvent]) -> None:

@@ -96,7 +96,7 @@ class Router:
             await link.start()
             stack.push_async_callback(link.stop)
         agi = FastAgiServer(
-            lambda request: desk.ask(question_of(request, self._pbx_of(request))), self._clock, self._reactor,
+            lambda request: desk.ask(question_of(request, self._pbx_of(request))), self._clock,
             deadline=self._config.router.deadline_ms / 1000,
         )  # fmt: skip
         await agi.start(*address(self._config.router.agi_listen))

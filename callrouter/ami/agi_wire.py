@@ -5,28 +5,58 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
-import msgspec
-
 MAX_ENVIRONMENT = 16 << 10
 """Bytes; Asterisk sends under 2,000."""
-MAX_REPLY = 64 << 10
+_MAX_REPLY = 64 << 10
+_MAX_FIELDS = 20
 
 
-class AgiRequest(msgspec.Struct, frozen=True):
-    """A question of the dialplan. `path` and `query` are those of `agi://HOST/path?query`."""
+class NotAgi(Exception):
+    """What came is no AGI environment."""
 
-    path: str
-    query: Mapping[str, str]
-    environment: Mapping[str, str]
-    """The agi_… values, without their prefix."""
+
+class AgiRequest:
+    """A question of the dialplan. Of its twenty-odd lines a few are ever looked at: they are found, not parsed."""
+
+    __slots__ = ("_lines",)
+
+    def __init__(self, lines: str) -> None:
+        self._lines = f"\n{lines}\n"
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> AgiRequest:
+        """From values that did not come as lines."""
+        return cls("\n".join(f"agi_{name}: {value}".replace("\n", " ") for name, value in environment.items()))
+
+    def get(self, name: str) -> str:
+        """The value of `agi_NAME`; empty if there is none."""
+        line = f"\nagi_{name}: "
+        at = self._lines.find(line)
+        if at < 0:
+            return ""
+        begin = at + len(line)
+        return self._lines[begin : self._lines.index("\n", begin)].rstrip("\r")
+
+    @property
+    def path(self) -> str:
+        """Of `agi://HOST/path?query`."""
+        return self.get("network_script").partition("?")[0].strip("/")
+
+    @property
+    def query(self) -> dict[str, str]:
+        text = self.get("network_script").partition("?")[2]
+        try:
+            return dict(parse_qsl(text, max_num_fields=_MAX_FIELDS)) if text else {}
+        except ValueError:
+            return {}
 
     @property
     def uniqueid(self) -> str:
-        return self.environment.get("uniqueid", "")
+        return self.get("uniqueid")
 
     @property
     def channel(self) -> str:
-        return self.environment.get("channel", "")
+        return self.get("channel")
 
     @property
     def called(self) -> str:
@@ -34,36 +64,32 @@ class AgiRequest(msgspec.Struct, frozen=True):
 
         The extension comes last because the question is asked in a subroutine, whose extension is `s`.
         """
-        given = (self.environment.get(name, "") for name in ("arg_1", "dnid", "extension"))
+        given = (self.get(name) for name in ("arg_1", "dnid", "extension"))
         return next((number for number in given if number not in {"", "unknown"}), "")
 
     @property
     def caller(self) -> str:
         """As the PBX writes it; empty when it is withheld."""
-        number = self.environment.get("callerid", "")
+        number = self.get("callerid")
         return "" if number == "unknown" else number
-
-
-class NotAgi(Exception):
-    """What came is no AGI environment."""
 
 
 def read_environment(data: bytes) -> AgiRequest:
     """`data`: all lines up to the blank one. Caller names in broken encodings show as escapes."""
-    environment: dict[str, str] = {}
-    for line in data.decode(errors="backslashreplace").split("\n"):
-        name, colon, value = line.partition(": ")
-        if colon and name.startswith("agi_"):
-            environment[name[4:]] = value.rstrip("\r")
-    script = environment.get("network_script")
-    if script is None:
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        text = data.decode(errors="backslashreplace")
+    request = AgiRequest(text)
+    if not request.get("network_script"):
         raise NotAgi("no agi_network_script among the lines")
-    path, _, query = script.partition("?")
-    return AgiRequest(path.strip("/"), dict(parse_qsl(query, max_num_fields=20)) if query else {}, environment)
+    return request
 
 
 class ReplyReader:
     """Counts the final replies in what Asterisk sends after the environment: HANGUP may stand anywhere between them."""
+
+    __slots__ = ("_in_usage", "_rest", "replies")
 
     def __init__(self) -> None:
         self._rest = b""
@@ -73,7 +99,7 @@ class ReplyReader:
 
     def feed(self, data: bytes) -> None:
         lines = (self._rest + data).split(b"\n")
-        self._rest = lines.pop()[-MAX_REPLY:]
+        self._rest = lines.pop()[-_MAX_REPLY:]
         for line in lines:
             code = line[:3]
             if line[3:4] == b"-":

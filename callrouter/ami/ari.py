@@ -268,6 +268,7 @@ def _question(channel: dict[str, Any], args: list[Any]) -> AgiRequest:
     """A channel as ARI describes it, in the words of an AGI environment; arguments of Stasis() as those of AGI()."""
     caller, dialplan = channel.get("caller") or {}, channel.get("dialplan") or {}
     environment = {
+        "network_script": "resolve",
         "uniqueid": channel["id"],
         "channel": channel.get("name", ""),
         "callerid": caller.get("number", ""),
@@ -276,5 +277,4 @@ def _question(channel: dict[str, Any], args: list[Any]) -> AgiRequest:
         "extension": dialplan.get("exten", ""),
         "accountcode": channel.get("accountcode", ""),
     }
-    environment |= {f"arg_{number}": str(arg) for number, arg in enumerate(args[args[:1] == ["resolve"] :], 1)}
-    return AgiRequest("resolve", {}, {name: str(value) for name, value in environment.items()})
+    return AgiRequest.of(environment | {f"arg_{n}": arg for n, arg in enumerate(args[args[:1] == ["resolve"] :], 1)})

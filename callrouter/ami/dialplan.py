@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 STATUS = "CALLROUTER_STATUS"
 """The decisive variable, set last: Asterisk reports SUCCESS for a script that was cut off."""
@@ -13,6 +14,7 @@ _UNSAFE = re.compile(r"[^\w .\-:/+@]+")
 _NAME = re.compile(r"_{0,2}[A-Z][A-Z0-9_]*")
 
 
+@lru_cache(maxsize=4096)
 def dialplan_safe(value: str) -> str:
     """The value without anything that means something to `Set`, to `$[…]` and `${…}`, to AGI or to a list of arguments.
 
@@ -21,18 +23,26 @@ def dialplan_safe(value: str) -> str:
     return _UNSAFE.sub("", value[: MAX_VALUE * 4])[:MAX_VALUE].strip()
 
 
+@lru_cache(maxsize=256)
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"not a variable name: {name!r}")
+
+
 def ordered(variables: Mapping[str, str], status: str) -> list[tuple[str, str]]:
     """Safe values in their order, the status last. The status in `variables`, if any, wins over the given one."""
     pairs = [(name, dialplan_safe(value)) for name, value in variables.items() if name != STATUS]
     for name, _ in pairs:
-        if not _NAME.fullmatch(name):
-            raise ValueError(f"not a variable name: {name!r}")
+        _check_name(name)
     pairs.append((STATUS, dialplan_safe(variables.get(STATUS, status))))
     return pairs
 
 
 def agi_commands(pairs: list[tuple[str, str]]) -> list[bytes]:
     """One `EXEC MSet` that sets all: one round trip. More than one only if they are too long for Asterisk's buffer."""
+    text = ",".join([f"{name}={value}" for name, value in pairs]).encode(errors="replace")
+    if len(text) < _MAX_COMMAND:  # as nearly always
+        return [b'EXEC MSet "' + text + b'"\n']
     commands: list[bytes] = []
     part: list[bytes] = []
     size = 0

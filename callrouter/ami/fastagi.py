@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import structlog
-from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
@@ -21,14 +21,17 @@ from twisted.python.failure import Failure
 from callrouter.ami import metrics
 from callrouter.ami.agi_wire import MAX_ENVIRONMENT, AgiRequest, NotAgi, ReplyReader, read_environment
 from callrouter.ami.dialplan import agi_commands, ordered
+from callrouter.ami.native_endpoint import NativePort, NativeServerEndpoint
 from callrouter.clock import Clock
 
 log = structlog.get_logger()
 
-Resolve = Callable[[AgiRequest], Awaitable[Mapping[str, str]]]
-
-
+Resolve = Callable[[AgiRequest], Coroutine[Any, Any, Mapping[str, str]]]
 OnLate = Callable[[AgiRequest, Mapping[str, str]], None]
+Answer = asyncio.Task[Mapping[str, str]]
+STATUSES = frozenset({"ok", "unattributed", "late", "error"})
+SAID = frozenset({"too_many", "not_agi", "too_long", "refused", "stalled"})
+"""Ends of a conversation that an admin can do something about."""
 
 
 class _Conversation(Protocol):
@@ -38,31 +41,26 @@ class _Conversation(Protocol):
 
     def __init__(self, server: FastAgiServer) -> None:
         self.server = server
-        self.received = bytearray()
-        self.began = 0.0
-        self.asked = 0.0
+        self.received: bytes = b""
+        self.since = server.clock.monotonic()
+        """When it was connected, then when the question was complete."""
         self.request: AgiRequest | None = None
-        self.task: asyncio.Task[Mapping[str, str]] | None = None
-        self.timer: asyncio.TimerHandle | None = None
         self.expected = 0
+        """How many replies are to come; 0 before the answer."""
         self.replies: ReplyReader | None = None
         self.over = False
 
     def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
-        self.began = self.server.clock.monotonic()
         if not self.server.admit(self):
             self.abort("too_many")
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         if self.over:
             return
-        if self.task is None and self.expected == 0:
+        if self.request is None:
             self._read_environment(data)
-        elif self.replies is not None:
-            self.replies.feed(data)
-            if len(self.replies.replies) >= self.expected:
-                refused = any(code not in (200, 511) for code in self.replies.replies)
-                self.finish("refused" if refused else None)
+        elif self.expected:
+            self._read_replies(data)
 
     def _read_environment(self, data: bytes) -> None:
         self.received += data
@@ -71,72 +69,72 @@ class _Conversation(Protocol):
             end = self.received.find(b"\n\r\n")
         if end >= 0:
             try:
-                request = read_environment(bytes(self.received[:end]))
+                self._ask(read_environment(self.received[:end]))
             except NotAgi:
                 self.abort("not_agi")
-            else:
-                self._ask(request)
         elif len(self.received) > MAX_ENVIRONMENT:
             self.abort("too_long")
 
     def _ask(self, request: AgiRequest) -> None:
-        server = self.server
         self.request = request
-        self.received.clear()
-        self.asked = server.clock.monotonic()
-        self.task = server.background(request)
-        if self.task is None:
-            self._answer({}, "late")
-            return
-        self.timer = server.loop.call_later(server.deadline, self._answer, {}, "late")
-        self.task.add_done_callback(self._resolved)
+        self.since = self.server.clock.monotonic()
+        task = self.server.background(request)
+        if task is None:
+            self.answer({}, "late")
+        else:
+            self.server.expect(self)
+            task.add_done_callback(self._resolved)
 
-    def _resolved(self, task: asyncio.Task[Mapping[str, str]]) -> None:
+    def _resolved(self, task: Answer) -> None:
+        self.server.done(task)
         failed = task.cancelled() or task.exception() is not None
         if self.expected or self.over:  # late, or hung up: who asked is served or gone
             if not failed and self.request is not None:
                 self.server.came_late(self.request, task.result())
         elif failed:
-            self._answer({}, "error")
+            self.answer({}, "error")
         else:
-            self._answer(task.result(), "ok")
+            self.answer(task.result(), "ok")
 
-    def _answer(self, variables: Mapping[str, str], status: str) -> None:
-        if self.timer is not None:
-            self.timer.cancel()
-        if self.over:
-            return
+    def answer(self, variables: Mapping[str, str], status: str) -> None:
         try:
             pairs = ordered(variables, status)
-        except (ValueError, TypeError, AttributeError):
-            self.server.failed("answer")
+        except (ValueError, TypeError, AttributeError) as error:
+            self.server.failed("answer", error)
             pairs = ordered({}, "error")
         commands = agi_commands(pairs)
         self.expected = len(commands)
-        self.replies = ReplyReader()
-        self.transport.write(b"".join(commands))
-        self.server.answered(pairs[-1][1], self.server.clock.monotonic() - self.asked)
+        self.transport.write(commands[0] if self.expected == 1 else b"".join(commands))
+        self.server.answered(pairs[-1][1], self.server.clock.monotonic() - self.since)
 
-    def finish(self, oddity: str | None = None) -> None:
-        if not self.over:
-            self.over = True
-            if oddity:
-                self.server.odd(oddity)
-            self.transport.loseConnection()
+    def _read_replies(self, data: bytes) -> None:
+        if self.replies is None:
+            if self.expected == 1 and data.startswith(b"200 ") and data.find(b"\n") == len(data) - 1:
+                self.finish(None)  # as nearly all do
+                return
+            self.replies = ReplyReader()
+        self.replies.feed(data)
+        if len(self.replies.replies) >= self.expected:
+            understood = all(code in (200, 511) for code in self.replies.replies)
+            self.finish(None if understood else "refused")
+
+    def finish(self, oddity: str | None) -> None:
+        self.over = True
+        if oddity:
+            self.server.odd(oddity)
+        self.transport.loseConnection()
 
     def abort(self, oddity: str) -> None:
         """End it at once: this is no Asterisk, or it has stopped to be one."""
         if not self.over:
             self.over = True
             self.server.odd(oddity)
-            self.transport.abortConnection()
+        self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure | None = None) -> None:  # noqa: N802, ARG002
-        if self.timer is not None:
-            self.timer.cancel()
         if not self.over:
             self.over = True
-            self.server.odd("hangup" if self.asked else "no_question")
+            self.server.odd("no_question" if self.request is None else "hangup")
         self.server.forget(self)
 
 
@@ -149,54 +147,52 @@ class FastAgiServer(Factory):
         self,
         resolve: Resolve,
         clock: Clock,
-        reactor: Any,
         *,
         deadline: float = 0.15,
         read_timeout: float = 2.0,
         max_connections: int = 2000,
         on_late: OnLate | None = None,
     ) -> None:
-        self._resolve = resolve
-        self.on_late = on_late
+        self._resolve, self._on_late = resolve, on_late
         self.clock = clock
-        self._reactor = reactor
-        self.deadline = deadline
+        self._deadline = deadline
         self._read_timeout = read_timeout
         self._max_connections = max_connections
         self._open: set[_Conversation] = set()
-        self._tasks: set[asyncio.Task[Mapping[str, str]]] = set()
-        self._port: Any = None
+        self._tasks: set[Answer] = set()
+        self._due: deque[_Conversation] = deque()
+        """In the order of their deadlines, as all have the same time: one timer serves all."""
+        self._alarm: asyncio.TimerHandle | None = None
         self._sweeper: asyncio.TimerHandle | None = None
-        self._said: set[str] = set()
+        self._port: NativePort | None = None
         self._idle: asyncio.Event | None = None
-        self._resolve_seconds = metrics.RESOLVE.labels("agi")
+        self._said: set[str] = set()
+        self._seconds = metrics.RESOLVE.labels("agi")
+        self._answers = {status: metrics.AGI_REQUESTS.labels(status) for status in STATUSES}
         self.loop: asyncio.AbstractEventLoop
 
     # --- what the router uses -----------------------------------------------------------------------------------------
 
     async def start(self, host: str, port: int) -> int:
-        """Listen; the port, which differs from the given one if that was 0."""
+        """Listen; the port, which differs from the given one if that was 0. OSError if it cannot be had."""
         self.loop = asyncio.get_running_loop()
-        endpoint: Any = (TCP6ServerEndpoint if ":" in host else TCP4ServerEndpoint)(
-            self._reactor, port, backlog=1024, interface=host
-        )
-        self._port = await endpoint.listen(self).asFuture(self.loop)
+        self._port = await NativeServerEndpoint(host, port).listen(self).asFuture(self.loop)
+        metrics.AGI_OPEN.set_function(lambda: len(self._open))
         self._sweep()
-        return int(self._port.getHost().port)
+        return self._port.number
 
     async def stop(self, patience: float = 1.0) -> None:
         """Take no more calls, finish those in hand, and wait a little for what `resolve` still does."""
         if self._port is not None:
-            stopped = self._port.stopListening()
-            if stopped is not None:
-                await stopped.asFuture(self.loop)
+            await self._port.stopListening().asFuture(self.loop)
         self._idle = asyncio.Event()
         self._tell_if_idle()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 await self._idle.wait()
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        for timer in (self._sweeper, self._alarm):
+            if timer is not None:
+                timer.cancel()
         for conversation in list(self._open):
             conversation.abort("stopped")
         for task in list(self._tasks):
@@ -209,54 +205,58 @@ class FastAgiServer(Factory):
         return _Conversation(self)
 
     def admit(self, conversation: _Conversation) -> bool:
-        metrics.AGI_OPEN.inc()
         self._open.add(conversation)
         return len(self._open) <= self._max_connections
 
     def forget(self, conversation: _Conversation) -> None:
-        if conversation in self._open:
-            metrics.AGI_OPEN.dec()
-            self._open.discard(conversation)
-            self._tell_if_idle()
+        self._open.discard(conversation)
+        self._tell_if_idle()
 
-    def _tell_if_idle(self) -> None:
-        if self._idle is not None and not self._open and not self._tasks:
-            self._idle.set()
-
-    def background(self, request: AgiRequest) -> asyncio.Task[Mapping[str, str]] | None:
+    def background(self, request: AgiRequest) -> Answer | None:
         """Start to resolve; None if so many are under way that one more could not help."""
         if len(self._tasks) >= self._max_connections:
             self.failed("overload")
             return None
-        task = self.loop.create_task(self._run(request))
+        task = self.loop.create_task(self._resolve(request))
         self._tasks.add(task)
-        task.add_done_callback(self._done)
         return task
 
-    async def _run(self, request: AgiRequest) -> Mapping[str, str]:
-        return await self._resolve(request)
+    def expect(self, conversation: _Conversation) -> None:
+        """Answer for it if `resolve` does not."""
+        self._due.append(conversation)
+        if self._alarm is None:
+            self._alarm = self.loop.call_later(self._deadline, self._answer_those_due)
 
-    def _done(self, task: asyncio.Task[Mapping[str, str]]) -> None:
+    def _answer_those_due(self) -> None:
+        due, latest = self._due, self.clock.monotonic() - self._deadline
+        while due and (due[0].expected or due[0].over or due[0].since <= latest):
+            conversation = due.popleft()
+            if not conversation.expected and not conversation.over:
+                conversation.answer({}, "late")
+        wait = due[0].since - latest if due else 0.0
+        self._alarm = self.loop.call_later(wait, self._answer_those_due) if due else None
+
+    def done(self, task: Answer) -> None:
         self._tasks.discard(task)
         self._tell_if_idle()
         if not task.cancelled() and (error := task.exception()) is not None:
             self.failed("resolve", error)
 
     def came_late(self, request: AgiRequest, variables: Mapping[str, str]) -> None:
-        if self.on_late is not None:
+        if self._on_late is not None:
             try:
-                self.on_late(request, variables)
+                self._on_late(request, variables)
             except Exception as error:  # noqa: BLE001 - the next call must not suffer for it
                 self.failed("on_late", error)
 
     def answered(self, status: str, seconds: float) -> None:
-        self._resolve_seconds.observe(seconds)
-        metrics.AGI_REQUESTS.labels(status if status in {"ok", "unattributed", "late"} else "error").inc()
+        self._seconds.observe(seconds)
+        self._answers.get(status, self._answers["error"]).inc()
 
     def odd(self, kind: str) -> None:
         """An end that is not the usual one: counted; only what an admin can mend is said."""
         metrics.AGI_REQUESTS.labels(kind).inc()
-        if kind in {"too_many", "not_agi", "too_long", "refused", "stalled"}:
+        if kind in SAID:
             self._say("AGI-ODD-CLIENT", kind)
 
     def failed(self, what: str, error: BaseException | None = None) -> None:
@@ -267,11 +267,13 @@ class FastAgiServer(Factory):
             self._said.add(event + kind)
             log.error(event, kind=kind, exc_info=error)
 
+    def _tell_if_idle(self) -> None:
+        if self._idle is not None and not self._open and not self._tasks:
+            self._idle.set()
+
     def _sweep(self) -> None:
         """End conversations that stall: before the question, or after the answer."""
-        now = self.clock.monotonic()
-        for conversation in list(self._open):
-            if now - (conversation.asked or conversation.began) > self._read_timeout + self.deadline:
-                conversation.abort("stalled")
-        with contextlib.suppress(RuntimeError):  # the loop is closed
-            self._sweeper = self.loop.call_later(self._read_timeout / 4, self._sweep)
+        oldest = self.clock.monotonic() - self._read_timeout - self._deadline
+        for conversation in [one for one in self._open if one.since < oldest]:
+            conversation.abort("stalled")
+        self._sweeper = self.loop.call_later(self._read_timeout / 4, self._sweep)

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 
 from callrouter.ami.agi_wire import AgiRequest
 from callrouter.ami.ari import AriClient, AriSettings
@@ -71,15 +70,11 @@ async def resolve(request: AgiRequest) -> Mapping[str, str]:
 
 @asynccontextmanager
 async def door(resolve: Any = resolve) -> AsyncIterator[str]:
-    reactor: Any = AsyncioSelectorReactor(asyncio.get_running_loop())
-    server = FastAgiServer(resolve, SystemClock(), reactor)
+    server = FastAgiServer(resolve, SystemClock())
     try:
         yield f"agi://127.0.0.1:{await server.start('127.0.0.1', 0)}/resolve"
     finally:
         await server.stop(0.2)
-        for one in list(reactor._internalReaders):
-            reactor.removeReader(one)
-            one.connectionLost(None)
 
 
 def variables_after(pbx: AsteriskLab) -> dict[str, str]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 
 from callrouter.ami.agi_wire import AgiRequest
-from callrouter.ami.fastagi import FastAgiServer
+from callrouter.ami.fastagi import FastAgiServer, Resolve
 from callrouter.clock import SystemClock
 from tests.integration.ami.fake_asterisk import until
 
@@ -28,19 +27,13 @@ async def answer_at_once(request: AgiRequest) -> Mapping[str, str]:
 
 
 @asynccontextmanager
-async def agi(resolve: Callable[[AgiRequest], Awaitable[Mapping[str, str]]], **options: Any) -> AsyncIterator[Server]:
-    loop = asyncio.get_running_loop()
-    reactor: Any = AsyncioSelectorReactor(loop)  # of this test, not of the process
-    server = FastAgiServer(resolve, SystemClock(), reactor, deadline=DEADLINE, **options)
+async def agi(resolve: Resolve, **options: Any) -> AsyncIterator[Server]:
+    server = FastAgiServer(resolve, SystemClock(), deadline=DEADLINE, **options)
     port = await server.start("127.0.0.1", 0)
     try:
         yield Server(server, port)
     finally:
         await server.stop(0.2)
-        reactor.disconnectAll()
-        for one in list(reactor._internalReaders):
-            reactor.removeReader(one)
-            one.connectionLost(None)
 
 
 class Server:

@@ -22,7 +22,7 @@ def test_the_environment_gives_path_query_and_values() -> None:
     assert request.path == "resolve"
     assert request.query == {"site": "5", "x": "а"}
     assert (request.called, request.caller, request.uniqueid) == ("74952232725", "79161234567", "pbx1-1.1")
-    assert request.environment["calleridname"] == r"\xc8\xe2\xe0\xed"
+    assert request.get("calleridname") == r"\xc8\xe2\xe0\xed"
 
 
 def test_an_argument_of_agi_says_the_number_dialled_and_withheld_callers_are_empty() -> None:

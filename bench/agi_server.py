@@ -1,0 +1,110 @@
+"""The two FastAGI servers that bench/agi.py compares, each in a process of its own: `bare PORT-PIPE` or `ours … REDIS`.
+
+`bare` is the least that can be written: an asyncio protocol on uvloop with a constant answer. `ours` is the product:
+server, desk, resolver, and a look-up in Valkey for each call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import datetime
+
+import uvloop
+
+from callrouter.ami.dialplan import agi_commands, ordered
+from callrouter.ami.fastagi import FastAgiServer
+from callrouter.appeals.model import CallAppeal
+from callrouter.clock import SystemClock
+from callrouter.config import PbxConfig
+from callrouter.desk import Desk
+from callrouter.numbers import Number
+from callrouter.pbx import question_of
+from callrouter.pool.connect import open_client
+from callrouter.pool.directory import Account, Directory, NumberEntry, PoolChoice, Site
+from callrouter.pool.keys import pool_slot
+from callrouter.pool.resolver import Resolver
+from callrouter.pool.store import LeaseStore
+from callrouter.reactor import install_reactor, run_until_done
+from callrouter.sessions.model import TrafficSource, Visit
+
+VARIABLES = {
+    "CALLROUTER_ROUTE": "sales",
+    "CALLROUTER_SOURCE": "yandex",
+    "CALLROUTER_MEDIUM": "cpc",
+    "CALLROUTER_CAMPAIGN": "Осень 2026",
+    "CALLROUTER_KEYWORD": "окна купить",
+    "CALLROUTER_SITE": "12",
+    "CALLROUTER_SESSION": "0190b5f0-9a7e-7c3e-8a53-1f2e3d4c5b6a",
+    "CALLROUTER_CLIENT": "",
+    "CALLROUTER_UNIQUE": "1",
+    "CALLROUTER_CONFIDENCE": "0.93",
+}
+NUMBER = Number("74952232725")
+PAID = TrafficSource(channel="paid_search", source="yandex", medium="cpc", campaign="Осень 2026", keyword="окна купить")
+ANSWER = b"".join(agi_commands(ordered(VARIABLES, "ok")))
+
+
+class Bare(asyncio.Protocol):
+    """Answers when the environment is complete, closes at the reply."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport: asyncio.Transport = transport  # type: ignore[assignment]
+        self.received = b""
+        self.answered = False
+
+    def data_received(self, data: bytes) -> None:
+        if self.answered:
+            self.transport.close()
+        else:
+            self.received += data
+            if b"\n\n" in self.received:
+                self.answered = True
+                self.transport.write(ANSWER)
+
+
+async def bare() -> None:
+    server = await asyncio.get_running_loop().create_server(Bare, "127.0.0.1", 0, backlog=1024)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+class NoJournal:
+    """No call ends here."""
+
+    async def append(self, appeal: CallAppeal) -> None:
+        raise NotImplementedError
+
+
+async def ours(url: str) -> None:
+    client = open_client(url)
+    store = LeaseStore(client)
+    now = SystemClock().now()
+    await store.load_numbers(pool_slot(1), {NUMBER: True})
+    await store.allocate(pool_slot(1), visit(now))
+    directory = Directory(
+        accounts=(Account(id=1, default_route="operator"), Account(id=2)),
+        sites=(Site(id=1, account=2, route="sales", pools=(PoolChoice(pool=1),)),),
+        numbers=(NumberEntry(number=NUMBER, account=1, pool=1),),
+        pools=(1,),
+    )
+    desk = Desk(Resolver(store, lambda: directory), NoJournal(), SystemClock(), deadline=0.15)
+    pbx = PbxConfig(name="pbx1")
+    server = FastAgiServer(lambda request: desk.ask(question_of(request, pbx)), SystemClock())
+    print(await server.start("127.0.0.1", 0), flush=True)
+    await asyncio.Event().wait()
+
+
+def visit(now: datetime) -> Visit:
+    return Visit(
+        session="0190b5f0-9a7e-7c3e-8a53-1f2e3d4c5b6a", visitor="ann", account=2, site=1, traffic=PAID,
+        landing_page="https://shop.example/", referrer="https://yandex.ru/", started_at=now, seen_at=now,
+        page="https://shop.example/", title="Окна",
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "bare":
+        uvloop.run(bare())
+    else:
+        run_until_done(*install_reactor(), ours(sys.argv[2]))
