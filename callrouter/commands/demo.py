@@ -107,7 +107,7 @@ class Screen:
         self._console = Console(stderr=True, highlight=False)
         self._began = time.monotonic()
         self._live: Live | None = None
-        self._shown = 0
+        self._shown: set[object] = set()
         self.verdict: Verdict | None = None
 
     def say(self, line: str) -> None:
@@ -127,9 +127,10 @@ class Screen:
         if self._live:
             self._live.update(_table(rows))
         elif not self._console.is_terminal:
-            for row in rows[self._shown :]:
-                self._console.print("  ".join(cell for cell in _cells(row) if cell), markup=False, soft_wrap=True)
-            self._shown = max(self._shown, len(rows))
+            for row in rows:
+                if row["id"] not in self._shown:
+                    self._shown.add(row["id"])
+                    self._console.print("  ".join(cell for cell in _cells(row) if cell), markup=False, soft_wrap=True)
 
     def conclude(self, verdict: Verdict) -> None:
         self.verdict = verdict
