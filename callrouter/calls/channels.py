@@ -69,6 +69,8 @@ def hangup_request(state: State, event: Event, received_at: float) -> None:
     if channel is None or story is None:
         return
     at = state.time(event, received_at)
+    if channel.leg is not None and (cause := event.get("Cause", "")).isdecimal():
+        channel.leg.cause = int(cause)  # the customer's Hangup may come before the phone's own
     if channel is story.subject:
         if story.quit_at is None:
             story.quit_at = at

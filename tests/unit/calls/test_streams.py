@@ -49,6 +49,8 @@ CALLS: dict[str, list[Expected]] = {
     "blind_extension": [("inbound", "79160000008", DID, "answered", None, "sales", "242", 1.1)],
     "blind_outside": [("inbound", "79160000009", DID, "answered", None, None, "79165559999", 1.8)],
     "outbound_cancelled": [("outbound", "241", "79165558888", "lost", "abandoned_ringing", None, None, 0.0)],
+    # Asterisk 16 calls a refusal NOANSWER, and may hang the customer up before the phone that refused
+    "refused_on_16": [("inbound", "79165551006", "74952220106", "lost", "rejected", None, None, 0.0)],
     "withheld": [("inbound", None, DID, "answered", None, None, "241", 0.6)],
     # two customers whom an employee joined keep a call each
     "transfer_customer_to_customer": [
