@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from bench.row import Row
 from callrouter.appeals.directory import load_settings
 from callrouter.appeals.enrich import enrich
 from callrouter.appeals.journal import Journal
@@ -145,10 +146,18 @@ async def measure(count: int = CALLS, rounds: int = ROUNDS) -> tuple[float, floa
     return count / min(ours), count / min(peer)
 
 
-def run() -> list[tuple[str, float, float, float, float]]:
-    """(name, ours, peer, ratio, target); rates are appeals per second."""
+def run() -> list[Row]:
     ours, peer = asyncio.run(measure())
-    return [("publish: journal → Postgres vs raw COPY", ours, peer, ours / peer, TARGET)]
+    return [
+        Row(
+            name="publish: journal → Postgres vs raw COPY",
+            ours=ours,
+            peer=peer,
+            ratio=ours / peer,
+            unit="appeals/s",
+            target=TARGET,
+        )
+    ]
 
 
 if __name__ == "__main__":

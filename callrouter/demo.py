@@ -22,7 +22,7 @@ import msgspec
 from callrouter.db.connect import connect
 from callrouter.db.migrate import migrate
 from callrouter.lab import company
-from callrouter.lab.asterisk import Attachment
+from callrouter.lab.asterisk import Attach, Attachment
 from callrouter.lab.calls import AsteriskLab
 from callrouter.lab.obtain import LabUnavailable, obtain
 from callrouter.lab.plan import BY_ROUTE, CallPlan, LabPbx, Outcome
@@ -62,7 +62,9 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
     at_once: int = 5
     seed: int = 1
     simulated: bool = False
-    attach: str = "agi"
+    attach: Attach = "agi"
+    asterisk: int | None = None
+    """Major version to obtain; None: whichever comes first."""
 
 
 class Demo:
@@ -72,7 +74,7 @@ class Demo:
         self.stack = stack
         self.pbx = pbx
         self.postgres = postgres
-        self._sites = sites
+        self.sites = sites
         self._conn: asyncpg.Connection[asyncpg.Record]
 
     async def play(self, choices: Choices, show: Show) -> Verdict:
@@ -88,11 +90,11 @@ class Demo:
             rows = await self._published(len(placed))
         show(rows)
         await self._conn.close()
-        return judged(placed, rows)
+        return judged(placed, [dict(row) for row in rows])
 
     async def _place(self, choices: Choices, browser: httpx.AsyncClient) -> list[Placed]:
         chance = random.Random(choices.seed)
-        arriving = visitors(self._sites, choices.seed)
+        arriving = visitors(self.sites, choices.seed)
         turns = asyncio.Semaphore(choices.at_once)
 
         async def one(index: int) -> Placed:
@@ -171,12 +173,11 @@ def _chosen_pbx(folder: Path, stack: Stack, choices: Choices, say: Say) -> LabPb
     if not choices.simulated:
         say("looking for Asterisk")
         try:
-            software = obtain(progress=say)
+            software = obtain(choices.asterisk, progress=say)
         except LabUnavailable as reason:
             say(f"going on with a simulated PBX, for there is {reason}")
         else:
-            attachment = Attachment(mode=choices.attach, agi=stack.agi)  # type: ignore[arg-type] # checked by click
-            return AsteriskLab(software, folder, attachment=attachment)
+            return AsteriskLab(software, folder, attachment=Attachment(mode=choices.attach, agi=stack.agi))
     return SimulatedPbx(folder, agi=stack.agi)
 
 

@@ -21,7 +21,7 @@ from callrouter.calls.events import CallEnded, CallEvent, CallStarted
 from callrouter.calls.record import CallRecord
 from callrouter.clock import Clock
 from callrouter.log import OncePerKind
-from callrouter.numbers import NotANumber, Number, parse_number
+from callrouter.numbers import INTERNATIONAL, NotANumber, Number, parse_number
 from callrouter.pool.model import Resolution
 from callrouter.pool.store import StoreUnavailable
 
@@ -40,8 +40,6 @@ LATE_SECONDS = 5.0
 """How long a resolution that nobody waits for may take."""
 AFTER_SECONDS = 2.0
 """Likewise after hangup; a stopping router waits for it."""
-INTERNATIONAL = "ZZ"
-"""The country of numbers that are E.164 already."""
 FORGET_AFTER = timedelta(hours=24)
 MOST_KNOWN = 100_000
 

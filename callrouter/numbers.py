@@ -14,13 +14,17 @@ EXTENSION_DIGITS = 6
 """Up to so many digits are an internal extension (or a short code), never an outside number."""
 
 
+INTERNATIONAL = "ZZ"
+"""In place of a country: the text is E.164 already, with a plus or without."""
+
+
 class NotANumber(ValueError):
     """The text is no telephone number, or not a full one in the given country."""
 
 
 @lru_cache(maxsize=65536)
 def parse_number(text: str, country: str) -> Number:
-    """The number that `text` spells, dialled from `country` (ISO 3166, e.g. "RU"; "ZZ": E.164, plus or not).
+    """The number that `text` spells, dialled from `country` (ISO 3166, e.g. "RU", or INTERNATIONAL).
 
     Raises NotANumber for an extension, a withheld number, or anything that is not a possible number.
     """
@@ -30,15 +34,22 @@ def parse_number(text: str, country: str) -> Number:
         raise NotANumber(f"{text!r} is not a telephone number")
     if spelled.startswith("00"):
         spelled = "+" + spelled[2:]
+    elif country == INTERNATIONAL:
+        spelled = "+" + digits
     try:
         parsed = phonenumbers.parse(spelled, country)
-        if not phonenumbers.is_possible_number(parsed) and not spelled.startswith("+"):
+        if not _is_whole(parsed) and not spelled.startswith("+"):
             parsed = phonenumbers.parse("+" + digits, None)
     except phonenumbers.NumberParseException as error:
         raise NotANumber(f"{text!r} is not a telephone number: {error}") from None
-    if not phonenumbers.is_possible_number(parsed):
+    if not _is_whole(parsed):
         raise NotANumber(f"{text!r} has too few or too many digits for a telephone number of {country}")
     return Number(f"{parsed.country_code}{phonenumbers.national_significant_number(parsed)}")
+
+
+def _is_whole(parsed: phonenumbers.PhoneNumber) -> bool:
+    """Possible with its area code; a local number would be another one elsewhere."""
+    return phonenumbers.is_possible_number_with_reason(parsed) == phonenumbers.ValidationResult.IS_POSSIBLE
 
 
 def party(text: str, country: str) -> str | None:

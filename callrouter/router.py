@@ -27,8 +27,8 @@ from callrouter.clock import Clock
 from callrouter.config import PbxConfig, address
 from callrouter.configfile import Loaded
 from callrouter.db.connect import Connection, Pool, connect, open_pool
-from callrouter.desk import INTERNATIONAL, CallKey, Desk, Known
-from callrouter.numbers import NotANumber, Number, parse_number
+from callrouter.desk import CallKey, Desk, Known
+from callrouter.numbers import INTERNATIONAL, NotANumber, Number, parse_number
 from callrouter.ops import Part, listen
 from callrouter.pbx import PbxLink, question_of
 from callrouter.pool.coalesce import RedisClient

@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 OnPublished = Callable[[Sequence[AppealRow]], None]
 
-BATCH = 1000
+BATCH = 2000
 ROWS_BETWEEN_BREATHS = 50
 IDLE_SECONDS = 1.0
 SETTLE_SECONDS = 10.0
@@ -124,7 +124,7 @@ class Publisher:
         return any_published
 
     async def _prepare(self, after: Position | None) -> _Batch:
-        """Read a batch and work its rows out as far as that needs no Postgres; done while the batch before is written."""
+        """Read a batch and work out its rows, if that needs no Postgres; done while the one before is written."""
         entries = await self._journal.read(self._batch, after)
         if after is None:
             self._note_lag(entries)

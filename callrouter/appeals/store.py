@@ -64,7 +64,10 @@ WITH known AS (
     INSERT INTO clients (account_id, id, first_touch_at)
     SELECT account_id, client_id, first_seen_at FROM known WHERE is_new
 )
-SELECT account_id, value, client_id, first_seen_at, last_seen_at, is_new FROM known"""
+SELECT account_id, value, client_id, is_new,
+       CASE WHEN NOT is_new THEN first_seen_at END AS first_seen_at,
+       CASE WHEN NOT is_new THEN last_seen_at END AS last_seen_at
+FROM known"""
 
 TOUCHED_EARLIER = """
 UPDATE clients c SET first_touch_at = w.at

@@ -18,7 +18,7 @@ def told(text: str) -> str:
 
 def is_trunk(name: str, profile: PbxProfile) -> bool:
     """Is this a carrier's channel? `PJSIP/carrier` covers `PJSIP/carrier-0000001a`, not `PJSIP/carrier2-0000001a`."""
-    return any(
+    return name.startswith(profile.trunks) and any(
         name.startswith(prefix) and not name[len(prefix) : len(prefix) + 1].isalnum() for prefix in profile.trunks
     )
 

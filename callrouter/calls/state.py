@@ -59,9 +59,8 @@ class State:
         self.parking: set[str] = set()
         """Bridges that a list told to be parking lots."""
         self.last_before_login = 0.0
-        self.serial = -1
-        """Of the latest channel: Asterisk counts them from 0 at each start."""
-        self.serial_born = 0.0
+        self.latest = ""
+        """Uniqueid of the latest channel: Asterisk counts them from 0 at each start."""
         self.logged_in = False
         """No channel was made since the last login."""
         self.moved: dict[str, str] = {}
@@ -224,16 +223,15 @@ class State:
 
     def is_restarted(self, uniqueid: str) -> bool:
         """Does this new channel's id show that Asterisk counts anew, since the last login or without our noticing?"""
-        serial, born = serial_of(uniqueid), birth_of(uniqueid)
-        if serial < 0 or born is None:
-            return False
-        before, before_born, first = self.serial, self.serial_born, self.logged_in
-        self.serial, self.serial_born, self.logged_in = serial, born, False
+        serial, latest = serial_of(uniqueid), self.latest
+        first, self.logged_in = self.logged_in, False
+        before = serial_of(latest)
         if serial > before:
-            return False
-        if before - serial > DISORDER or (first and born > before_born):
-            return True
-        self.serial, self.serial_born = before, before_born
+            self.latest = uniqueid
+        elif 0 <= serial < before:
+            restarted = before - serial > DISORDER or (first and (birth_of(uniqueid) or 0) > (birth_of(latest) or 0))
+            self.latest = uniqueid if restarted else latest
+            return restarted
         return False
 
     def reset(self, at: float) -> None:

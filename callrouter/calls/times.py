@@ -6,16 +6,15 @@ Inside the tracker a time is a float of Unix seconds: datetimes are made only wh
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = 1e11
 """Seconds; anything later (or not a number) is no time of day."""
 
 
 def moment(at: float) -> datetime:
     """`at` as an aware datetime, exact to the microsecond."""
-    return EPOCH + timedelta(microseconds=round(at * 1_000_000))
+    return datetime.fromtimestamp(at, UTC)
 
 
 def seconds_between(start: float, end: float) -> float:

@@ -21,7 +21,7 @@ from rich.table import Table
 
 from callrouter.commands.options import print_json
 from callrouter.demo import Choices, Demo, product
-from callrouter.lab.asterisk import AsteriskFailed
+from callrouter.lab.asterisk import AsteriskFailed, Attach
 from callrouter.lab.calls import UnexpectedCall
 from callrouter.lab.servers import ServerUnavailable
 from callrouter.lab.stack import ProcessFailed
@@ -43,11 +43,22 @@ ROWS = 25
     show_default=True,
     help="How the dialplan asks.",
 )
+@click.option(
+    "--asterisk", type=click.Choice([16, 22]), help="Which version to obtain; else the first that can be had."
+)
 @click.option("--simulated", is_flag=True, help="A simulated PBX (AMI and FastAGI over real sockets), no Asterisk.")
 @click.option("--seed", default=1, show_default=True, help="Other visitors, other waits.")
 @click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Keep data and logs here.")
 def demo(
-    *, calls: int, at_once: int, attach: str, seed: int, folder: Path | None, leave: bool, simulated: bool
+    *,
+    calls: int,
+    at_once: int,
+    attach: Attach,
+    asterisk: int | None,
+    seed: int,
+    folder: Path | None,
+    leave: bool,
+    simulated: bool,
 ) -> None:
     """Run the whole product on this machine, with visitors and calls.
 
@@ -55,7 +66,7 @@ def demo(
     worker; lets visitors open pages and call the numbers they see; and compares each appeal with what really happened.
     The last line on stdout is one JSON object with the result; the exit status is 0 only if everything is right.
     """
-    choices = Choices(calls=calls, at_once=at_once, seed=seed, simulated=simulated, attach=attach)
+    choices = Choices(calls=calls, at_once=at_once, seed=seed, simulated=simulated, attach=attach, asterisk=asterisk)
     screen = Screen()
     try:
         with contextlib.ExitStack() as stack:
@@ -96,7 +107,7 @@ class Screen:
         self._console = Console(stderr=True, highlight=False)
         self._began = time.monotonic()
         self._live: Live | None = None
-        self._shown = 0
+        self._shown: set[object] = set()
         self.verdict: Verdict | None = None
 
     def say(self, line: str) -> None:
@@ -116,9 +127,10 @@ class Screen:
         if self._live:
             self._live.update(_table(rows))
         elif not self._console.is_terminal:
-            for row in rows[self._shown :]:
-                self._console.print("  ".join(cell for cell in _cells(row) if cell), markup=False, soft_wrap=True)
-            self._shown = max(self._shown, len(rows))
+            for row in rows:
+                if row["id"] not in self._shown:
+                    self._shown.add(row["id"])
+                    self._console.print("  ".join(cell for cell in _cells(row) if cell), markup=False, soft_wrap=True)
 
     def conclude(self, verdict: Verdict) -> None:
         self.verdict = verdict

@@ -51,7 +51,6 @@ class Phones:
     def __init__(self) -> None:
         self.agent = UserAgent(self._on_invite)
         self._playing: dict[str, PlayedCall] = {}
-        self._busy: set[str] = set()
         self.strangers = PlayedCall(CallPlan(outcome=Outcome.ANSWERED_IN_QUEUE, caller="", did=""))
         """Calls that no plan announced (SIPp's, or those made by hand) are answered too; the caller ends them."""
 
@@ -119,9 +118,6 @@ class Phones:
         task.add_done_callback(played.legs.discard)
 
     async def _callee(self, leg: Dialog, played: PlayedCall) -> None:
-        if leg.user in self._busy:
-            leg.refuse(BUSY_HERE)
-            return
         plan = played.plan
         played.rang.append(leg.user)
         if plan.outcome in REFUSE:
@@ -138,23 +134,19 @@ class Phones:
             await self._talk(leg, played)
 
     async def _talk(self, leg: Dialog, played: PlayedCall) -> None:
-        self._busy.add(leg.user)
-        try:
-            leg.answer()
-            await first_of(leg.established, leg.ended)
-            if leg.ended.is_set():
-                return
-            talk = Talk(leg.user, time.monotonic())
-            played.talks.append(talk)
-            if len(played.talks) < played.talks_wanted:
-                await _wait(leg.ended, played.plan.talk_s)
-                await self._transfer(leg, played)
-            else:
-                await self._converse(leg, played.plan)
-            talk.ended = talk.ended or time.monotonic()
-            await leg.hang_up()
-        finally:
-            self._busy.discard(leg.user)
+        leg.answer()
+        await first_of(leg.established, leg.ended)
+        if leg.ended.is_set():
+            return
+        talk = Talk(leg.user, time.monotonic())
+        played.talks.append(talk)
+        if len(played.talks) < played.talks_wanted:
+            await _wait(leg.ended, played.plan.talk_s)
+            await self._transfer(leg, played)
+        else:
+            await self._converse(leg, played.plan)
+        talk.ended = talk.ended or time.monotonic()
+        await leg.hang_up()
 
     async def _converse(self, leg: Dialog, plan: CallPlan) -> None:
         if plan.outcome is Outcome.HELD:

@@ -87,10 +87,19 @@ class LabPbx(Protocol):
     """A PBX of the lab, real or simulated: where to attach, and how to place calls."""
 
     name: str
-    ami_port: int
-    ami_user: str
-    ami_secret: str
-    cel_file: Path | None
+
+    @property
+    def ami_port(self) -> int: ...
+
+    @property
+    def ami_user(self) -> str: ...
+
+    @property
+    def ami_secret(self) -> str: ...
+
+    @property
+    def cel_file(self) -> Path | None:
+        """Where it writes CEL; None if it does not."""
 
     @property
     def description(self) -> str:

@@ -94,13 +94,14 @@ class LeaseStore:
         policy: OverflowPolicy = "fallback",
         rest: timedelta = timedelta(0),
         gap: timedelta = VISIT_GAP,
+        counts: bool = True,
         now: datetime | None = None,
     ) -> live.Allocation:
         """Continue the visitor's visit or begin `visit`, and lease him a number.
 
         `visit.session` is proposed for a new visit and names the request: asking again with it is asking once.
         `campaign` is a signature of the hit's utm and click ids; another one than the visit's begins a new visit.
-        `rest` is the site's own minimum quarantine after this lease.
+        `rest` is the site's own minimum quarantine after this lease. `counts`: the hit opened a page.
         """
         if hold < MINIMUM_HOLD:
             raise RefusedRequest(f"a hold of {hold} is under the minimum of {MINIMUM_HOLD}")
@@ -109,7 +110,7 @@ class LeaseStore:
             script("allocate"), slot, now,
             visit.session, visit.site, visit.account, visit.visitor, campaign, live.pack_facts(visit), visit.page,
             visit.title, _ms(hold), _ms(gap), int(wants_number), policy, _ms(MINIMUM_HOLD),
-            _ms(self.lifetimes.visitor), _ms(rest),
+            _ms(self.lifetimes.visitor), _ms(rest), int(counts),
         )  # fmt: skip
         allocation = live.read_allocation(reply, visit.session)
         metrics.ALLOCATIONS.labels(outcome=allocation.outcome).inc()
@@ -207,6 +208,11 @@ class LeaseStore:
         with _typed_failures():
             numbers, leased, free, visits, backlog = await pipeline.execute()
         return Occupancy(numbers=numbers, leased=leased, free=free, visits=visits, backlog=backlog)
+
+    async def ping(self) -> None:
+        """Raises StoreUnavailable if the server is."""
+        with _typed_failures():
+            await self._client.execute_command("PING")
 
     async def _members(self, slot: Slot) -> AsyncIterator[Number]:
         cursor = b"0"

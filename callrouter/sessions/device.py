@@ -26,6 +26,8 @@ class Device(msgspec.Struct, frozen=True):
     os: str
     browser: str
     bot: bool
+    user_agent: str = ""
+    """What it said of itself, cut to a length."""
 
 
 @lru_cache(maxsize=8192)
@@ -41,6 +43,7 @@ def recognise(user_agent: str) -> Device:
         os=parsed.os.family if parsed.os else "",
         browser=parsed.user_agent.family if parsed.user_agent else "",
         bot=family == "Spider" or bool(BOT.search(text)),
+        user_agent=text,
     )
 
 

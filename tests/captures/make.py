@@ -59,12 +59,12 @@ class Tap:
             + whole[whole.index(b"ActionID: asked") :]
         )
 
-    async def close(self) -> bytes:
+    async def close(self, quiet: float = QUIET_SECONDS) -> bytes:
         """Wait until nothing more comes, then end; returns what came."""
         before = -1
         while before != len(self.data):
             before = len(self.data)
-            await asyncio.sleep(QUIET_SECONDS)
+            await asyncio.sleep(quiet)
         self._writer.close()
         self._task.cancel()
         return bytes(self.data)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import uuid5
 
 import msgspec
 import pytest
 
 from callrouter.appeals.enrich import LONGEST_KEY, enrich, scrub
-from callrouter.appeals.row import OPERATOR_ACCOUNT, AppealRow, appeal_id
+from callrouter.appeals.row import CALLS, OPERATOR_ACCOUNT, AppealRow, appeal_id
 from callrouter.appeals.settings import Owner, Settings, SiteSettings
 from callrouter.calls.record import CallRecord
 from callrouter.pool.model import Resolution, StaticBinding
@@ -115,3 +116,4 @@ def test_hostile_strings_become_what_postgres_can_hold() -> None:
 def test_appeal_of_a_call_has_the_same_id_whoever_tells_it() -> None:
     assert appeal_id("pbx1", "1.1") == row_of(a_call(), a_resolution(7, 70)).id == row_of(a_call(talk_s=1.0)).id
     assert appeal_id("pbx1", "1.1") != appeal_id("pbx2", "1.1")
+    assert appeal_id("pbx1", "1.1") == uuid5(CALLS, "pbx1\n1.1")

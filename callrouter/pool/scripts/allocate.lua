@@ -2,7 +2,7 @@
 -- ARGV[4..]: proposed session (also names the request: asking twice is asking once), site, account, visitor, campaign
 -- signature, facts of the first hit, page, title, hold, visit time-out, wants a number (1/0), policy when the pool is
 -- empty (fallback/nearest_end), minimum age of a lease that may be taken, ms a visitor is remembered, rest
--- after this lease.
+-- after this lease, counts as a page (1/0).
 -- Returns outcome, session, 1 if the visit is new, number, lease, lease expires, visit started, pages, now.
 -- Outcomes: kept, leased, overflow, none (no number wanted), foreign (the session is another visitor's).
 
@@ -36,7 +36,7 @@ if not visit then
   redis.call('HSET', key('s:', asked), 'f', facts, 'a', account, 'w', site, 'v', visitor, 'b', ms(now), 'z', ms(now),
              'n', 1, 'pg', page, 'ti', title, 'num', '', 'g', campaign, 'r', asked, 'q', 0, 'o', 0)
   log('t', 'V', 's', asked, 'v', visitor, 'a', account, 'w', site, 'at', ms(now), 'f', facts, 'pg', page, 'ti', title)
-elseif visit.r ~= asked and visit.s ~= asked then
+elseif ARGV[19] == '1' and visit.r ~= asked and visit.s ~= asked then
   visit.n, visit.z, visit.r = visit.n + 1, now, asked
   redis.call('HSET', key('s:', visit.s), 'z', ms(now), 'n', visit.n, 'pg', page, 'ti', title, 'r', asked)
   log('t', 'P', 's', visit.s, 'v', visitor, 'a', account, 'w', site, 'b', ms(visit.b), 'at', ms(now), 'i', visit.n, 'pg', page, 'ti', title)

@@ -1,0 +1,96 @@
+"""The ASGI application: routes around services that are opened when it starts and closed when it stops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import asyncpg
+import msgspec
+from litestar import Litestar
+from litestar.exceptions import HTTPException
+
+from callrouter.clock import Clock, SystemClock
+from callrouter.db.connect import connect
+from callrouter.pool.connect import close_client, open_client
+from callrouter.pool.directory import Directory
+from callrouter.pool.directory_source import DirectorySource
+from callrouter.pool.keys import NAMESPACE
+from callrouter.pool.store import LeaseStore, Lifetimes, StoreUnavailable
+from callrouter.web.operation import operation_handlers
+from callrouter.web.problem import Refusal, failed, refused, refused_by_framework
+from callrouter.web.visitor.desk import Desk
+from callrouter.web.visitor.routes import visitor_router
+from callrouter.web.visitor.tokens import TokenSigner
+
+STALE = timedelta(minutes=10)
+
+
+class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What `callrouter web` needs; each worker process opens its own connections from it."""
+
+    redis_url: str
+    postgres_url: str
+    token_keys: tuple[bytes, ...]
+    redis_cluster: bool = False
+    redis_timeout_s: float = 0.5
+    redis_connections: int = 32
+    snapshot: Path | None = None
+    directory_poll_s: float = 60.0
+    namespace: str = NAMESPACE
+    lifetimes: Lifetimes = Lifetimes()
+
+
+def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Litestar:
+    """The application of one worker process."""
+    clock = clock or SystemClock()
+    client = open_client(
+        settings.redis_url, cluster=settings.redis_cluster, timeout=settings.redis_timeout_s,
+        connections=settings.redis_connections, retries=1,
+    )  # fmt: skip
+    store = LeaseStore(client, lifetimes=settings.lifetimes)
+
+    async def link() -> asyncpg.Connection[asyncpg.Record]:
+        return await connect(settings.postgres_url)
+
+    source = DirectorySource(
+        link, snapshot=settings.snapshot, poll_seconds=settings.directory_poll_s, namespace=settings.namespace,
+        clock=clock,
+    )  # fmt: skip
+
+    def directory() -> Directory:
+        return source.directory
+
+    @asynccontextmanager
+    async def services(_: Litestar) -> AsyncIterator[None]:
+        await source.start()
+        try:
+            yield
+        finally:
+            await source.stop()
+            await close_client(client)
+
+    async def redis_check() -> str:
+        try:
+            async with asyncio.timeout(settings.redis_timeout_s):
+                await store.ping()
+        except (StoreUnavailable, TimeoutError) as error:
+            return str(error) or "no answer in time"
+        return ""
+
+    async def directory_check() -> str:
+        age = clock.now() - directory().read_at
+        return f"last read {age} ago" if age > max(STALE, 3 * timedelta(seconds=settings.directory_poll_s)) else ""
+
+    desk = Desk(store, directory, TokenSigner(settings.token_keys), clock=clock)
+    checks = {"redis": redis_check, "directory": directory_check}
+    return Litestar(
+        route_handlers=[visitor_router(desk), *operation_handlers(checks)],
+        lifespan=[services],
+        exception_handlers={Refusal: refused, HTTPException: refused_by_framework, Exception: failed},
+        openapi_config=None,
+        logging_config=None,
+    )

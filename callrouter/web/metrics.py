@@ -1,0 +1,24 @@
+"""What the web tells Prometheus. Labels are named reasons and outcomes, never what a visitor sent."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Histogram
+
+REFUSED = Counter("callrouter_web_refused_total", "Requests refused, by reason.", ["reason"])
+FAILED = Counter("callrouter_web_failed_total", "Requests that failed by a fault of ours (logged as WEB-FAILED).")
+VISITS = Counter(
+    "callrouter_web_visits_total",
+    "Hits by outcome: leased, kept, overflow, none, spared (no human sign yet), bot, away (lease store), no_number.",
+    ["outcome"],
+)
+ALIVE = Counter(
+    "callrouter_web_alive_total",
+    "Signs of life by outcome: live, bare, lost, over, away (lease store).",
+    ["outcome"],
+)
+SECONDS = Histogram(
+    "callrouter_web_visitor_seconds",
+    "Time to answer a page's call, by call.",
+    ["call"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0),
+)

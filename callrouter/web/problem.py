@@ -1,0 +1,58 @@
+"""Refusals as problem documents (RFC 9457). What is refused never becomes a 500, nor says more than it must."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+
+from callrouter.web import metrics
+
+log = structlog.get_logger()
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    type: str
+    title: str
+    status: int
+    detail: str = ""
+
+
+class Refusal(Exception):
+    """A request that is refused: `kind` names the reason in the document and in the metrics."""
+
+    def __init__(self, status: int, kind: str, title: str, detail: str = "") -> None:
+        super().__init__(title)
+        self.problem = Problem(type=f"/problems/{kind}", title=title, status=status, detail=detail)
+        self.kind = kind
+
+
+def refused(request: Request[Any, Any, Any], refusal: Refusal) -> Response[bytes]:
+    metrics.REFUSED.labels(reason=refusal.kind).inc()
+    return _response(request, refusal.problem)
+
+
+def refused_by_framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """Unknown paths, wrong methods, bodies over the limit."""
+    metrics.REFUSED.labels(reason=f"http_{error.status_code}").inc()
+    title = {404: "No such page", 405: "Method not allowed", 413: "The body is too large"}.get(error.status_code)
+    problem = Problem(type="about:blank", title=title or "The request is refused", status=error.status_code)
+    return _response(request, problem)
+
+
+def failed(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Our own fault: counted, logged with its trace, told without details."""
+    metrics.FAILED.inc()
+    log.error("WEB-FAILED", path=request.url.path, reason=str(error), exc_info=error)
+    return _response(request, Problem(type="about:blank", title="Something went wrong here", status=500))
+
+
+def _response(request: Request[Any, Any, Any], problem: Problem) -> Response[bytes]:
+    origin = request.headers.get("origin")
+    headers = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"} if origin else {}
+    return Response(msgspec.json.encode(problem), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)

@@ -1,0 +1,55 @@
+"""Runs the web application in granian: one process, or several that share the port."""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing
+import os
+import shutil
+import tempfile
+
+from granian.constants import Interfaces, Loops
+from granian.http import HTTP1Settings
+from granian.server import Server
+from litestar import Litestar
+
+from callrouter.web.app import WebSettings, create_app
+
+HEADER_SECONDS = 10
+
+
+def serve(settings: WebSettings, *, host: str = "127.0.0.1", port: int = 8000, workers: int = 1) -> None:
+    """Serve until SIGTERM or SIGINT; requests in hand are finished. Worker processes that die are replaced."""
+    multiprocessing.set_start_method("spawn", force=True)  # a fork would inherit counters that are not shared
+    folder = _share_metrics() if workers > 1 else None
+    server = Server(
+        "callrouter.web",
+        address=host,
+        port=port,
+        workers=workers,
+        interface=Interfaces.ASGI,
+        loop=Loops.uvloop,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000),
+        websockets=False,
+        respawn_failed_workers=True,
+        workers_kill_timeout=10,
+        log_access=False,
+    )
+    try:
+        server.serve(target_loader=functools.partial(_load, settings), wrap_loader=False)
+    finally:
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _load(settings: WebSettings, *_: object) -> Litestar:
+    return create_app(settings)
+
+
+def _share_metrics() -> str:
+    """A folder in which the processes' counters meet; it must be named before a process counts anything."""
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        return ""
+    folder = tempfile.mkdtemp(prefix="callrouter-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+    return folder

@@ -1,0 +1,7 @@
+"""The page's calls. In: what a page says of itself; out: the number to show.
+
+- `messages`  what is said, with the limits of each field
+- `tokens`    the signed visit token
+- `desk`      answers a hit or a sign of life; knows no HTTP
+- `routes`    HTTP around it: bodies, origins, refusals
+"""

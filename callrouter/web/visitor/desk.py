@@ -1,0 +1,220 @@
+"""Answers a page: which visit a hit belongs to and which number it shows. Knows no HTTP.
+
+Fails open: if the lease store does not answer soon, the page shows the site's own number and asks again later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import uuid
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+import structlog
+
+from callrouter.clock import Clock, SystemClock
+from callrouter.numbers import Number, display_number
+from callrouter.pool.directory import Directory, Site
+from callrouter.pool.keys import Slot
+from callrouter.pool.live import Allocation
+from callrouter.pool.store import LeaseStore, StoreUnavailable
+from callrouter.sessions.device import Device, recognise
+from callrouter.sessions.model import Visit
+from callrouter.sessions.source import Hit, classify_hit
+from callrouter.web import metrics
+from callrouter.web.visitor.messages import (
+    ID_LIMIT,
+    TITLE_LIMIT,
+    URL_LIMIT,
+    AliveAnswer,
+    AliveRequest,
+    VisitAnswer,
+    VisitRequest,
+)
+from callrouter.web.visitor.tokens import ExpiredToken, ForgedToken, TokenSigner, VisitToken
+
+log = structlog.get_logger()
+
+VISITOR_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+PATIENCE_SECONDS = 0.3
+REST_SECONDS = 1.0
+"""After a failure the store is left alone for so long: pages are answered at once meanwhile."""
+RETRY_SECONDS = 30
+
+
+class _Opened(NamedTuple):
+    """A page that was opened, and what we make of it."""
+
+    site: Site
+    said: VisitRequest
+    hit: Hit
+    pool: int
+    visit: Visit
+
+
+class Desk:
+    """`directory` gives the newest directory at any time."""
+
+    def __init__(
+        self,
+        store: LeaseStore,
+        directory: Callable[[], Directory],
+        signer: TokenSigner,
+        *,
+        clock: Clock | None = None,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
+        self._store = store
+        self._directory = directory
+        self._signer = signer
+        self._clock = clock or SystemClock()
+        self._patience_seconds = patience_seconds
+        self._away_until = 0.0
+        self._away = False
+
+    def site(self, site: int) -> Site | None:
+        found = self._directory().site(site)
+        return found if found and found.enabled else None
+
+    async def visit(self, site: Site, said: VisitRequest, user_agent: str) -> VisitAnswer:
+        """A hit. A forged or expired token is no token here: the visitor is simply new to us."""
+        device = recognise(user_agent)
+        if device.bot:
+            metrics.VISITS.labels(outcome="bot").inc()
+            return self._without_lease(site, visitor="")
+        hit = classify_hit(said.url[:URL_LIMIT], said.referrer[:URL_LIMIT], site.domains, site.excluded_referrers)
+        token = self._token(site, said.token)
+        visitor = token.visitor if token else said.visitor
+        if not VISITOR_ID.fullmatch(visitor):
+            visitor = uuid.uuid4().hex
+        pool = self._pool(site, token, hit)
+        opened = _Opened(site, said, hit, pool, self._facts(site, said, visitor, hit, device))
+        try:
+            allocation = await self._allocate(opened)
+        except StoreUnavailable as error:
+            self._note_away(error)
+            metrics.VISITS.labels(outcome="away").inc()
+            return self._without_lease(site, visitor=visitor, retry_s=RETRY_SECONDS)
+        self._away = False
+        outcome = "spared" if allocation.outcome == "none" and pool and not said.human else allocation.outcome
+        metrics.VISITS.labels(outcome=outcome).inc()
+        return self._answer(site, pool, visitor, allocation)
+
+    async def alive(self, site: Site, said: AliveRequest) -> AliveAnswer:
+        """A sign of life. Raises ForgedToken or ExpiredToken."""
+        now = self._clock.now()
+        token = self._signer.verify(said.token, now)
+        if token.site != site.id:
+            raise ForgedToken("the token is of another site")
+        try:
+            async with self._patience():
+                renewal = await self._store.renew(
+                    self._slot(site, token.pool), token.session,
+                    request=_request_id(site, token.visitor, said.request), hold=site.hold, gap=site.gap,
+                    page=said.url[:URL_LIMIT] if said.url is not None else None, title=said.title[:TITLE_LIMIT],
+                    closed=said.closed,
+                )  # fmt: skip
+        except (StoreUnavailable, TimeoutError) as error:
+            self._note_away(error)
+            metrics.ALIVE.labels(outcome="away").inc()
+            return AliveAnswer(state="away", number=None, hold_s=_seconds(site), token=said.token)
+        self._away = False
+        metrics.ALIVE.labels(outcome=renewal.outcome).inc()
+        fresh = self._signer.sign(VisitToken(site.id, token.pool, token.session, token.visitor, int(now.timestamp())))
+        return AliveAnswer(state=renewal.outcome, number=renewal.number, hold_s=_seconds(site), token=fresh)
+
+    async def _allocate(self, opened: _Opened) -> Allocation:
+        try:
+            async with self._patience():
+                allocation = await self._lease(opened)
+                if allocation.outcome == "foreign":  # a request id that was somebody else's
+                    visit = msgspec.structs.replace(opened.visit, session=uuid.uuid4().hex)
+                    allocation = await self._lease(opened._replace(visit=visit))
+                return allocation
+        except TimeoutError:
+            raise StoreUnavailable(f"the lease store did not answer within {self._patience_seconds} s") from None
+
+    async def _lease(self, opened: _Opened) -> Allocation:
+        site, said = opened.site, opened.said
+        return await self._store.allocate(
+            self._slot(site, opened.pool), opened.visit, campaign="" if said.again else opened.hit.campaign,
+            hold=site.hold, wants_number=bool(opened.pool) and said.human, policy=site.overflow, rest=site.rest,
+            gap=site.gap, counts=not said.again,
+        )  # fmt: skip
+
+    def _facts(self, site: Site, said: VisitRequest, visitor: str, hit: Hit, device: Device) -> Visit:
+        now = self._clock.now()
+        url = said.url[:URL_LIMIT]
+        return Visit(
+            session=_request_id(site, visitor, said.request), visitor=visitor, account=site.account, site=site.id,
+            traffic=hit.traffic, landing_page=url, referrer=said.referrer[:URL_LIMIT], started_at=now, seen_at=now,
+            page=url, title=said.title[:TITLE_LIMIT], user_agent=device.user_agent, device=device.kind, os=device.os,
+            browser=device.browser, ga_client_id=said.ga_client_id[:ID_LIMIT],
+            ym_client_id=said.ym_client_id[:ID_LIMIT],
+        )  # fmt: skip
+
+    def _token(self, site: Site, text: str) -> VisitToken | None:
+        if not text:
+            return None
+        try:
+            token = self._signer.verify(text, self._clock.now())
+        except (ForgedToken, ExpiredToken):
+            return None
+        return token if token.site == site.id else None
+
+    def _pool(self, site: Site, token: VisitToken | None, hit: Hit) -> int:
+        """The pool of the visit so far, else the first that takes this visitor; 0 if the site has none."""
+        if token and any(choice.pool == token.pool for choice in site.pools):
+            return token.pool
+        return site.pool_for(source=hit.traffic.source) or 0
+
+    def _slot(self, site: Site, pool: int) -> Slot:
+        directory = self._directory()
+        return directory.slot_of_pool(pool) if pool else directory.slot_of_site(site.id)
+
+    def _answer(self, site: Site, pool: int, visitor: str, allocation: Allocation) -> VisitAnswer:
+        token = VisitToken(site.id, pool, allocation.session, visitor, int(self._clock.now().timestamp()))
+        number = allocation.number or site.shown_without_lease
+        return VisitAnswer(
+            number=number, display=_display(site, number), token=self._signer.sign(token), hold_s=_seconds(site),
+            session=allocation.session, visitor=visitor, leased=allocation.number is not None,
+        )  # fmt: skip
+
+    def _without_lease(self, site: Site, *, visitor: str, retry_s: int | None = None) -> VisitAnswer:
+        number = site.shown_without_lease
+        return VisitAnswer(
+            number=number, display=_display(site, number), token="", hold_s=_seconds(site), session="",
+            visitor=visitor, leased=False, retry_s=retry_s,
+        )  # fmt: skip
+
+    def _patience(self) -> asyncio.Timeout:
+        if self._clock.monotonic() < self._away_until:
+            raise StoreUnavailable("the lease store was away a moment ago")
+        return asyncio.timeout(self._patience_seconds)
+
+    def _note_away(self, error: Exception) -> None:
+        now = self._clock.monotonic()
+        if now >= self._away_until:
+            self._away_until = now + REST_SECONDS
+        if not self._away:
+            log.warning("WEB-STORE-AWAY", reason=str(error) or type(error).__name__)
+        self._away = True
+
+
+def _request_id(site: Site, visitor: str, request: str) -> str:
+    """Names a request of this visitor's: nobody can name one of another's."""
+    if not request:
+        return uuid.uuid4().hex
+    text = f"{site.id}\n{visitor}\n{request[:ID_LIMIT]}"
+    return hashlib.blake2s(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
+
+
+def _display(site: Site, number: Number | None) -> str:
+    return display_number(number, site.display_pattern) if number else ""
+
+
+def _seconds(site: Site) -> int:
+    return int(site.hold.total_seconds())

@@ -1,0 +1,61 @@
+"""What a page says and hears. Strings are kept as sent, cut to a length; nothing else is trusted of them."""
+
+from __future__ import annotations
+
+import msgspec
+
+URL_LIMIT = 2048
+TITLE_LIMIT = 300
+ID_LIMIT = 128
+
+
+class VisitRequest(msgspec.Struct, kw_only=True):
+    """A page was opened. Unknown fields are passed over: an older server meets a newer widget."""
+
+    url: str
+    referrer: str = ""
+    title: str = ""
+    visitor: str = ""
+    """The first-party id, if the page has one."""
+    token: str = ""
+    """Of the visit so far, if the page has one."""
+    request: str = ""
+    """Names this request: the same again is answered the same."""
+    human: bool = True
+    """The number is in sight or the visitor moved: until then none is leased."""
+    again: bool = False
+    """The page was told of before; only a number is wanted now."""
+    ga_client_id: str = ""
+    ym_client_id: str = ""
+
+
+class VisitAnswer(msgspec.Struct, kw_only=True):
+    number: str | None
+    """The number to show, E.164 without the plus; null: leave the page as it is."""
+    display: str
+    token: str
+    hold_s: int
+    session: str
+    visitor: str
+    leased: bool
+    retry_s: int | None = None
+    """Ask again after so many seconds: the lease store was away."""
+
+
+class AliveRequest(msgspec.Struct, kw_only=True):
+    """The page is still there, another page of the visit was opened, or the page was closed."""
+
+    token: str
+    request: str = ""
+    url: str | None = None
+    """Of a page opened without a new visit call (single-page sites)."""
+    title: str = ""
+    closed: bool = False
+
+
+class AliveAnswer(msgspec.Struct, kw_only=True):
+    state: str
+    """live, bare (no number); lost, over: make a visit call; away: try again later."""
+    number: str | None
+    hold_s: int
+    token: str

@@ -1,0 +1,271 @@
+"""The desk: one appeal per call, with whatever is known, and never a call held up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callrouter import desk as desk_module
+from callrouter.appeals.model import CallAppeal
+from callrouter.calls.events import CallEnded, CallStarted
+from callrouter.clock import SystemClock
+from callrouter.desk import Desk, Question, dialplan_variables
+from callrouter.numbers import Number
+from callrouter.pool.model import Attribution, Resolution, StaticBinding
+from callrouter.pool.store import StoreUnavailable
+from callrouter.router import read_in_hand, write_in_hand
+from callrouter.sessions.model import TrafficSource, Visit
+from tests.call_samples import a_call
+from tests.waiting import until
+
+AT = datetime(2026, 5, 1, 12, tzinfo=UTC)
+NUMBER, CALLER = Number("74952220101"), Number("79165550001")
+DEADLINE = 0.05
+
+
+class Store:
+    """Answers as told: after a time, or not at all."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.away = False
+        self.asked: list[tuple[datetime, bool]] = []
+        self.ended: list[str] = []
+        self.remembered: list[Resolution] = []
+
+    async def resolve(
+        self, number: Number, caller: Number | None, at: datetime, *, live: bool = True, call: str = ""
+    ) -> Resolution:
+        self.asked.append((at, live))
+        await asyncio.sleep(self.seconds)
+        if self.away:
+            raise StoreUnavailable("away")
+        return resolution(number, caller, at)
+
+    async def call_ended(self, number: Number, call: str) -> None:
+        self.ended.append(call)
+
+    async def remember(self, resolution: Resolution, *, client: str = "") -> None:
+        self.remembered.append(resolution)
+
+
+class Journal(list[CallAppeal]):
+    async def append(self, appeal: CallAppeal) -> None:  # type: ignore[override]
+        super().append(appeal)
+
+
+def resolution(number: Number, caller: Number | None, at: datetime) -> Resolution:
+    credited = Attribution(method="holder", confidence=0.9, account=2, site=1, session="s1")
+    return Resolution(number=number, caller=caller, at=at, attribution=credited, route="sales")
+
+
+def question(uniqueid: str = "pbx1-1.1") -> Question:
+    return Question(pbx="pbx1", uniqueid=uniqueid, called_raw=NUMBER, caller_raw=CALLER, country="RU")
+
+
+def started(uniqueid: str = "pbx1-1.1") -> CallStarted:
+    return CallStarted(
+        pbx="pbx1", linkedid=uniqueid, uniqueid=uniqueid, channel="PJSIP/carrier-1", direction="inbound",
+        caller_raw=CALLER, called_raw=NUMBER, caller=CALLER, called=NUMBER, at=AT,
+    )  # fmt: skip
+
+
+def ended(uniqueid: str = "pbx1-1.1", **fields: object) -> CallEnded:
+    told: dict[str, Any] = {
+        "pbx": "pbx1",
+        "linkedid": uniqueid,
+        "caller": CALLER,
+        "called": NUMBER,
+        "started_at": AT,
+        "agi_ms": None,
+    } | fields
+    return CallEnded(a_call(**told))
+
+
+def at_the_desk(scenario: Callable[[Desk, Store, Journal], Awaitable[None]]) -> None:
+    async def run() -> None:
+        store, journal = Store(), Journal()
+        desk = Desk(store, journal, SystemClock(), deadline=DEADLINE)
+        await scenario(desk, store, journal)
+        await desk.stop()
+
+    asyncio.run(run())
+
+
+def test_an_asked_call_is_journalled_with_its_answer_and_the_time_it_cost() -> None:
+    async def scenario(desk: Desk, store: Store, journal: Journal) -> None:
+        desk.take([started()], dialplan_asks=True, country="RU")
+        assert (await desk.ask(question()))["CALLROUTER_STATUS"] == "ok"
+        desk.take([ended()], dialplan_asks=True, country="RU")
+        assert await desk.finish(1)
+        (appeal,) = journal
+        assert appeal.resolution is not None
+        assert appeal.resolution.late is False
+        assert appeal.call.agi_ms is not None
+        assert 0 <= appeal.call.agi_ms < DEADLINE * 1000
+        assert store.ended == ["pbx1-1.1"]
+        assert len(store.remembered) == 1
+        assert desk.in_hand() == {}
+
+    at_the_desk(scenario)
+
+
+def test_an_answer_after_the_deadline_is_kept_and_marked_late() -> None:
+    async def scenario(desk: Desk, store: Store, journal: Journal) -> None:
+        store.seconds = DEADLINE * 2
+        desk.take([started()], dialplan_asks=True, country="RU")
+        await desk.ask(question())
+        desk.take([ended()], dialplan_asks=True, country="RU")
+        assert await desk.finish(1)
+        (appeal,) = journal
+        assert appeal.resolution is not None
+        assert appeal.resolution.late is True
+        assert appeal.call.agi_ms == DEADLINE * 1000
+
+    at_the_desk(scenario)
+
+
+def test_a_watched_call_is_resolved_at_once_and_is_not_late() -> None:
+    async def scenario(desk: Desk, store: Store, journal: Journal) -> None:
+        desk.take([started()], dialplan_asks=False, country="RU")
+        await until(lambda: bool(desk.in_hand()))
+        desk.take([ended()], dialplan_asks=False, country="RU")
+        assert await desk.finish(1)
+        assert journal[0].resolution is not None
+        assert journal[0].resolution.late is False
+        assert journal[0].call.agi_ms is None
+
+    at_the_desk(scenario)
+
+
+def test_a_call_whose_dialplan_did_not_ask_is_resolved_late_as_of_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk_module, "UNASKED_AFTER", 0.01)
+
+    async def scenario(desk: Desk, store: Store, journal: Journal) -> None:
+        desk.take([started()], dialplan_asks=True, country="RU")
+        await until(lambda: bool(desk.in_hand()))
+        assert store.asked == [(AT, False)]
+        desk.take([ended()], dialplan_asks=True, country="RU")
+        assert await desk.finish(1)
+        (appeal,) = journal
+        assert appeal.resolution is not None
+        assert appeal.resolution.late is True
+
+    at_the_desk(scenario)
+
+
+def test_a_call_too_short_to_be_asked_about_is_told_again_with_its_visit() -> None:
+    async def scenario(desk: Desk, store: Store, journal: Journal) -> None:
+        desk.take([started(), ended()], dialplan_asks=True, country="RU")
+        assert await desk.finish(1)
+        first, second = journal
+        assert (first.resolution, first.revision) == (None, 0)
+        assert second.revision == 1
+        assert second.resolution is not None
+        assert second.resolution.late is True
+
+    at_the_desk(scenario)
+
+
+def test_without_the_store_the_appeal_is_journalled_all_the_same() -> None:
+    async def scenario(desk: Desk, store: Store, journal: Journal) -> None:
+        store.away = True
+        desk.take([started()], dialplan_asks=True, country="RU")
+        with pytest.raises(StoreUnavailable):
+            await desk.ask(question())
+        desk.take([ended()], dialplan_asks=True, country="RU")
+        assert await desk.finish(1)
+        (appeal,) = journal
+        assert appeal.resolution is None
+        assert appeal.call.agi_ms is not None
+
+    at_the_desk(scenario)
+
+
+def test_internal_calls_make_no_appeal_and_outbound_ones_no_question() -> None:
+    async def scenario(desk: Desk, store: Store, journal: Journal) -> None:
+        desk.take([ended("pbx1-1.1", direction="internal")], dialplan_asks=True, country="RU")
+        desk.take([ended("pbx1-1.2", direction="outbound")], dialplan_asks=True, country="RU")
+        assert await desk.finish(1)
+        assert [appeal.call.direction for appeal in journal] == ["outbound"]
+        assert store.asked == []
+
+    at_the_desk(scenario)
+
+
+@pytest.mark.parametrize("dialled", ["s", "", "101", "not a number"])
+def test_what_is_no_number_is_answered_unattributed(dialled: str) -> None:
+    async def scenario(desk: Desk, store: Store, journal: Journal) -> None:
+        odd = Question(pbx="pbx1", uniqueid="pbx1-1.1", called_raw=dialled, caller_raw="anonymous", country="RU")
+        assert await desk.ask(odd) == {"CALLROUTER_STATUS": "unattributed"}
+        assert store.asked == []
+
+    at_the_desk(scenario)
+
+
+def test_what_is_known_of_calls_in_progress_survives_a_restart(tmp_path: Path) -> None:
+    async def scenario(desk: Desk, store: Store, journal: Journal) -> None:
+        await desk.ask(question())
+        write_in_hand(tmp_path / "in-hand.json", desk.in_hand())
+        successor = Desk(store, journal, SystemClock(), deadline=DEADLINE)
+        successor.take_over(read_in_hand(tmp_path / "in-hand.json"))
+        successor.take([ended()], dialplan_asks=True, country="RU")
+        assert await successor.finish(1)
+        assert journal[0].resolution is not None
+        assert read_in_hand(tmp_path / "in-hand.json") == {}, "taken once"
+
+    at_the_desk(scenario)
+
+
+def test_a_damaged_file_of_calls_in_progress_does_not_stop_the_router(tmp_path: Path) -> None:
+    (tmp_path / "in-hand.json").write_bytes(b"\xff{")
+    assert read_in_hand(tmp_path / "in-hand.json") == {}
+
+
+def test_calls_whose_end_is_never_seen_are_forgotten() -> None:
+    async def scenario(desk: Desk, store: Store, journal: Journal) -> None:
+        for number in range(5):
+            await desk.ask(question(f"pbx1-1.{number}"))
+        clock_jumped = SystemClock()
+        clock_jumped.now = lambda: datetime.now(UTC) + timedelta(hours=25)  # type: ignore[method-assign]
+        desk._clock = clock_jumped
+        desk.forget_old()
+        assert desk.in_hand() == {}
+
+    at_the_desk(scenario)
+
+
+def test_the_dialplan_gets_the_visit_or_the_channel_of_a_static_number() -> None:
+    traffic = TrafficSource(channel="paid_search", source="yandex", medium="cpc", campaign="spring", keyword="окна")
+    visit = Visit(
+        session="s1", visitor="v1", account=2, site=1, traffic=traffic, landing_page="", referrer="", started_at=AT,
+        seen_at=AT,
+    )  # fmt: skip
+    credited = Attribution(method="holder", confidence=0.914, account=2, site=1, session="s1")
+    known = Resolution(
+        number=NUMBER, caller=CALLER, at=AT, attribution=credited, visit=visit, route="sales", client="17", unique=True
+    )
+    assert dialplan_variables(known) == {
+        "CALLROUTER_ROUTE": "sales", "CALLROUTER_SOURCE": "yandex", "CALLROUTER_MEDIUM": "cpc",
+        "CALLROUTER_CAMPAIGN": "spring", "CALLROUTER_KEYWORD": "окна", "CALLROUTER_SITE": "1",
+        "CALLROUTER_SESSION": "s1", "CALLROUTER_CLIENT": "17", "CALLROUTER_UNIQUE": "1",
+        "CALLROUTER_CONFIDENCE": "0.91", "CALLROUTER_STATUS": "ok",
+    }  # fmt: skip
+    binding = StaticBinding(
+        number=NUMBER, account=2, site=1, channel="newspaper", source="izvestia", medium="print", campaign="may",
+        valid_from=AT,
+    )  # fmt: skip
+    static = Attribution(method="static", confidence=1.0, account=2, site=1, session=None)
+    told = dialplan_variables(Resolution(number=NUMBER, caller=None, at=AT, attribution=static, binding=binding))
+    assert (told["CALLROUTER_SOURCE"], told["CALLROUTER_MEDIUM"], told["CALLROUTER_CAMPAIGN"]) == (
+        "izvestia", "print", "may",
+    )  # fmt: skip
+    nobody = Attribution(method="unattributed", confidence=0.0, account=None, site=None, session=None)
+    told = dialplan_variables(Resolution(number=NUMBER, caller=None, at=AT, attribution=nobody))
+    assert told["CALLROUTER_STATUS"] == "unattributed"
+    assert told["CALLROUTER_SITE"] == ""
