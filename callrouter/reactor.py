@@ -7,6 +7,7 @@ and `deferred.asFuture(loop)`.
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections.abc import Coroutine
 from typing import Any
@@ -34,6 +35,8 @@ def run_until_done(
 
     Signals are `main`'s affair: `loop.add_signal_handler`.
     """
+    gc.collect()
+    gc.freeze()  # modules and classes stay for good: looking through them again and again costs calls their time
     task = loop.create_task(main)
 
     def stop(_: asyncio.Task[None]) -> None:

@@ -136,6 +136,7 @@ class _Conversation(Protocol):
             self.over = True
             self.server.odd("no_question" if self.request is None else "hangup")
         self.server.forget(self)
+        self.transport = None
 
 
 class FastAgiServer(Factory):

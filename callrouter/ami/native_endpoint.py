@@ -52,7 +52,9 @@ class _Bridge(asyncio.Protocol):
         self._protocol.dataReceived(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._protocol.connectionLost(_DONE if exc is None else _LOST)
+        protocol = self._protocol
+        del self._protocol  # else each connection leaves a circle for the garbage collector
+        protocol.connectionLost(_DONE if exc is None else _LOST)
 
 
 class NativePort:

@@ -233,3 +233,18 @@ def test_wrong_credentials_for_ari_are_said(new_pbx: Build) -> None:
                 assert states[0] == "refused"
 
     asyncio.run(scenario())
+
+
+def test_an_ari_that_hangs_is_noticed_and_taken_back(new_pbx: Build) -> None:
+    async def scenario() -> None:
+        async with new_pbx(mode="ari") as pbx, ari(pbx) as states:
+            pbx.freeze()
+            try:
+                await until(lambda: "lost" in states, 5)
+            finally:
+                pbx.thaw()
+            await until(lambda: states[-1] == "up")
+            await pbx.place(CALL)
+            assert variables_after(pbx)["STATUS"] == "ok"
+
+    asyncio.run(scenario())
