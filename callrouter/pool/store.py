@@ -18,7 +18,7 @@ from redis import exceptions
 
 from callrouter.numbers import Number
 from callrouter.pool import live, metrics
-from callrouter.pool.coalesce import Coalescer, RedisClient
+from callrouter.pool.coalesce import Coalescer, Pipeliner, RedisClient
 from callrouter.pool.keys import Slot, log_key
 from callrouter.pool.model import DEFAULT_HOLD, MINIMUM_HOLD, CallerMemory
 from callrouter.pool.scripts import Script, script
@@ -83,6 +83,7 @@ class LeaseStore:
     def __init__(self, client: RedisClient, *, lifetimes: Lifetimes | None = None) -> None:
         self._client = client
         self.lifetimes = lifetimes or Lifetimes()
+        self._pipeliner = Pipeliner(client)
         self._coalescer = Coalescer(client, script("resolve"))
         lives = self.lifetimes
         self._common = (_ms(lives.rest), _ms(lives.window))
@@ -239,12 +240,8 @@ class LeaseStore:
                 return
 
     async def _run(self, which: Script, slot: Slot, now: datetime | None, *arguments: object) -> Any:
-        words = (_at(now), *self._common, *arguments)
         with _typed_failures():
-            try:
-                return await self._client.evalsha(which.sha, 1, slot, *words)
-            except exceptions.NoScriptError:
-                return await self._client.eval(which.text, 1, slot, *words)
+            return await self._pipeliner.run(which, slot, (_at(now), *self._common, *arguments))
 
 
 @contextmanager
