@@ -1,4 +1,20 @@
 """Numbers and leases: which visitor sees which number, and which visit placed this call (rules §2 and §3).
 
-- `model`   numbers, leases, evidence and attribution, as data
+Hits and signs of life come in from `callrouter.web`, calls from the router; visits, leases and resolutions go out. Live
+state is in Redis or Valkey, one hash slot per pool; what happened goes from there to Postgres.
+
+Pure:
+- `model`             numbers, leases and attribution, as data
+- `attribution`       weighs the evidence of a call and credits a visit; its odds come from `delay`
+- `directory`         what a number is and whose site it serves, in memory
+- `keys`, `live`, `entries`   names in Redis, replies of the scripts, entries of a pool's log
+
+With servers:
+- `scripts/`          the operations in Lua, one script and one round trip each
+- `store`             calls them; `connect` opens the client, `coalesce` lets questions travel together
+- `resolver`          number + caller + time → resolution, live; `late` the same from history
+- `directory_source`  keeps the directory current
+- `history`           a pool's log → Postgres (`history_rows`), exactly once and in order
+- `sweeper`           ends what has run out, loads numbers, measures the pools
+- `inventory`, `holders`      the operator's view: numbers in and out, who held a number when
 """

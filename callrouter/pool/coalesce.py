@@ -1,26 +1,28 @@
-"""Questions that are asked while others are under way travel together: one command per slot, one pipeline for all.
+"""What is asked while other questions are under way travels together: one send and one wait for all of them.
 
-Knows the form of the resolve script's call (a head, then the words of each question; it answers the time and then one
-answer per question), not what it means. Cancelling a question leaves the others alone.
+A single command costs a client more than the server: one send, one wake-up, one connection taken and given back. Under
+load these are shared by all that gathered meanwhile; a lone question is sent at once. Cancelling one leaves the others
+alone.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from redis import exceptions
 
 from callrouter.pool.keys import Slot
 from callrouter.pool.scripts import Script
 
-Head = tuple[object, ...]
 Words = tuple[object, ...]
 Answer = tuple[bytes, list[list[bytes | None]]]
+Q = TypeVar("Q")
+A = TypeVar("A")
 
 BATCH = 64
-"""Questions per command: a script that runs long delays everybody else on the server."""
+"""Questions per flight: a script that runs long delays everybody else on the server."""
 FLIGHTS = 2
 """Batches under way at once: while one is answered the next is gathered."""
 
@@ -34,21 +36,19 @@ class RedisClient(Protocol):
     def execute_command(self, *args: Any) -> Awaitable[Any]: ...
 
 
-class Coalescer:
-    """Asks one script many questions with few commands."""
+class _Flights(Generic[Q, A]):
+    """Gathers questions and sends them off a batch at a time. What carries a batch is up to the subclass."""
 
-    def __init__(self, client: RedisClient, which: Script) -> None:
+    def __init__(self, client: RedisClient) -> None:
         self._client = client
-        self._script = which
-        self._waiting: list[tuple[Slot, Head, Words, asyncio.Future[Answer]]] = []
+        self._waiting: list[tuple[Q, asyncio.Future[A]]] = []
         self._flights: set[asyncio.Task[None]] = set()
         self._called = False
 
-    def ask(self, slot: Slot, head: Head, words: Words) -> asyncio.Future[Answer]:
-        """The future answer to one question."""
+    def _gather(self, question: Q) -> asyncio.Future[A]:
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Answer] = loop.create_future()
-        self._waiting.append((slot, head, words, answer))
+        answer: asyncio.Future[A] = loop.create_future()
+        self._waiting.append((question, answer))
         if not self._called and len(self._flights) < FLIGHTS:
             self._called = True
             loop.call_soon(self._fly)
@@ -57,13 +57,11 @@ class Coalescer:
     def _fly(self) -> None:
         """Send off what waits; runs once the tick that asked is over, and again after each flight."""
         self._called = False
-        self._waiting = [entry for entry in self._waiting if not entry[3].done()]
+        self._waiting = [entry for entry in self._waiting if not entry[1].done()]
         while self._waiting and len(self._flights) < FLIGHTS:
-            groups: dict[tuple[Slot, Head], list[tuple[Words, asyncio.Future[Answer]]]] = {}
-            for slot, head, words, answer in self._waiting[:BATCH]:
-                groups.setdefault((slot, head), []).append((words, answer))
+            batch = self._waiting[:BATCH]
             del self._waiting[:BATCH]
-            flight = asyncio.get_running_loop().create_task(self._ask_all(groups))
+            flight = asyncio.get_running_loop().create_task(self._take(batch))
             self._flights.add(flight)
             flight.add_done_callback(self._landed)
 
@@ -72,44 +70,82 @@ class Coalescer:
         if self._waiting:
             self._fly()
 
-    async def _ask_all(self, groups: dict[tuple[Slot, Head], list[tuple[Words, asyncio.Future[Answer]]]]) -> None:
-        commands = [
-            (slot, *head, *(word for words, _ in entries for word in words)) for (slot, head), entries in groups.items()
-        ]
+    async def _take(self, batch: list[tuple[Q, asyncio.Future[A]]]) -> None:
+        found: list[A | Exception] = [exceptions.ConnectionError("the client was closed")] * len(batch)
         try:
-            replies = await self._send(commands)
-        except BaseException as error:
-            failure = error if isinstance(error, Exception) else exceptions.ConnectionError("the client was closed")
-            for entries in groups.values():
-                _fail(entries, failure)
-            if not isinstance(error, Exception):
-                raise
-            return
-        for entries, reply in zip(groups.values(), replies, strict=True):
-            if isinstance(reply, Exception):
-                _fail(entries, reply)
-                continue
-            for (_, answer), found in zip(entries, reply[1:], strict=True):
-                if not answer.done():
-                    answer.set_result((reply[0], found))
+            found = await self._carry([question for question, _ in batch])
+        except (exceptions.RedisError, exceptions.RedisClusterException, OSError, ValueError) as error:
+            found = [error] * len(batch)
+        finally:
+            for (_, answer), each in zip(batch, found, strict=True):
+                if answer.done():
+                    continue
+                if isinstance(each, Exception):
+                    answer.set_exception(each)
+                else:
+                    answer.set_result(each)
 
-    async def _send(self, commands: list[tuple[object, ...]]) -> list[Any]:
+    async def _carry(self, questions: list[Q]) -> list[A | Exception]:
+        """The answers in the order of the questions; an exception where one failed, raised where all did."""
+        raise NotImplementedError
+
+    async def _send(self, commands: list[tuple[Script, Words]]) -> list[Any]:
+        """Carry out scripts, each with its words (slot first), by one send."""
         if len(commands) == 1:
-            try:
-                return [await self._client.evalsha(self._script.sha, 1, *commands[0])]
-            except exceptions.NoScriptError:
-                return [await self._client.eval(self._script.text, 1, *commands[0])]
+            script, words = commands[0]
+            return [await self._alone(script, words)]
         pipeline = self._client.pipeline(transaction=False)
-        for command in commands:
-            pipeline.execute_command("EVALSHA", self._script.sha, 1, *command)
+        for script, words in commands:
+            pipeline.execute_command("EVALSHA", script.sha, 1, *words)
         replies: list[Any] = await pipeline.execute(raise_on_error=False)
         for place, reply in enumerate(replies):
             if isinstance(reply, exceptions.NoScriptError):
-                replies[place] = await self._client.eval(self._script.text, 1, *commands[place])
+                script, words = commands[place]
+                replies[place] = await self._client.eval(script.text, 1, *words)
         return replies
 
+    async def _alone(self, script: Script, words: Words) -> Any:
+        try:
+            return await self._client.evalsha(script.sha, 1, *words)
+        except exceptions.NoScriptError:
+            return await self._client.eval(script.text, 1, *words)
 
-def _fail(entries: list[tuple[Words, asyncio.Future[Answer]]], error: Exception) -> None:
-    for _, answer in entries:
-        if not answer.done():
-            answer.set_exception(error)
+
+class Pipeliner(_Flights[tuple[Script, Words], Any]):
+    """Scripts as they come, each a command of its own."""
+
+    def run(self, script: Script, slot: Slot, words: Words) -> asyncio.Future[Any]:
+        """The script's future reply."""
+        return self._gather((script, (slot, *words)))
+
+    async def _carry(self, questions: list[tuple[Script, Words]]) -> list[Any]:
+        return await self._send(questions)
+
+
+class Coalescer(_Flights[tuple[Slot, Words, Words], Answer]):
+    """One script that takes many questions: one command for all questions to the same slot.
+
+    The script is told a head, then the words of each question; it answers the time and then one answer per question.
+    """
+
+    def __init__(self, client: RedisClient, script: Script) -> None:
+        super().__init__(client)
+        self._script = script
+
+    def ask(self, slot: Slot, head: Words, words: Words) -> asyncio.Future[Answer]:
+        """The future answer to one question."""
+        return self._gather((slot, head, words))
+
+    async def _carry(self, questions: list[tuple[Slot, Words, Words]]) -> list[Answer | Exception]:
+        groups: dict[tuple[Slot, Words], list[int]] = {}
+        for place, (slot, head, _) in enumerate(questions):
+            groups.setdefault((slot, head), []).append(place)
+        commands = [
+            (self._script, (slot, *head, *(word for place in places for word in questions[place][2])))
+            for (slot, head), places in groups.items()
+        ]
+        answers: list[Answer | Exception] = [exceptions.ResponseError("no answer")] * len(questions)
+        for places, reply in zip(groups.values(), await self._send(commands), strict=True):
+            for order, place in enumerate(places):
+                answers[place] = reply if isinstance(reply, Exception) else (reply[0], reply[order + 1])
+        return answers

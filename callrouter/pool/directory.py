@@ -110,10 +110,17 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def route(self, number: str, site: int | None, account: int | None) -> str:
         """Where the dialplan sends the call: the number's route, the site's, its account's, the operator's."""
-        entry, of_site = self.number(number), self.site(site)
-        accounts = (self.account(account or (of_site.account if of_site else None)), self.account(OPERATOR))
-        routes = (entry and entry.route, of_site and of_site.route, *(each and each.default_route for each in accounts))
-        return next((route for route in routes if route), "")
+        entry = self._numbers.get(number)
+        if entry is not None and entry.route:
+            return entry.route
+        of_site = self.site(site)
+        if of_site is not None and of_site.route:
+            return of_site.route
+        of_account = self.account(account or (of_site.account if of_site else None))
+        if of_account is not None and of_account.default_route:
+            return of_account.default_route
+        operator = self._accounts.get(OPERATOR)
+        return operator.default_route if operator else ""
 
     def pool_numbers(self, pool: int) -> dict[Number, bool]:
         """The pool's numbers; False: set aside."""

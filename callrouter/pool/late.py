@@ -24,8 +24,8 @@ from callrouter.sessions.model import TrafficSource, Visit
 
 KEPT_LEASES = 9
 """As many as live state has: the running one and the last eight."""
-SWEEP_SLACK = timedelta(seconds=60)
-"""Until then the sweeper has ended every lease that had run out at the time of the call."""
+SWEEP_SLACK = timedelta(seconds=30)
+"""By then the sweeper (every 10 s) has ended each lease that had run out at the time of the call."""
 
 
 async def is_settled(client: RedisClient, slot: Slot, at: datetime, now: datetime) -> bool:

@@ -52,3 +52,9 @@ DIRECTORY_READ_AT = Gauge(
     "callrouter_directory_read_timestamp_seconds", "When numbers, pools and sites were last read from Postgres."
 )
 DIRECTORY_NUMBERS = Gauge("callrouter_directory_numbers", "Numbers known to this process.")
+
+RESOLVED_BY = {
+    method: RESOLUTIONS.labels(method=method)
+    for method in ("static", "holder", "caller_memory", "last_holder", "unattributed")
+}
+"""The same counter, looked up once: this is the path on which a caller waits."""

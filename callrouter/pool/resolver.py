@@ -55,7 +55,7 @@ class Resolver:
             resolution = await self._from_pool(directory, entry.pool, number, caller, at, live=live, call=call)
         else:
             resolution = await self._without_lease(directory, number, caller, at, binding)
-        metrics.RESOLUTIONS.labels(method=resolution.attribution.method).inc()
+        metrics.RESOLVED_BY[resolution.attribution.method].inc()
         return _timed(resolution, perf_counter() - began)
 
     async def call_ended(self, number: Number, call: str) -> None:
@@ -174,8 +174,10 @@ def complete(
 
 
 def _credited_visit(attribution: Attribution, known: Live) -> Visit | None:
+    if known.visit and known.visit.session == attribution.session:
+        return known.visit
     memories = (known.same_number, known.newest)
-    visits = (known.visit, known.newest_visit, *(memory.visit for memory in memories if memory))
+    visits = (known.newest_visit, *(memory.visit for memory in memories if memory))
     return next((visit for visit in visits if visit and visit.session == attribution.session), None)
 
 

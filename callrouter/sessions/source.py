@@ -69,18 +69,20 @@ def classify(
     url: str, referrer: str = "", own_domains: Iterable[str] = (), excluded: Iterable[str] = ()
 ) -> TrafficSource:
     """How a first hit on `url`, reached from `referrer`, is classified. `excluded` referrers count as none."""
-    page, came_from = _address(url), _address(referrer)
-    own = (page.host, *own_domains, *excluded)
-    given = _parameters(page.query) if "=" in page.query else {}
-    return _by_parameters(given, came_from, own) if given else _by_referrer(came_from, own)
+    return _classified(url, referrer, (*own_domains, *excluded))[0]
 
 
 def classify_hit(url: str, referrer: str = "", own_domains: Iterable[str] = (), excluded: Iterable[str] = ()) -> Hit:
     """As `classify`, with the signature of the campaign."""
-    traffic = classify(url, referrer, own_domains, excluded)
-    query = _address(url).query
-    given = _parameters(query) if "=" in query else {}
+    traffic, given = _classified(url, referrer, (*own_domains, *excluded))
     return Hit(traffic, _signature(given) if given else "")
+
+
+def _classified(url: str, referrer: str, own_domains: tuple[str, ...]) -> tuple[TrafficSource, dict[str, str]]:
+    page, came_from = _address(url), _address(referrer)
+    own = (page.host, *own_domains)
+    given = _parameters(page.query) if "=" in page.query else {}
+    return _by_parameters(given, came_from, own) if given else _by_referrer(came_from, own), given
 
 
 def _by_parameters(given: dict[str, str], came_from: _Address, own: Iterable[str]) -> TrafficSource:

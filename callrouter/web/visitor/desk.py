@@ -10,6 +10,7 @@ import hashlib
 import re
 import uuid
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -213,7 +214,10 @@ def _request_id(site: Site, visitor: str, request: str) -> str:
 
 
 def _display(site: Site, number: Number | None) -> str:
-    return display_number(number, site.display_pattern) if number else ""
+    return _spelled(number, site.display_pattern) if number else ""
+
+
+_spelled = lru_cache(maxsize=65536)(display_number)
 
 
 def _seconds(site: Site) -> int:

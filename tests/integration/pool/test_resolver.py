@@ -264,3 +264,38 @@ def test_the_same_code_runs_on_a_cluster(cluster_url: str) -> None:
             assert (await leases.occupancy(pool_slot(10))).leased == 1
 
     asyncio.run(scenario())
+
+
+def test_many_clients_at_once_never_lease_a_number_twice(valkey_url: str) -> None:
+    async def scenario() -> None:
+        clients = [open_client(valkey_url) for _ in range(4)]
+        stores = [LeaseStore(client) for client in clients]
+        await stores[0].load_numbers(SLOT, dict.fromkeys(numbers(100), True))
+        asked = [stores[place % 4].allocate(SLOT, visit(f"s{place}", f"v{place % 150}")) for place in range(300)]
+        got = await asyncio.gather(*asked)
+        holders: dict[Number, set[str]] = {}
+        for allocation in got:
+            if allocation.number:
+                holders.setdefault(allocation.number, set()).add(allocation.session)
+        assert len(holders) == 100
+        assert all(len(sessions) == 1 for sessions in holders.values())
+        assert sum(allocation.outcome == "overflow" for allocation in got) == 100
+        for client in clients:
+            await close_client(client)
+
+    asyncio.run(scenario())
+
+
+def test_a_number_that_moves_to_another_pool_ends_its_lease_there(valkey_url: str) -> None:
+    async def scenario() -> None:
+        async with store(valkey_url) as leases:
+            other = pool_slot(2)
+            await leases.load_numbers(SLOT, {POOL[0]: True}, now=NOON)
+            await leases.allocate(SLOT, visit("s1", "ann"), now=NOON)
+            await leases.load_numbers(SLOT, {}, now=NOON)
+            await leases.load_numbers(other, {POOL[0]: True}, now=NOON)
+            assert (await leases.renew(SLOT, "s1", now=NOON)).outcome == "lost"
+            assert (await leases.allocate(other, visit("s2", "bob"), now=NOON)).outcome == "leased"
+            assert (await leases.occupancy(SLOT)).numbers == 0
+
+    asyncio.run(scenario())

@@ -20,7 +20,7 @@ from litestar.testing import AsyncTestClient
 
 from callrouter.clock import SystemClock
 from callrouter.db.connect import connect
-from callrouter.lab.servers import free_port
+from callrouter.lab.servers import EmbeddedValkey, free_port
 from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.directory_source import read_directory
 from callrouter.pool.store import LeaseStore
@@ -289,5 +289,32 @@ def test_two_processes_serve_one_visit(served: str) -> None:
                 told = (await client.get("/metrics")).text
         assert numbers == {("live", first["number"])}
         assert 'callrouter_web_alive_total{outcome="live"} 8.0' in told
+
+    asyncio.run(scenario())
+
+
+def test_a_hung_lease_store_delays_a_page_by_a_moment_only(
+    settings: WebSettings, valkey_server: EmbeddedValkey
+) -> None:
+    async def scenario() -> None:
+        async with web(settings) as client:
+            page = Page(client)
+            first = (await page.visit()).json()
+            with valkey_server.client() as admin:
+                pid = int(admin.info("server")["process_id"])
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                began = asyncio.get_running_loop().time()
+                for _ in range(5):
+                    assert (await page.visit()).json()["number"] == "74952222222"
+                assert asyncio.get_running_loop().time() - began < 1.5
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            for _ in range(200):
+                again = (await page.visit(token=first["token"])).json()
+                if again["leased"]:
+                    break
+                await asyncio.sleep(0.02)
+            assert (again["number"], again["session"]) == (first["number"], first["session"])
 
     asyncio.run(scenario())
