@@ -159,6 +159,18 @@ def test_second_router_answers_when_the_first_does_not(
     runner.run(scenario())
 
 
+def test_second_router_answers_when_the_first_is_unreachable(shared_pbx: SharedPbx, runner: asyncio.Runner) -> None:
+    async def scenario() -> None:
+        with unroutable() as address:
+            stub = StubAgi(Behaviour.ANSWER)
+            async with stub, shared_pbx(mode="agi", agi=address, agi_2=stub.address, seconds=SECONDS) as pbx:
+                truth, after = await answered(pbx)
+                assert truth.wait_s < SYN_LOST + USUAL
+                assert (after["STATUS"], after["ROUTE"]) == ("ok", "support")
+
+    runner.run(scenario())
+
+
 def test_no_channel_is_left_behind_when_the_caller_gives_up_on_a_hung_callrouter(
     shared_pbx: SharedPbx, runner: asyncio.Runner
 ) -> None:
