@@ -327,7 +327,14 @@ def _stop_orphan(pid_file: Path, working_folder: Path) -> None:
         os.kill(pid, signal.SIGINT)
     except (OSError, ValueError, IndexError):
         return
-    _await(lambda: not Path(f"/proc/{pid}").exists(), f"process {pid} of an earlier run does not end")
+    _await(lambda: not _is_running(pid), f"process {pid} of an earlier run does not end")
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def _await(condition: Callable[[], bool], complaint: str) -> None:

@@ -33,7 +33,7 @@ class Message:
     @classmethod
     def parse(cls, data: bytes) -> Message:
         """Read a datagram; raises ValueError on what is not SIP."""
-        head, _, body = data.decode("utf-8", "replace").partition("\r\n\r\n")
+        head, _, body = data.decode("utf-8", "surrogateescape").partition("\r\n\r\n")
         first, *lines = head.split("\r\n")
         headers = [(name.strip().lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
         words = first.split(" ", 2)
@@ -61,9 +61,9 @@ class Message:
         first = f"SIP/2.0 {self.status} {REASONS.get(self.status, 'Status')}"
         if self.method:
             first = f"{self.method} {self.uri} SIP/2.0"
-        body = self.body.encode()
+        body = self.body.encode("utf-8", "surrogateescape")
         lines = [first, *(f"{name}: {value}" for name, value in self.headers), f"Content-Length: {len(body)}", "", ""]
-        return "\r\n".join(lines).encode() + body
+        return "\r\n".join(lines).encode("utf-8", "surrogateescape") + body
 
 
 def user_of(text: str) -> str:

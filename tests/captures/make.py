@@ -1,4 +1,4 @@
-"""Makes the captures anew: `python -m tests.captures.make [22] [16] [bench]`. Places real calls on a real Asterisk.
+"""Makes the captures anew by real calls: `python -m tests.captures.make [22] [16] [variants] [cel] [bench]`.
 
 A capture is what Asterisk sent, from the banner on; only the folder of the test instance is replaced in it.
 """
@@ -27,6 +27,8 @@ from tests.pbx.stub_agi import Behaviour, StubAgi
 HERE = Path(__file__).parent
 BENCH = HERE.parents[1] / "bench" / "data"
 QUIET_SECONDS = 1.0
+CP1251_NAME = "Пётр".encode("cp1251").decode("utf-8", "surrogateescape")
+"""A name as some carriers send it: bytes that are no UTF-8."""
 ANSWER_COMMAND = (
     'EXEC MSet "CALLROUTER_ROUTE=sales,CALLROUTER_SOURCE=yandex,CALLROUTER_MEDIUM=cpc,CALLROUTER_CAMPAIGN=Осень 2026,'
     "CALLROUTER_KEYWORD=окна купить,CALLROUTER_SITE=s1,CALLROUTER_SESSION=v1,CALLROUTER_CLIENT=,CALLROUTER_UNIQUE=1,"
@@ -84,14 +86,15 @@ def plan(outcome: Outcome, n: int, **more: Any) -> CallPlan:
     return CallPlan(outcome=outcome, caller=customer, did=number, **more)
 
 
-def write(path: Path, data: bytes, lab: AsteriskLab, truths: list[Truth]) -> None:
+def write(path: Path, data: bytes, lab: AsteriskLab, truths: list[Truth], events: bytes = b"") -> None:
+    """The stream, and beside it the truth; `events` name the calls where the stream itself is no AMI."""
     data = data.replace(str(lab.folder).encode(), b"/var/lib/asterisk-lab")
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".gz":
         path.write_bytes(gzip.compress(data, mtime=0))
     else:
         path.write_bytes(data)
-    calls = [asdict(truth) | {"linkedid": linkedid(data, truth)} for truth in truths]
+    calls = [asdict(truth) | {"linkedid": linkedid(events or data, truth)} for truth in truths]
     whole = {
         "asterisk": lab.software.version,
         "events": data.count(b"\r\nEvent: ") + data.count(b"\nEvent: FullyBooted"),
@@ -133,6 +136,14 @@ async def of_version(version: int) -> None:
                 await each_outcome(lab, HERE / str(version))
 
 
+async def variants_of(version: int) -> None:
+    async with StubAgi(Behaviour.ANSWER, (ANSWER_COMMAND,)) as stub:
+        attachment = Attachment(mode="agi", agi=stub.address)
+        with tempfile.TemporaryDirectory() as folder:
+            async with AsteriskLab(obtain(version), Path(folder), attachment=attachment) as lab:
+                await each_variant(lab, HERE / str(version))
+
+
 async def each_outcome(lab: AsteriskLab, folder: Path) -> None:
     n = 0
     for outcome in Outcome:
@@ -142,6 +153,12 @@ async def each_outcome(lab: AsteriskLab, folder: Path) -> None:
         n += 1
         path = folder.with_name(f"{folder.name}-filtered") / f"{outcome}.ami"
         await capture(lab, path, plan(outcome, n), filtered=True)
+    await each_variant(lab, folder)
+    several = [plan(outcome, 60 + k, talk_s=0.6) for k, outcome in enumerate(Outcome)][:10]
+    await capture(lab, folder / "interleaved.ami", *several, spread=0.15)
+
+
+async def each_variant(lab: AsteriskLab, folder: Path) -> None:
     variants = {
         "answered_hangup_by_employee": plan(Outcome.ANSWERED_IN_QUEUE, 50, hangup_by="employee"),
         "answered_cyrillic_name": plan(Outcome.DIRECT, 51, name="Пётр «Окна»"),
@@ -149,11 +166,25 @@ async def each_outcome(lab: AsteriskLab, folder: Path) -> None:
         "answered_named_agent": plan(Outcome.ANSWERED_IN_QUEUE, 54, destination="service"),
         "answered_by_route": plan(Outcome.ANSWERED_IN_QUEUE, 55, destination=""),
         "answered_queue_without_answer": plan(Outcome.ANSWERED_IN_QUEUE, 56, destination="support"),
+        "answered_broken_encoding": plan(Outcome.DIRECT, 57, name=CP1251_NAME),
     }
+    withheld = CallPlan(outcome=Outcome.DIRECT, caller="", caller_sent="anonymous", did="74952222758")
+    variants["answered_withheld_caller"] = withheld
     for name, one in variants.items():
         await capture(lab, folder / f"{name}.ami", one)
-    several = [plan(outcome, 60 + k, talk_s=0.6) for k, outcome in enumerate(Outcome)][:10]
-    await capture(lab, folder / "interleaved.ami", *several, spread=0.15)
+
+
+async def for_cel() -> None:
+    """The PBX's own record of some calls, and their truth."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with AsteriskLab(obtain(22), Path(folder)) as lab:
+            kinds = [Outcome.ANSWERED_IN_QUEUE, Outcome.BUSY, Outcome.BLIND_TRANSFER, Outcome.OUTBOUND, Outcome.HELD]
+            kinds += [Outcome.ABANDONED_IN_QUEUE, Outcome.IVR_THEN_QUEUE, Outcome.RING_GROUP, Outcome.NO_ANSWER]
+            tap = Tap(lab.ami_port, lab.observer_user, lab.observer_secret)
+            await tap.open()
+            truths = [await lab.place(plan(outcome, 200 + n)) for n, outcome in enumerate(kinds)]
+            data = await tap.close()
+            write(HERE / "22-cel" / "calls.csv", lab.cel_file.read_bytes(), lab, truths, data)
 
 
 async def for_benchmarks() -> None:
@@ -168,10 +199,14 @@ async def for_benchmarks() -> None:
 
 
 async def main() -> None:
-    wanted = sys.argv[1:] or ["22", "16", "bench"]
+    wanted = sys.argv[1:] or ["22", "16", "cel", "bench"]
     for version in (22, 16):
         if str(version) in wanted:
             await of_version(version)
+    if "variants" in wanted:
+        await variants_of(22)
+    if "cel" in wanted:
+        await for_cel()
     if "bench" in wanted:
         await for_benchmarks()
 

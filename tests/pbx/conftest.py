@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -42,22 +43,43 @@ def new_pbx(asterisk_22: PbxSoftware, tmp_path: Path) -> Build:
     return build
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def runner() -> Iterator[asyncio.Runner]:
-    """One event loop for the tests of a module that share a PBX."""
+    """The event loop of the tests that share a PBX."""
     with asyncio.Runner() as runner:
         yield runner
 
 
-@pytest.fixture(scope="module")
-def pbx_of_module(
+class SharedPbx:
+    """One Asterisk of each version, for all tests that only change how its dialplan asks."""
+
+    def __init__(self, usual: PbxSoftware, folder: Path) -> None:
+        self._usual = usual
+        self._folder = folder
+        self._labs: dict[int, AsteriskLab] = {}
+
+    @asynccontextmanager
+    async def __call__(self, software: PbxSoftware | None = None, **attachment: object) -> AsyncIterator[AsteriskLab]:
+        software = software or self._usual
+        pbx = self._labs.get(software.major)
+        if pbx is None:
+            pbx = self._labs[software.major] = AsteriskLab(software, self._folder / str(software.major))
+            await pbx.start()
+        await pbx.attach(Attachment(**attachment))  # type: ignore[arg-type]
+        yield pbx
+
+    async def stop(self) -> None:
+        for pbx in self._labs.values():
+            await pbx.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_pbx(
     asterisk_22: PbxSoftware, tmp_path_factory: pytest.TempPathFactory, runner: asyncio.Runner
-) -> Iterator[AsteriskLab]:
-    """An Asterisk 22 that the tests of a module share, which nobody asks."""
-    pbx = AsteriskLab(asterisk_22, tmp_path_factory.mktemp("pbx"))
-    runner.run(pbx.start())
-    yield pbx
-    runner.run(pbx.stop())
+) -> Iterator[SharedPbx]:
+    shared = SharedPbx(asterisk_22, tmp_path_factory.mktemp("pbx"))
+    yield shared
+    runner.run(shared.stop())
 
 
 def _obtained(version: int) -> PbxSoftware:

@@ -58,7 +58,7 @@ class StubAgi:
     async def _behave(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.behaviour is Behaviour.CLOSE_AT_ONCE:
             return
-        head = (await reader.readuntil(b"\n\n")).decode()
+        head = (await reader.readuntil(b"\n\n")).decode(errors="replace")
         self.requests.append(dict(line.split(": ", 1) for line in head.splitlines() if ": " in line))
         if self.behaviour is Behaviour.CLOSE_BEFORE_SCRIPT:
             return

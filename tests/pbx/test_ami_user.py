@@ -14,7 +14,7 @@ from callrouter.lab.calls import AsteriskLab
 from callrouter.lab.obtain import PbxSoftware
 from callrouter.lab.plan import CallPlan, Outcome
 from tests.captures.make import Tap
-from tests.pbx.conftest import Build
+from tests.pbx.conftest import SharedPbx
 
 
 async def events_of(pbx: AsteriskLab, *plans: CallPlan, user: str = "") -> tuple[Counter[str], bytes]:
@@ -41,10 +41,12 @@ def test_filter_names_each_event_that_call_tracking_reads(name: str) -> None:
 
 @pytest.mark.parametrize("version", [22, 16])
 def test_filter_passes_what_tracking_needs_and_little_else(
-    new_pbx: Build, asterisk_22: PbxSoftware, asterisk_16: PbxSoftware, version: int
+    shared_pbx: SharedPbx, runner: asyncio.Runner, asterisk_22: PbxSoftware, asterisk_16: PbxSoftware, version: int
 ) -> None:
     async def scenario() -> None:
-        async with new_pbx(asterisk_22 if version == 22 else asterisk_16, mode="agi", agi="agi://127.0.0.1:1/x") as pbx:
+        async with shared_pbx(
+            asterisk_22 if version == 22 else asterisk_16, mode="agi", agi="agi://127.0.0.1:1/x"
+        ) as pbx:
             queue = CallPlan(outcome=Outcome.BLIND_TRANSFER, caller="79165554001", did="74952222725", talk_s=0.3)
             group = CallPlan(outcome=Outcome.RING_GROUP, caller="79165554002", did="74952222725", talk_s=0.3)
             menu = CallPlan(outcome=Outcome.ABANDONED_IN_IVR, caller="79165554003", did="74952222725")
@@ -63,7 +65,7 @@ def test_filter_passes_what_tracking_needs_and_little_else(
                 b"CALLROUTER_STATUS", b"CALLROUTER_GROUP", b"MIXMONITOR_FILENAME", b"QUEUESTATUS"
             }  # fmt: skip
 
-    asyncio.run(scenario())
+    runner.run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -79,18 +81,17 @@ def test_filter_passes_what_tracking_needs_and_little_else(
         "Action: DBPut\r\nFamily: a\r\nKey: b\r\nVal: c",
     ],
 )
-def test_ami_user_may_change_nothing(pbx_of_module: AsteriskLab, runner: asyncio.Runner, action: str) -> None:
-    assert b"Permission denied" in runner.run(_answer(pbx_of_module, action))
+def test_ami_user_may_change_nothing(shared_pbx: SharedPbx, runner: asyncio.Runner, action: str) -> None:
+    assert b"Permission denied" in runner.run(_answer(shared_pbx, action))
 
 
 @pytest.mark.parametrize("action", ["CoreStatus", "CoreShowChannels", "Status", "BridgeList", "QueueStatus", "Ping"])
-def test_ami_user_may_ask_what_reattaching_needs(
-    pbx_of_module: AsteriskLab, runner: asyncio.Runner, action: str
-) -> None:
-    assert b"Response: Success" in runner.run(_answer(pbx_of_module, f"Action: {action}"))
+def test_ami_user_may_ask_what_reattaching_needs(shared_pbx: SharedPbx, runner: asyncio.Runner, action: str) -> None:
+    assert b"Response: Success" in runner.run(_answer(shared_pbx, f"Action: {action}"))
 
 
-async def _answer(pbx: AsteriskLab, action: str) -> bytes:
-    tap = Tap(pbx.ami_port, pbx.ami_user, pbx.ami_secret)
-    await tap.open()
-    return await tap.ask(action)
+async def _answer(shared_pbx: SharedPbx, action: str) -> bytes:
+    async with shared_pbx() as pbx:
+        tap = Tap(pbx.ami_port, pbx.ami_user, pbx.ami_secret)
+        await tap.open()
+        return await tap.ask(action)

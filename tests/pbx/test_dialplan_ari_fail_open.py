@@ -11,7 +11,7 @@ import websockets
 
 from callrouter.lab.calls import AsteriskLab
 from callrouter.lab.obtain import PbxSoftware
-from tests.pbx.conftest import Build
+from tests.pbx.conftest import SharedPbx
 from tests.pbx.poll import until
 from tests.pbx.test_dialplan_fail_open import SECONDS, USUAL, answered, direct_call
 
@@ -24,34 +24,36 @@ async def silent_application(pbx: AsteriskLab) -> AsyncIterator[websockets.Clien
         yield socket
 
 
-def test_call_is_not_delayed_when_no_application_is_connected(new_pbx: Build) -> None:
+def test_call_is_not_delayed_when_no_application_is_connected(shared_pbx: SharedPbx, runner: asyncio.Runner) -> None:
     async def scenario() -> None:
-        async with new_pbx(mode="ari") as pbx:
+        async with shared_pbx(mode="ari") as pbx:
             truth, after = await answered(pbx)
             assert truth.wait_s < USUAL
             assert (after["STATUS"], after["UNIQUE"]) == ("error", "0")
 
-    asyncio.run(scenario())
+    runner.run(scenario())
 
 
 @pytest.mark.parametrize("version", [22, 16])
 def test_call_goes_on_when_the_application_never_answers(
-    new_pbx: Build, asterisk_22: PbxSoftware, asterisk_16: PbxSoftware, version: int
+    shared_pbx: SharedPbx, runner: asyncio.Runner, asterisk_22: PbxSoftware, asterisk_16: PbxSoftware, version: int
 ) -> None:
     async def scenario() -> None:
         software = asterisk_22 if version == 22 else asterisk_16
-        async with new_pbx(software, mode="ari", seconds=SECONDS) as pbx, silent_application(pbx) as application:
+        async with shared_pbx(software, mode="ari", seconds=SECONDS) as pbx, silent_application(pbx) as application:
             truth, after = await answered(pbx)
             assert '"74952222725"' in str(await application.recv())
             assert SECONDS < truth.wait_s < SECONDS + USUAL
             assert after["STATUS"] == "late"
 
-    asyncio.run(scenario())
+    runner.run(scenario())
 
 
-def test_call_goes_on_when_the_application_dies_with_the_call_in_hand(new_pbx: Build) -> None:
+def test_call_goes_on_when_the_application_dies_with_the_call_in_hand(
+    shared_pbx: SharedPbx, runner: asyncio.Runner
+) -> None:
     async def scenario() -> None:
-        async with new_pbx(mode="ari", seconds=SECONDS) as pbx:
+        async with shared_pbx(mode="ari", seconds=SECONDS) as pbx:
             async with silent_application(pbx) as application:
                 call = asyncio.create_task(pbx.place(direct_call()))
                 await application.recv()
@@ -59,12 +61,14 @@ def test_call_goes_on_when_the_application_dies_with_the_call_in_hand(new_pbx: B
             truth = await call
             assert truth.wait_s < SECONDS + USUAL
 
-    asyncio.run(scenario())
+    runner.run(scenario())
 
 
-def test_channel_is_freed_when_the_caller_gives_up_on_a_hung_application(new_pbx: Build) -> None:
+def test_channel_is_freed_when_the_caller_gives_up_on_a_hung_application(
+    shared_pbx: SharedPbx, runner: asyncio.Runner
+) -> None:
     async def scenario() -> None:
-        async with new_pbx(mode="ari", seconds=30) as pbx, silent_application(pbx) as application:
+        async with shared_pbx(mode="ari", seconds=30) as pbx, silent_application(pbx) as application:
             leg = pbx.phones.agent.start_call("79165552009", "74952222725")
             await application.recv()
             await leg.hang_up()
@@ -74,4 +78,4 @@ def test_channel_is_freed_when_the_caller_gives_up_on_a_hung_application(new_pbx
 
             await until(nothing_is_left)
 
-    asyncio.run(scenario())
+    runner.run(scenario())

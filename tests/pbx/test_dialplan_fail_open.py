@@ -13,7 +13,7 @@ import pytest
 from callrouter.lab.calls import AsteriskLab
 from callrouter.lab.obtain import PbxSoftware
 from callrouter.lab.plan import CallPlan, Outcome, Truth
-from tests.pbx.conftest import Build
+from tests.pbx.conftest import SharedPbx
 from tests.pbx.poll import until
 from tests.pbx.stub_agi import Behaviour, StubAgi
 
@@ -53,9 +53,9 @@ def unroutable() -> Iterator[str]:
             filler.close()
 
 
-def test_answer_of_callrouter_reaches_the_dialplan(new_pbx: Build) -> None:
+def test_answer_of_callrouter_reaches_the_dialplan(shared_pbx: SharedPbx, runner: asyncio.Runner) -> None:
     async def scenario() -> None:
-        async with StubAgi(Behaviour.ANSWER) as stub, new_pbx(mode="agi", agi=stub.address) as pbx:
+        async with StubAgi(Behaviour.ANSWER) as stub, shared_pbx(mode="agi", agi=stub.address) as pbx:
             truth, after = await answered(pbx)
             assert after["STATUS"] == "ok"
             assert after["ROUTE"] == "support"
@@ -64,58 +64,64 @@ def test_answer_of_callrouter_reaches_the_dialplan(new_pbx: Build) -> None:
             assert stub.requests[0]["agi_callerid"] == "79165552001"
             assert stub.requests[0]["agi_arg_1"] == "74952222725"
 
-    asyncio.run(scenario())
+    runner.run(scenario())
 
 
-def test_call_is_not_delayed_when_callrouter_is_down(new_pbx: Build) -> None:
+def test_call_is_not_delayed_when_callrouter_is_down(shared_pbx: SharedPbx, runner: asyncio.Runner) -> None:
     async def scenario() -> None:
-        async with new_pbx(mode="agi", agi="agi://127.0.0.1:1/resolve") as pbx:
+        async with shared_pbx(mode="agi", agi="agi://127.0.0.1:1/resolve") as pbx:
             truth, after = await answered(pbx)
             assert truth.wait_s < USUAL
             assert (after["STATUS"], after["ROUTE"], after["UNIQUE"]) == ("error", "", "0")
 
-    asyncio.run(scenario())
+    runner.run(scenario())
 
 
 @pytest.mark.parametrize("behaviour", [Behaviour.CLOSE_AT_ONCE, Behaviour.CLOSE_BEFORE_SCRIPT])
-def test_call_is_not_delayed_when_callrouter_closes(new_pbx: Build, behaviour: Behaviour) -> None:
+def test_call_is_not_delayed_when_callrouter_closes(
+    shared_pbx: SharedPbx, runner: asyncio.Runner, behaviour: Behaviour
+) -> None:
     async def scenario() -> None:
-        async with StubAgi(behaviour) as stub, new_pbx(mode="agi", agi=stub.address) as pbx:
+        async with StubAgi(behaviour) as stub, shared_pbx(mode="agi", agi=stub.address) as pbx:
             truth, after = await answered(pbx)
             assert truth.wait_s < USUAL
             assert after["STATUS"] == "error"
 
-    asyncio.run(scenario())
+    runner.run(scenario())
 
 
-def test_half_a_script_is_not_believed(new_pbx: Build) -> None:
+def test_half_a_script_is_not_believed(shared_pbx: SharedPbx, runner: asyncio.Runner) -> None:
     async def scenario() -> None:
         commands = ('SET VARIABLE CALLROUTER_ROUTE "support"', 'SET VARIABLE CALLROUTER_STATUS "ok"')
         stub = StubAgi(Behaviour.CLOSE_IN_MID_SCRIPT, commands)
-        async with stub, new_pbx(mode="agi", agi=stub.address) as pbx:
+        async with stub, shared_pbx(mode="agi", agi=stub.address) as pbx:
             truth, after = await answered(pbx)
             assert truth.wait_s < USUAL
             assert (after["STATUS"], after["ROUTE"]) == ("error", "")
 
-    asyncio.run(scenario())
+    runner.run(scenario())
 
 
 @pytest.mark.parametrize("behaviour", [Behaviour.HANG, Behaviour.HANG_IN_MID_SCRIPT, Behaviour.GARBAGE])
-def test_call_goes_on_when_the_watchdog_has_waited_long_enough(new_pbx: Build, behaviour: Behaviour) -> None:
+def test_call_goes_on_when_the_watchdog_has_waited_long_enough(
+    shared_pbx: SharedPbx, runner: asyncio.Runner, behaviour: Behaviour
+) -> None:
     async def scenario() -> None:
         stub = StubAgi(behaviour, ('SET VARIABLE CALLROUTER_ROUTE "support"', 'SET VARIABLE CALLROUTER_STATUS "ok"'))
-        async with stub, new_pbx(mode="agi", agi=stub.address, seconds=SECONDS) as pbx:
+        async with stub, shared_pbx(mode="agi", agi=stub.address, seconds=SECONDS) as pbx:
             truth, after = await answered(pbx)
             assert SECONDS < truth.wait_s < SECONDS + USUAL
             assert (after["STATUS"], after["ROUTE"]) == ("late", "")
 
-    asyncio.run(scenario())
+    runner.run(scenario())
 
 
-def test_watchdog_works_the_same_on_asterisk_16(new_pbx: Build, asterisk_16: PbxSoftware) -> None:
+def test_watchdog_works_the_same_on_asterisk_16(
+    shared_pbx: SharedPbx, runner: asyncio.Runner, asterisk_16: PbxSoftware
+) -> None:
     async def scenario() -> None:
         stub = StubAgi(Behaviour.HANG)
-        async with stub, new_pbx(asterisk_16, mode="agi", agi=stub.address, seconds=SECONDS) as pbx:
+        async with stub, shared_pbx(asterisk_16, mode="agi", agi=stub.address, seconds=SECONDS) as pbx:
             truth, after = await answered(pbx)
             assert SECONDS < truth.wait_s < SECONDS + USUAL
             assert after["STATUS"] == "late"
@@ -124,36 +130,52 @@ def test_watchdog_works_the_same_on_asterisk_16(new_pbx: Build, asterisk_16: Pbx
             assert truth.wait_s < USUAL
             assert after["STATUS"] == "ok"
 
-    asyncio.run(scenario())
+    runner.run(scenario())
 
 
-def test_unreachable_callrouter_costs_two_seconds_at_most(new_pbx: Build) -> None:
+def test_unreachable_callrouter_costs_two_seconds_at_most(shared_pbx: SharedPbx, runner: asyncio.Runner) -> None:
     async def scenario() -> None:
         with unroutable() as address:
-            async with new_pbx(mode="agi", agi=address, seconds=SECONDS) as pbx:
+            async with shared_pbx(mode="agi", agi=address, seconds=SECONDS) as pbx:
                 truth, after = await answered(pbx)
                 assert truth.wait_s < SYN_LOST + USUAL
                 assert after["STATUS"] in ("late", "error")
 
-    asyncio.run(scenario())
+    runner.run(scenario())
 
 
 @pytest.mark.parametrize("first", [Behaviour.HANG, Behaviour.CLOSE_AT_ONCE, None])
-def test_second_router_answers_when_the_first_does_not(new_pbx: Build, first: Behaviour | None) -> None:
+def test_second_router_answers_when_the_first_does_not(
+    shared_pbx: SharedPbx, runner: asyncio.Runner, first: Behaviour | None
+) -> None:
     async def scenario() -> None:
         async with StubAgi(first or Behaviour.HANG) as broken, StubAgi(Behaviour.ANSWER) as stub:
             address = broken.address if first else "agi://127.0.0.1:1/resolve"
-            async with new_pbx(mode="agi", agi=address, agi_2=stub.address, seconds=SECONDS) as pbx:
+            async with shared_pbx(mode="agi", agi=address, agi_2=stub.address, seconds=SECONDS) as pbx:
                 truth, after = await answered(pbx)
                 assert truth.wait_s < (SECONDS if first is Behaviour.HANG else 0) + USUAL
                 assert (after["STATUS"], after["ROUTE"]) == ("ok", "support")
 
-    asyncio.run(scenario())
+    runner.run(scenario())
 
 
-def test_no_channel_is_left_behind_when_the_caller_gives_up_on_a_hung_callrouter(new_pbx: Build) -> None:
+def test_second_router_answers_when_the_first_is_unreachable(shared_pbx: SharedPbx, runner: asyncio.Runner) -> None:
     async def scenario() -> None:
-        async with StubAgi(Behaviour.HANG) as stub, new_pbx(mode="agi", agi=stub.address, seconds=30) as pbx:
+        with unroutable() as address:
+            stub = StubAgi(Behaviour.ANSWER)
+            async with stub, shared_pbx(mode="agi", agi=address, agi_2=stub.address, seconds=SECONDS) as pbx:
+                truth, after = await answered(pbx)
+                assert truth.wait_s < SYN_LOST + USUAL
+                assert (after["STATUS"], after["ROUTE"]) == ("ok", "support")
+
+    runner.run(scenario())
+
+
+def test_no_channel_is_left_behind_when_the_caller_gives_up_on_a_hung_callrouter(
+    shared_pbx: SharedPbx, runner: asyncio.Runner
+) -> None:
+    async def scenario() -> None:
+        async with StubAgi(Behaviour.HANG) as stub, shared_pbx(mode="agi", agi=stub.address, seconds=30) as pbx:
             plan = CallPlan(outcome=Outcome.ABANDONED_RINGING, caller="79165552003", did="74952222725", wait_s=0.3)
             await pbx.place(plan)
 
@@ -162,26 +184,29 @@ def test_no_channel_is_left_behind_when_the_caller_gives_up_on_a_hung_callrouter
 
             await until(nothing_is_left)
 
-    asyncio.run(scenario())
+    runner.run(scenario())
 
 
-def test_absolute_limit_that_a_call_already_had_goes_on(new_pbx: Build) -> None:
+def test_absolute_limit_that_a_call_already_had_goes_on(shared_pbx: SharedPbx, runner: asyncio.Runner) -> None:
     async def scenario() -> None:
         stub = StubAgi(Behaviour.HANG)
-        async with stub, new_pbx(mode="agi", agi=stub.address, seconds=SECONDS) as pbx:
+        async with stub, shared_pbx(mode="agi", agi=stub.address, seconds=SECONDS) as pbx:
             await pbx.rx("dialplan set global LIMIT_BEFORE 60")
             _truth, after = await answered(pbx)
             assert 58 < float(after["LIMIT"]) < 59.1
             stub.behaviour = Behaviour.ANSWER
             _truth, after = await answered(pbx, 2)
             assert 59.5 < float(after["LIMIT"]) <= 60
+            await pbx.rx('dialplan set global LIMIT_BEFORE ""')
 
-    asyncio.run(scenario())
+    runner.run(scenario())
 
 
-def test_hung_callrouter_does_not_hold_many_calls_longer_than_one(new_pbx: Build, tmp_path: Path) -> None:
+def test_hung_callrouter_does_not_hold_many_calls_longer_than_one(
+    shared_pbx: SharedPbx, runner: asyncio.Runner, tmp_path: Path
+) -> None:
     async def scenario() -> None:
-        async with StubAgi(Behaviour.HANG) as stub, new_pbx(mode="agi", agi=stub.address, seconds=SECONDS) as pbx:
+        async with StubAgi(Behaviour.HANG) as stub, shared_pbx(mode="agi", agi=stub.address, seconds=SECONDS) as pbx:
             plans = [
                 CallPlan(
                     outcome=Outcome.ANSWERED_IN_QUEUE, caller=f"7916555{2100 + n}", did="74952222725", talk_s=0.2,
@@ -193,4 +218,4 @@ def test_hung_callrouter_does_not_hold_many_calls_longer_than_one(new_pbx: Build
             assert all(truth.status == "answered" for truth in truths)
             assert all(truth.wait_s < SECONDS + 4 * USUAL for truth in truths)
 
-    asyncio.run(scenario())
+    runner.run(scenario())
