@@ -33,7 +33,7 @@ from callrouter.pool.model import Attribution, Candidate, Resolution
 from callrouter.sessions.model import TrafficSource, Visit
 
 CALLS = 20_000
-ROUNDS = 3
+ROUNDS = 5
 CALLERS = 12_000
 SITES = 20
 TARGET = 0.3

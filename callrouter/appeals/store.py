@@ -43,7 +43,8 @@ SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 
 STORED = f"""
 SELECT a.id, a.started_at, a.revision, a.customer, a.late, {", ".join(c for c in ATTRIBUTION_COLUMNS if c != "late")}
 FROM unnest($1::uuid[]) AS w (id)
-JOIN appeals a ON a.id = w.id AND a.started_at BETWEEN $2::timestamptz - interval '1 day' AND $3::timestamptz + interval '1 day'
+JOIN appeals a ON a.id = w.id
+    AND a.started_at BETWEEN $2::timestamptz - interval '1 day' AND $3::timestamptz + interval '1 day'
 """.replace("account_id", "a.account_id")  # noqa: S608  (column names of our own)
 
 REMOVE = """
