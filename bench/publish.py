@@ -33,7 +33,7 @@ from callrouter.pool.model import Attribution, Candidate, Resolution
 from callrouter.sessions.model import TrafficSource, Visit
 
 CALLS = 20_000
-ROUNDS = 3
+ROUNDS = 5
 CALLERS = 12_000
 SITES = 20
 TARGET = 0.3
@@ -118,6 +118,14 @@ async def copy_all(pool: Pool, appeals: Sequence[CallAppeal]) -> float:
         return time.perf_counter() - started
 
 
+async def _empty(pool: Pool, expected: int) -> None:
+    """Make room for the next round, after a look at whether this one did its work."""
+    found = await pool.fetchval("SELECT count(*) FROM appeals")
+    if found != expected:
+        raise RuntimeError(f"{found} of {expected} appeals arrived: the measurement is void")
+    await pool.execute("TRUNCATE appeals, clients, client_identities")
+
+
 async def _nobody(_connection: Connection, _call: CallRecord) -> Resolution | None:
     return None
 
@@ -140,9 +148,9 @@ async def measure(count: int = CALLS, rounds: int = ROUNDS) -> tuple[float, floa
                 ours, peer = [], []
                 for n in range(rounds):
                     peer.append(await copy_all(pool, appeals))
-                    await pool.execute("TRUNCATE appeals, clients, client_identities")
+                    await _empty(pool, count)
                     ours.append(await publish_all(pool, folder / f"journal{n}", appeals))
-                    await pool.execute("TRUNCATE appeals, clients, client_identities")
+                    await _empty(pool, count)
     return count / min(ours), count / min(peer)
 
 

@@ -56,11 +56,11 @@ def _call_row(appeal: CallAppeal, owner: Owner) -> AppealRow:
         pbx=call.pbx,
         linkedid=call.linkedid,
         direction="outbound" if call.direction == "outbound" else "inbound",
-        caller=_key(call.caller),
-        called=_key(call.called),
+        caller=call.caller and call.caller[:LONGEST_KEY],
+        called=call.called and call.called[:LONGEST_KEY],
         caller_raw=call.caller_raw,
         called_raw=call.called_raw,
-        customer=_key(call.customer),
+        customer=call.customer and call.customer[:LONGEST_KEY],
         answered_at=call.answered_at,
         ended_at=call.ended_at,
         status=call.status,
@@ -119,7 +119,3 @@ def scrub(row: AppealRow) -> None:
         value = getattr(row, column)
         if isinstance(value, str) and "\0" in value:
             setattr(row, column, value.replace("\0", "\ufffd"))
-
-
-def _key(value: str | None) -> str | None:
-    return value and value[:LONGEST_KEY]

@@ -15,8 +15,10 @@ import fcntl
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import dropwhile, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,6 +42,9 @@ log = structlog.get_logger()
 SEGMENT_BYTES = 16 << 20
 STRETCH_BYTES = 1 << 20
 WAITING_LIMIT = 100_000
+RECORDS_BETWEEN_BREATHS = 50
+RECENT_LIMIT = 10_000
+"""Records kept in memory for the publisher; those before them it reads from disk."""
 FIRST_RETRY_SECONDS = 0.05
 LAST_RETRY_SECONDS = 5.0
 LOG_EVERY_SECONDS = 60.0
@@ -72,6 +77,7 @@ class Entry(NamedTuple):
 
 
 class _Waiting(NamedTuple):
+    appeal: CallAppeal
     data: bytes
     durable: asyncio.Future[None]
 
@@ -99,6 +105,9 @@ class Journal:
         self._damage_told = Position(0, 0)
         self._waiting: list[_Waiting] = []
         self._held = 0
+        self._recent: deque[Entry] = deque()
+        self._recent_from = self._cursor
+        """Nothing is on disk between this position and the first of the recent records."""
         self._wake = threading.Condition()
         self._closing = threading.Event()
         self._loop = asyncio.get_running_loop()
@@ -112,7 +121,7 @@ class Journal:
 
     async def append(self, appeal: CallAppeal) -> None:
         """Return when `appeal` is durable. While the disk refuses, wait; beyond the memory bound raise JournalFull."""
-        waiting = _Waiting(frame(encode(appeal)), self._loop.create_future())
+        waiting = _Waiting(*_framed(appeal), self._loop.create_future())
         with self._wake:
             if self._closing.is_set():
                 raise JournalError("the journal is closed")
@@ -139,19 +148,20 @@ class Journal:
                 batch, self._waiting = self._waiting, []
             if not batch:
                 break
-            error = self._write_patiently(b"".join(waiting.data for waiting in batch))
+            outcome = self._write_patiently(b"".join(waiting.data for waiting in batch))
             with self._wake:
                 self._held -= len(batch)
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                self._loop.call_soon_threadsafe(self._tell, batch, error)
+                self._loop.call_soon_threadsafe(self._tell, batch, outcome)
         if self._writer:
             self._writer.close()
 
-    def _write_patiently(self, data: bytes) -> JournalError | None:
+    def _write_patiently(self, data: bytes) -> Position | JournalError:
+        """Where `data` now stands durably, or why it does not."""
         pause = FIRST_RETRY_SECONDS
         while True:
             try:
-                self._write(data)
+                start = self._write(data)
             except OSError as error:
                 self._note_failure(error)
                 if self._closing.wait(pause):
@@ -161,14 +171,16 @@ class Journal:
                 if self.failure:
                     log.info("JOURNAL-WRITES-AGAIN", folder=str(self.folder))
                     self.failure = ""
-                return None
+                return start
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes) -> Position:
         writer = self._writer
         if writer is None or writer.size >= self._segment_bytes:
             writer = self._start_segment()
+        start = Position(writer.number, writer.size)
         writer.append(data)
         self._sizes[writer.number] = writer.size
+        return start
 
     def _start_segment(self) -> SegmentWriter:
         if self._writer:
@@ -191,17 +203,29 @@ class Journal:
             self._logged_at = time.monotonic()
             log.error("JOURNAL-WRITE-FAILED", folder=str(self.folder), reason=self.failure, waiting=self._held)
 
-    def _tell(self, batch: list[_Waiting], error: JournalError | None) -> None:
+    def _tell(self, batch: list[_Waiting], outcome: Position | JournalError) -> None:
+        if isinstance(outcome, Position):
+            self._remember(batch, outcome)
+            metrics.journalled.inc(len(batch))
         for waiting in batch:
             if waiting.durable.done():
                 continue
-            if error:
-                waiting.durable.set_exception(error)
+            if isinstance(outcome, JournalError):
+                waiting.durable.set_exception(outcome)
             else:
                 waiting.durable.set_result(None)
-        if error is None:
-            metrics.journalled.inc(len(batch))
         self._arrived.set()
+
+    def _remember(self, batch: list[_Waiting], start: Position) -> None:
+        """Keep what was just written for the reader, who then need not fetch it from disk."""
+        if not self._recent:
+            self._recent_from = start
+        end = start.offset
+        for waiting in batch:
+            end += len(waiting.data)
+            if len(self._recent) >= RECENT_LIMIT:
+                self._recent_from = self._recent.popleft().end
+            self._recent.append(Entry(waiting.appeal, b"", Position(start.segment, end)))
 
     # Reading
 
@@ -228,16 +252,26 @@ class Journal:
 
     async def read(self, limit: int, after: Position | None = None) -> list[Entry]:
         """Up to `limit` records after the cursor (or `after`), oldest first. Moves the cursor over damage at most."""
-        return await asyncio.to_thread(self._read, limit, after)
-
-    def _read(self, limit: int, after: Position | None) -> list[Entry]:
-        sizes = dict(sorted(dict(self._sizes).items()))
-        entries = list(self._entries(sizes, after or self._cursor, limit))
-        if not entries and not after and sizes and (end := Position(*list(sizes.items())[-1])) > self._cursor:
-            self._move_cursor(end)
+        start = after or self._cursor
+        if self._recent and start >= self._recent_from:
+            later = dropwhile(lambda entry: entry.end <= start, self._recent)
+            return list(islice(later, limit))
+        records = await asyncio.to_thread(self._read, limit, after)
+        entries = []
+        # Decoded here and not in that thread: a thread that computes makes the event loop wait for 5 ms at each turn.
+        for at in range(0, len(records), RECORDS_BETWEEN_BREATHS):
+            entries += [_entry(*record) for record in records[at : at + RECORDS_BETWEEN_BREATHS]]
+            await asyncio.sleep(0)
         return entries
 
-    def _entries(self, sizes: dict[int, int], start: Position, left: int) -> Iterator[Entry]:
+    def _read(self, limit: int, after: Position | None) -> list[tuple[bytes, Position]]:
+        sizes = dict(sorted(dict(self._sizes).items()))
+        records = list(self._records(sizes, after or self._cursor, limit))
+        if not records and not after and sizes and (end := Position(*list(sizes.items())[-1])) > self._cursor:
+            self._move_cursor(end)
+        return records
+
+    def _records(self, sizes: dict[int, int], start: Position, left: int) -> Iterator[tuple[bytes, Position]]:
         for number, size in sizes.items():
             if number < start.segment or not left:
                 continue
@@ -246,9 +280,9 @@ class Journal:
                 found = self._scan(number, offset, size, left)
                 left -= len(found)
                 yield from found
-                offset = found[-1].end.offset if found else size
+                offset = found[-1][1].offset if found else size
 
-    def _scan(self, number: int, offset: int, size: int, limit: int) -> list[Entry]:
+    def _scan(self, number: int, offset: int, size: int, limit: int) -> list[tuple[bytes, Position]]:
         """The records of a segment from `offset` on; a stretch is read, or more of it if that held no whole record."""
         length = STRETCH_BYTES
         while True:
@@ -261,10 +295,12 @@ class Journal:
             self._damage_told = Position(number, offset + result.end)
             metrics.journal_damaged_bytes.inc(result.damaged)
             log.warning("JOURNAL-DAMAGED", segment=number, offset=offset, bytes=result.damaged)
-        return [_entry(payload, Position(number, offset + end)) for payload, end in result.records]
+        return [(payload, Position(number, offset + end)) for payload, end in result.records]
 
     async def published(self, end: Position) -> None:
         """Everything before `end` is published: move the cursor and delete the segments before it."""
+        while self._recent and self._recent[0].end <= end:
+            self._recent_from = self._recent.popleft().end
         await asyncio.to_thread(self._move_cursor, end)
 
     def _move_cursor(self, end: Position) -> None:
@@ -304,6 +340,15 @@ def encode(appeal: CallAppeal) -> bytes:
         return _encoder.encode(appeal)
     except UnicodeEncodeError:
         return _encoder.encode(_without_surrogates(msgspec.to_builtins(appeal, builtin_types=(datetime,))))
+
+
+def _framed(appeal: CallAppeal) -> tuple[CallAppeal, bytes]:
+    """An appeal as its bytes will tell it, and these bytes as a segment holds them."""
+    try:
+        return appeal, frame(_encoder.encode(appeal))
+    except UnicodeEncodeError:
+        payload = encode(appeal)
+        return _decoder.decode(payload), frame(payload)
 
 
 def _without_surrogates(value: object) -> object:

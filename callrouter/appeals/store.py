@@ -42,8 +42,9 @@ SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 
 # The bounds let Postgres skip partitions. A call told again may start a little earlier or later, never a day.
 STORED = f"""
 SELECT a.id, a.started_at, a.revision, a.customer, a.late, {", ".join(c for c in ATTRIBUTION_COLUMNS if c != "late")}
-FROM unnest($1::uuid[], $2::timestamptz[]) AS w (id, near)
-JOIN appeals a ON a.id = w.id AND a.started_at BETWEEN w.near - interval '1 day' AND w.near + interval '1 day'
+FROM unnest($1::uuid[]) AS w (id)
+JOIN appeals a ON a.id = w.id
+    AND a.started_at BETWEEN $2::timestamptz - interval '1 day' AND $3::timestamptz + interval '1 day'
 """.replace("account_id", "a.account_id")  # noqa: S608  (column names of our own)
 
 REMOVE = """
@@ -122,7 +123,8 @@ async def write(connection: Connection, rows: Sequence[AppealRow], settings: Set
     async with connection.transaction():
         plans = "force_custom_plan" if len(newest) > SMALL_BATCH else "auto"
         await connection.execute(BEGIN_BATCH, sorted({row.pbx or "" for row in newest.values()}), plans)
-        stored = await connection.fetch(STORED, list(newest), [row.started_at for row in newest.values()])
+        times = [row.started_at for row in newest.values()]
+        stored = await connection.fetch(STORED, list(newest), min(times), max(times)) if times else []
         replaced = _drop_known(newest, stored, settings)
         fresh = list(newest.values())
         await _remove(connection, replaced)
@@ -224,9 +226,9 @@ def _callers(replaced: list[asyncpg.Record]) -> set[Caller]:
 
 async def _announce(connection: Connection, fresh: Iterable[AppealRow]) -> None:
     """Tell listeners which appeals of which account stand now; of many at once, only that there are many."""
-    by_account: dict[int, list[str]] = defaultdict(list)
+    by_account: dict[int, list[UUID]] = defaultdict(list)
     for row in fresh:
-        by_account[row.account_id].append(str(row.id))
+        by_account[row.account_id].append(row.id)
     notices = [
         msgspec.json.encode({"account": account, "ids": ids if len(ids) <= IDS_PER_NOTICE else []}).decode()
         for account, ids in by_account.items()

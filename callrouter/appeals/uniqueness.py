@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from itertools import groupby
 from uuid import UUID
 
 from callrouter.appeals.row import AppealRow
@@ -32,13 +31,23 @@ def is_unique(started_at: datetime, previous: datetime | None, days: int | None)
 
 def judge(rows: Iterable[AppealRow], stored: Mapping[UUID, datetime], settings: Settings) -> None:
     """Set `is_unique` of the rows. `stored`: by row id, the nearest earlier call in its scope that is no row here."""
-    counting = sorted(filter(counts, rows), key=lambda row: (row.account_id, row.customer, row.started_at, row.id))
-    for _caller, calls in groupby(counting, key=lambda row: (row.account_id, row.customer)):
-        last: datetime | None = None
-        last_of_site: dict[int | None, datetime] = {}
-        for row in calls:
-            site = site_of(row, settings)
-            here = last if site.unique_scope == "account" else last_of_site.get(row.site_id)
-            known = [moment for moment in (here, stored.get(row.id)) if moment is not None]
-            row.is_unique = is_unique(row.started_at, max(known, default=None), site.unique_days)
-            last = last_of_site[row.site_id] = row.started_at
+    by_caller: dict[tuple[int, str | None], list[AppealRow]] = {}
+    for row in rows:
+        if counts(row):
+            by_caller.setdefault((row.account_id, row.customer), []).append(row)
+    for calls in by_caller.values():
+        if len(calls) == 1 and calls[0].id not in stored:
+            calls[0].is_unique = True
+        else:
+            _judge_caller(calls, stored, settings)
+
+
+def _judge_caller(calls: list[AppealRow], stored: Mapping[UUID, datetime], settings: Settings) -> None:
+    last: datetime | None = None
+    last_of_site: dict[int | None, datetime] = {}
+    for row in sorted(calls, key=lambda call: (call.started_at, call.id)):
+        site = site_of(row, settings)
+        here = last if site.unique_scope == "account" else last_of_site.get(row.site_id)
+        known = [moment for moment in (here, stored.get(row.id)) if moment is not None]
+        row.is_unique = is_unique(row.started_at, max(known, default=None), site.unique_days)
+        last = last_of_site[row.site_id] = row.started_at

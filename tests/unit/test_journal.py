@@ -217,3 +217,22 @@ def test_whole_record_of_an_unknown_shape_is_handed_out_as_such_and_can_be_set_a
         assert (letter["reason"], letter["record"]) == ("unknown shape", "AQ==")
 
     with_journal(tmp_path, work)
+
+
+def test_reader_gets_the_same_from_memory_as_from_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("callrouter.appeals.journal.RECENT_LIMIT", 10)
+    everything = [f"1.{number}" for number in range(100)]
+
+    async def work(journal: Journal) -> None:
+        for start in range(0, 100, 20):
+            await append_all(journal, numbered(20, start))
+            if start == 40:
+                await journal.published((await journal.read(33))[-1].end)
+        seen: list[str] = []
+        position = None
+        while entries := await journal.read(7, position):
+            seen += [entry.appeal.call.linkedid for entry in entries if entry.appeal]
+            position = entries[-1].end
+        assert seen == everything[33:]
+
+    with_journal(tmp_path, work, segment_bytes=5000)
