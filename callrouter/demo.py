@@ -38,7 +38,8 @@ SITES = {"shop.example": "sales", "service.example": "support"}
 """Domain → route of its calls."""
 STATIC_NUMBER = Number("74952220300")
 STATIC_SOURCE = "izvestia"
-POOL = [f"7495222{n:04}" for n in range(100, 160)]
+FIRST_NUMBER = 7_495_222_1000
+FALLBACK = "+7 495 222-09-99"
 OUTCOMES = (
     Outcome.ANSWERED_IN_QUEUE, Outcome.RING_GROUP, Outcome.ABANDONED_IN_QUEUE, Outcome.DIRECT,
     Outcome.ANSWERED_IN_QUEUE, Outcome.IVR_THEN_QUEUE, Outcome.BUSY, Outcome.ANSWERED_IN_QUEUE,
@@ -48,6 +49,7 @@ BY_STATIC_NUMBER = 10
 """Every tenth caller has the number from a newspaper."""
 LOOKERS = 2
 """Visitors who do not call, for each who does."""
+SPARE_NUMBERS = 20
 PUBLISH_SECONDS = 20.0
 APPEALS = "SELECT * FROM appeals WHERE kind = 'call' ORDER BY started_at"
 
@@ -149,7 +151,7 @@ async def product(folder: Path, choices: Choices, say: Say) -> AsyncIterator[Dem
     ):
         say("making the tables")
         await migrate(postgres, lambda _line: None)
-        sites = await furnish(postgres)
+        sites = await furnish(postgres, choices)
         stack = Stack(folder / "callrouter", postgres=postgres, redis=redis)
         async with _pbx(folder / "pbx", stack, choices, say) as pbx:
             say(f"starting callrouter router, web and worker beside {pbx.description}")
@@ -195,7 +197,7 @@ def section(pbx: LabPbx, attach: str) -> dict[str, object]:
     return {key: value for key, value in profile.items() if value != {}} | keys
 
 
-async def furnish(postgres: str) -> dict[str, str]:
+async def furnish(postgres: str, choices: Choices) -> dict[str, str]:
     """The inventory of the demo: an account, two sites on one pool, a static number. Returns site key → origin."""
     conn = await connect(postgres)
     try:
@@ -204,10 +206,11 @@ async def furnish(postgres: str) -> dict[str, str]:
             await inventory.add_pool(conn, "demo")
             for domain, route in SITES.items():
                 await inventory.add_site(
-                    conn, domain, account="Demo", pool="demo", fallback="+7 495 222-00-00", route=route,
+                    conn, domain, account="Demo", pool="demo", fallback=FALLBACK, route=route,
                     display="8 (###) ###-##-##", hold=timedelta(minutes=30), quality_s=1.0,
                 )  # fmt: skip
-            listed = [inventory.ListedNumber(Number(number)) for number in POOL]
+            numbers = choices.calls * (1 + LOOKERS) + SPARE_NUMBERS  # all are held for half an hour
+            listed = [inventory.ListedNumber(Number(str(FIRST_NUMBER + n))) for n in range(numbers)]
             await inventory.import_numbers(conn, "demo", listed)
             await inventory.bind_static(
                 conn, STATIC_NUMBER, site="shop.example", channel="newspaper", source=STATIC_SOURCE

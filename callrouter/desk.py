@@ -109,11 +109,17 @@ class Desk:
             raise
         if resolution is None:
             return {"CALLROUTER_STATUS": "unattributed"}
-        if self._clock.monotonic() - began > self.deadline:
-            ASKED_LATE.inc()
-            resolution = msgspec.structs.replace(resolution, late=True)
         self._keep(key, Known(at=at, resolution=resolution, waited_ms=self._waited(began)))
         return dialplan_variables(resolution)
+
+    def came_late(self, question: Question) -> None:
+        """The answer to `question` did not reach the dialplan, which had gone on; the appeal shall say so."""
+        key = (question.pbx, question.uniqueid)
+        known = self._known.get(key)
+        if known is not None and known.resolution is not None and not known.resolution.late:
+            ASKED_LATE.inc()
+            late = msgspec.structs.replace(known.resolution, late=True)
+            self._keep(key, msgspec.structs.replace(known, resolution=late))
 
     # What the call tracker's events lead to
 

@@ -96,7 +96,10 @@ class PbxLink:
         def on_state(state: State, detail: str) -> None:
             self._ari_state = Part(ok=state == "up", detail=detail)
 
-        return AriClient(settings, lambda request: self._desk.ask(question_of(request, pbx)), on_state, clock)
+        return AriClient(
+            settings, lambda request: self._desk.ask(question_of(request, pbx)), on_state, clock,
+            on_late=lambda request, _found: self._desk.came_late(question_of(request, pbx)),
+        )  # fmt: skip
 
     def _on_event(self, event: Event, at: float) -> None:
         events = self.tracker.feed(event, at)

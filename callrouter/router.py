@@ -98,6 +98,7 @@ class Router:
         agi = FastAgiServer(
             lambda request: desk.ask(question_of(request, self._pbx_of(request))), self._clock,
             deadline=self._config.router.deadline_ms / 1000,
+            on_late=lambda request, _found: desk.came_late(question_of(request, self._pbx_of(request))),
         )  # fmt: skip
         await agi.start(*address(self._config.router.agi_listen))
         stack.push_async_callback(agi.stop)

@@ -115,11 +115,12 @@ def test_an_asked_call_is_journalled_with_its_answer_and_the_time_it_cost() -> N
     at_the_desk(scenario)
 
 
-def test_an_answer_after_the_deadline_is_kept_and_marked_late() -> None:
+def test_an_answer_that_did_not_reach_the_dialplan_is_kept_and_marked_late() -> None:
     async def scenario(desk: Desk, store: Store, journal: Journal) -> None:
         store.seconds = DEADLINE * 2
         desk.take([started()], dialplan_asks=True, country="RU")
         await desk.ask(question())
+        desk.came_late(question())
         desk.take([ended()], dialplan_asks=True, country="RU")
         assert await desk.finish(1)
         (appeal,) = journal
