@@ -238,3 +238,21 @@ def test_the_directory_follows_postgres_and_outlives_it(database: str, tmp_path:
             await DirectorySource(nobody, snapshot=tmp_path / "none.json").start()
 
     asyncio.run(scenario())
+
+
+def test_history_is_drained_from_all_nodes_of_a_cluster(cluster_url: str, database: str) -> None:
+    async def scenario() -> None:
+        client, postgres = open_client(cluster_url, cluster=True), await open_pool(database)
+        leases, slots = LeaseStore(client), [pool_slot(pool) for pool in range(41, 47)]
+        for place, slot in enumerate(slots):
+            await leases.load_numbers(slot, {Number(str(74970000000 + place)): True}, now=NOON)
+            await leases.allocate(slot, visit(f"s{place}", f"v{place}"), now=NOON)
+            await leases.sweep(slot, now=NOON + timedelta(hours=1))
+        history = History(client, postgres, lambda: slots)
+        while await history.drain_all():
+            pass
+        assert await postgres.fetchval("SELECT count(DISTINCT pool_id) FROM leases WHERE ended_at IS NOT NULL") == 6
+        await close_client(client)
+        await postgres.close()
+
+    asyncio.run(scenario())
