@@ -155,7 +155,7 @@ async def each_outcome(lab: AsteriskLab, folder: Path) -> None:
         await capture(lab, path, plan(outcome, n), filtered=True)
     await each_variant(lab, folder)
     several = [plan(outcome, 60 + k, talk_s=0.6) for k, outcome in enumerate(Outcome)][:10]
-    await capture(lab, folder / "interleaved.ami", *several, spread=0.15)
+    await capture(lab, folder / "interleaved.ami.gz", *several, spread=0.15)
 
 
 async def each_variant(lab: AsteriskLab, folder: Path) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 
-from callrouter.ami.wire import EventReader
+from callrouter.ami.capture import read_capture
 from callrouter.calls.profile import PbxProfile
 from callrouter.calls.record import CallRecord
 from callrouter.calls.replay import json_line, records
 
 FOLDER = Path(__file__).parents[2] / "captures"
-CAPTURES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.glob("*/*.ami"))
+CAPTURES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.glob("*/*.ami*"))
 Events = list[dict[str, str]]
 
 
@@ -27,10 +27,9 @@ class Capture(msgspec.Struct, frozen=True):
 @cache
 def capture(name: str) -> Capture:
     path = FOLDER / name
-    described = msgspec.json.decode(path.with_suffix(".json").read_bytes())
-    reader = EventReader()
+    described = msgspec.json.decode(path.with_name(path.name.partition(".")[0] + ".json").read_bytes())
     return Capture(
-        reader.feed(path.read_bytes()) + reader.finish(),
+        list(read_capture(path)),
         msgspec.convert(described["profile"], PbxProfile),
         tuple(described["calls"]),
     )
