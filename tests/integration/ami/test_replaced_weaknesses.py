@@ -69,7 +69,8 @@ class Ours:
         self.manager.protocol.data_received(data)
 
     def send(self, headers: dict[str, str]) -> Awaitable[Any]:
-        return self.manager.action(headers)
+        answer: Awaitable[Any] = self.manager.action(headers)
+        return answer
 
     def waiting(self) -> int:
         return len(self.manager.protocol.responses)
