@@ -12,7 +12,7 @@ from callrouter.pool.model import Resolution
 AppealKind = Literal["call", "form", "callback", "chat", "email"]
 
 
-class CallAppeal(msgspec.Struct, frozen=True, kw_only=True):
+class CallAppeal(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A finished call with what was known of its visit at hangup; the unit of the journal.
 
     `resolution` is None when nobody could say in time who called (lease store away): it is then attributed from the

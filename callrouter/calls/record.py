@@ -19,7 +19,7 @@ StepKind = Literal[
 ]  # fmt: skip
 
 
-class Step(msgspec.Struct, frozen=True, omit_defaults=True):
+class Step(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One thing that happened to the customer. `who` is an employee, `group` a queue or ring group, `to` a target."""
 
     at: datetime
@@ -30,7 +30,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str | None = None
 
 
-class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
+class CallRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One conversation attempt as the outside party sees it; fields as defined in rules §1. Times are aware UTC."""
 
     pbx: str

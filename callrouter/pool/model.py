@@ -44,7 +44,7 @@ class CallerMemory(msgspec.Struct, frozen=True, kw_only=True):
     number: Number
 
 
-class StaticBinding(msgspec.Struct, frozen=True, kw_only=True):
+class StaticBinding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """`number` belongs to a channel of a site during [valid_from, valid_to)."""
 
     number: Number
@@ -58,7 +58,7 @@ class StaticBinding(msgspec.Struct, frozen=True, kw_only=True):
     valid_to: datetime | None = None
 
 
-class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+class Candidate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A visit (or a static channel) that may have placed the call, with its weight in 0…1."""
 
     method: Method
@@ -68,7 +68,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     weight: float
 
 
-class Attribution(msgspec.Struct, frozen=True, kw_only=True):
+class Attribution(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Who is credited with a call, how sure that is, and who else it may have been (rules §2).
 
     `confidence` is the weight of the credited candidate; with method `unattributed` it is 0 and `session` is None,
@@ -83,7 +83,7 @@ class Attribution(msgspec.Struct, frozen=True, kw_only=True):
     candidates: tuple[Candidate, ...] = ()
 
 
-class Resolution(msgspec.Struct, frozen=True, kw_only=True):
+class Resolution(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The answer to "who calls?": what the dialplan gets and what the appeal keeps.
 
     `visit` is the credited visit as it was known at `at`. `late` marks an answer found after the dialplan had gone on.

@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 
 
-class TrafficSource(msgspec.Struct, frozen=True, kw_only=True):
+class TrafficSource(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How a first hit is classified (rules §4). `source` is a platform's short name, a referring host or `(direct)`."""
 
     channel: str
@@ -19,7 +19,7 @@ class TrafficSource(msgspec.Struct, frozen=True, kw_only=True):
     click_id: str = ""
 
 
-class Visit(msgspec.Struct, frozen=True, kw_only=True):
+class Visit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One visit, as live state, history and appeals carry it. Strings from the web are hostile data, kept as sent."""
 
     session: str
