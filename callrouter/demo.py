@@ -26,7 +26,7 @@ from callrouter.lab.asterisk import Attach, Attachment
 from callrouter.lab.calls import AsteriskLab
 from callrouter.lab.obtain import LabUnavailable, obtain
 from callrouter.lab.plan import BY_ROUTE, CallPlan, LabPbx, Outcome
-from callrouter.lab.servers import embedded_postgres, embedded_valkey
+from callrouter.lab.servers import embedded_postgres, embedded_valkey, embedded_valkey_cluster
 from callrouter.lab.simulated import SimulatedPbx
 from callrouter.lab.stack import Stack, running
 from callrouter.lab.verdict import Placed, Verdict, judged
@@ -65,6 +65,8 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 1
     simulated: bool = False
     attach: Attach = "agi"
+    cluster: bool = False
+    """Leases in a Valkey cluster of three masters."""
     asterisk: int | None = None
     """Major version to obtain; None: whichever comes first."""
 
@@ -147,17 +149,21 @@ async def product(folder: Path, choices: Choices, say: Say) -> AsyncIterator[Dem
     say("starting Postgres and Valkey")
     async with (
         embedded_postgres(folder / "postgres") as postgres,
-        embedded_valkey(folder / "valkey", durable=True) as redis,
+        _lease_store(folder / "valkey", choices) as redis,
     ):
         say("making the tables")
         await migrate(postgres, lambda _line: None)
         sites = await furnish(postgres, choices)
-        stack = Stack(folder / "callrouter", postgres=postgres, redis=redis)
+        stack = Stack(folder / "callrouter", postgres=postgres, redis=redis, cluster=choices.cluster)
         async with _pbx(folder / "pbx", stack, choices, say) as pbx:
             say(f"starting callrouter router, web and worker beside {pbx.description}")
             stack.configure(section(pbx, choices.attach))
             async with running(stack):
                 yield Demo(stack, pbx, sites, postgres)
+
+
+def _lease_store(folder: Path, choices: Choices) -> contextlib.AbstractAsyncContextManager[str]:
+    return embedded_valkey_cluster(folder) if choices.cluster else embedded_valkey(folder, durable=True)
 
 
 @contextlib.asynccontextmanager

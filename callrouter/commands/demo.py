@@ -47,6 +47,7 @@ ROWS = 25
     "--asterisk", type=click.Choice([16, 22]), help="Which version to obtain; else the first that can be had."
 )
 @click.option("--simulated", is_flag=True, help="A simulated PBX (AMI and FastAGI over real sockets), no Asterisk.")
+@click.option("--cluster", is_flag=True, help="Leases in a Valkey cluster of three masters.")
 @click.option("--seed", default=1, show_default=True, help="Other visitors, other waits.")
 @click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Keep data and logs here.")
 def demo(
@@ -59,6 +60,7 @@ def demo(
     folder: Path | None,
     leave: bool,
     simulated: bool,
+    cluster: bool,
 ) -> None:
     """Run the whole product on this machine, with visitors and calls.
 
@@ -66,7 +68,9 @@ def demo(
     worker; lets visitors open pages and call the numbers they see; and compares each appeal with what really happened.
     The last line on stdout is one JSON object with the result; the exit status is 0 only if everything is right.
     """
-    choices = Choices(calls=calls, at_once=at_once, seed=seed, simulated=simulated, attach=attach, asterisk=asterisk)
+    choices = Choices(
+        calls=calls, at_once=at_once, seed=seed, simulated=simulated, attach=attach, asterisk=asterisk, cluster=cluster
+    )
     screen = Screen()
     try:
         with contextlib.ExitStack() as stack:

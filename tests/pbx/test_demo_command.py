@@ -1,0 +1,64 @@
+"""`callrouter demo` as a person runs it: the last line of stdout is the contract's JSON, and everything is right."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+KEYS = {
+    "calls", "appeals", "attributed", "attributed_right", "missing", "extra", "resolve_ms_p50", "resolve_ms_p99", "pbx",
+    "seconds",
+}  # fmt: skip
+DEMO = [sys.executable, "-m", "callrouter", "demo"]
+
+
+@pytest.mark.parametrize(
+    ("options", "pbx"),
+    [([], "asterisk "), (["--cluster", "--attach", "ari"], "asterisk "), (["--simulated"], "simulated")],
+    ids=["agi", "cluster-ari", "simulated"],
+)
+def test_the_demo_ends_with_every_call_told_and_credited_rightly(options: list[str], pbx: str) -> None:
+    done = subprocess.run([*DEMO, "--calls", "20", "--exit", *options], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told.keys() == KEYS
+    assert {name: told[name] for name in ("calls", "appeals", "attributed", "attributed_right")} == {
+        "calls": 20, "appeals": 20, "attributed": 20, "attributed_right": 20,
+    }  # fmt: skip
+    assert (told["missing"], told["extra"]) == (0, 0)
+    assert told["pbx"].startswith(pbx)
+    assert told["resolve_ms_p99"] < 150
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_the_demo_stays_up_until_it_is_told_to_stop_and_leaves_nothing(tmp_path: Path, sign: signal.Signals) -> None:
+    command = [*DEMO, "--calls", "1", "--simulated", "--folder", str(tmp_path / "demo")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as demo:
+        assert demo.stdout is not None
+        assert json.loads(demo.stdout.readline())["missing"] == 0
+        assert demo.poll() is None
+        demo.send_signal(sign)
+        assert demo.wait(20) == 0
+    deadline = time.monotonic() + 5
+    while left := processes_in(tmp_path):
+        assert time.monotonic() < deadline, left
+
+
+def processes_in(folder: Path) -> list[str]:
+    """Command lines of processes that work in, or were started for, this folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            where = str((process / "cwd").resolve())
+        except OSError:
+            continue
+        if str(folder) in command or where.startswith(str(folder)):
+            found.append(command)
+    return found
