@@ -10,7 +10,7 @@ import itertools
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,7 @@ import httpx
 
 from callrouter.db.connect import connect
 from callrouter.demo import Choices, Demo, product
-from callrouter.lab import servers
 from callrouter.lab.plan import CallPlan, Outcome, Truth
-from callrouter.lab.servers import EmbeddedPostgres, EmbeddedValkey
 from callrouter.lab.verdict import Placed
 from callrouter.lab.visitors import Visitor, visitors
 
@@ -79,7 +77,7 @@ class Scene:
         return text
 
     @contextmanager
-    def frozen(self, server: str):  # type: ignore[no-untyped-def]
+    def frozen(self, server: str) -> Iterator[None]:
         """Valkey or Postgres stands still, sockets and all."""
         processes = self.processes(server)
         for process in processes:
