@@ -65,7 +65,7 @@ class Router:
         self.stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Start, work until `stopping`, stop in order. Raises CannotStart, or JournalLocked when another router has it."""
+        """Start, work until `stopping`, stop in order. Raises CannotStart; JournalLocked if another has the journal."""
         async with contextlib.AsyncExitStack() as stack:
             await self._start(stack)
             log.info("router is up", pbx=[pbx.name for pbx in self._config.pbx], agi=self._config.router.agi_listen)

@@ -20,7 +20,9 @@ import httpx
 
 from callrouter.db.connect import connect
 from callrouter.demo import Choices, Demo, product
+from callrouter.lab import servers
 from callrouter.lab.plan import CallPlan, Outcome, Truth
+from callrouter.lab.servers import EmbeddedPostgres, EmbeddedValkey
 from callrouter.lab.verdict import Placed
 from callrouter.lab.visitors import Visitor, visitors
 
@@ -36,6 +38,8 @@ class Scene:
         self.demo = demo
         self.stack, self.pbx = demo.stack, demo.pbx
         self.conn = conn
+        self.urls = {"postgres": demo.postgres, "valkey": demo.stack.redis}
+        self.brought_back: list[EmbeddedPostgres | EmbeddedValkey] = []
         self._browser = browser
         self._arriving = visitors(demo.sites, 11)
 
@@ -88,6 +92,35 @@ class Scene:
             for process in processes:
                 os.kill(process, signal.SIGCONT)
 
+    @asynccontextmanager
+    async def without(self, server: str, how: str) -> AsyncIterator[None]:
+        """`how`: frozen, or killed and started again with its data on the same port."""
+        if how == "frozen":
+            with self.frozen(server):
+                yield
+            return
+        port = self.port(server)
+        os.kill(self.processes(server)[0], signal.SIGKILL)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self._bring_back, server, port)
+            if server == "postgres":
+                self.conn = await connect(self.demo.postgres)
+
+    def port(self, server: str) -> int:
+        return int(self.urls[server].rpartition(":")[2].partition("/")[0])
+
+    def _bring_back(self, server: str, port: int) -> None:
+        folder, usual = self.folder / server, servers.free_port
+        again = EmbeddedPostgres(folder) if server == "postgres" else EmbeddedValkey(folder, durable=True)
+        servers.free_port = lambda: port
+        try:
+            again.start()
+        finally:
+            servers.free_port = usual
+        self.brought_back.append(again)
+
     def processes(self, server: str) -> list[int]:
         """The server and its children."""
         file = {"valkey": "valkey/valkey.pid", "postgres": "postgres/data/postmaster.pid"}[server]
@@ -100,5 +133,8 @@ async def on_stage(folder: Path, **choices: Any) -> AsyncIterator[Scene]:
     async with product(folder, Choices(calls=60, asterisk=22, **choices), lambda _line: None) as demo:
         conn = await connect(demo.postgres)
         async with httpx.AsyncClient(base_url=demo.stack.web, timeout=5.0, trust_env=False) as browser:
-            yield Scene(folder, demo, browser, conn)
-        await conn.close()
+            scene = Scene(folder, demo, browser, conn)
+            yield scene
+        scene.conn.terminate()
+        for server in scene.brought_back:
+            await asyncio.to_thread(server.stop)

@@ -9,7 +9,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
-import pytest
 
 from callrouter.db.connect import Pool, connect, open_pool
 from callrouter.numbers import Number
