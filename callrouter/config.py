@@ -28,8 +28,13 @@ def address(text: str) -> tuple[str, int]:
 
 
 def _check_url(text: str, schemes: tuple[str, ...], example: str) -> None:
-    if urlsplit(text).scheme not in schemes:
+    parts = urlsplit(text)
+    if parts.scheme not in schemes:
         raise ValueError(f"not a URL of the form {example}")
+    try:
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError(f"not a URL of the form {example}: {error}") from None
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

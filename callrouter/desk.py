@@ -42,6 +42,8 @@ AFTER_SECONDS = 2.0
 """Likewise after hangup; a stopping router waits for it."""
 FORGET_AFTER = timedelta(hours=24)
 MOST_KNOWN = 100_000
+MOST_ENDED = 10_000
+"""Calls whose end is remembered, for a question may be read, or answered, after it."""
 
 CallKey = tuple[str, str]
 """(pbx, uniqueid) of the customer's channel."""
@@ -92,6 +94,8 @@ class Desk:
         self._channel_of: dict[tuple[str, str], str] = {}
         """(pbx, linkedid) of a call in progress → uniqueid of the channel on which the dialplan asks."""
         self._open: set[CallKey] = set()
+        self._gone: dict[CallKey, None] = {}
+        """The calls that ended last."""
         self._say = OncePerKind(clock.monotonic)
         KNOWN.set_function(lambda: len(self._known))
 
@@ -165,6 +169,9 @@ class Desk:
         channel = self._channel_of.pop((record.pbx, record.linkedid), record.linkedid)
         known = self._known.pop((record.pbx, channel), NOTHING_KNOWN)
         self._open.discard((record.pbx, channel))
+        self._gone[record.pbx, channel] = None
+        if len(self._gone) > MOST_ENDED:
+            del self._gone[next(iter(self._gone))]
         ENDED.labels(record.direction, record.status).inc()
         if record.direction == "internal":
             return
@@ -233,6 +240,10 @@ class Desk:
         await self._writing.stop()
 
     def _keep(self, key: CallKey, known: Known) -> None:
+        if key in self._gone:  # its appeal is told; only the pin that the question set is to be undone
+            if known.resolution is not None:
+                self._writing.start("remember-call", self._after(known.resolution, key[1]))
+            return
         self._known[key] = known
         if len(self._known) > MOST_KNOWN:
             del self._known[next(iter(self._known))]

@@ -6,17 +6,23 @@ without which the process cannot do its job is away.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
+from twisted.internet.error import CannotListenError
 from twisted.web.http import NOT_FOUND, OK, SERVICE_UNAVAILABLE
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 JSON = b"application/json"
+
+
+OTHER_PORT = "is it running already? Stop the other, or give another port"
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -53,6 +59,21 @@ class OpsResource(Resource):
         parts = self._parts()
         status = "ok" if all(part.ok for part in parts.values()) else "degraded"
         return msgspec.json.encode({"process": self._process, "status": status, "parts": parts}) + b"\n"
+
+
+class CannotStart(Exception):
+    """This machine does not give the process what it needs; the text names the line that asks for it, and the mend."""
+
+
+@contextmanager
+def needed(place: str, what: str, mend: str) -> Iterator[None]:
+    """What fails in the block is told by the line of the configuration behind it."""
+    try:
+        yield
+    except (OSError, CannotListenError) as error:
+        cause = error.socketError if isinstance(error, CannotListenError) else error
+        reason = os.strerror(cause.errno) if cause.errno and cause.errno > 0 else str(cause)
+        raise CannotStart(f"{place}: {what}: {reason}; {mend}") from None
 
 
 def _answer(request: Request, code: int, kind: bytes, body: bytes) -> bytes:

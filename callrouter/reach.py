@@ -46,6 +46,8 @@ async def _told(place: str, server: str, trial: Awaitable[None]) -> str | None:
         return f"{place}: {server}: {error}"
     except TimeoutError:
         return f"{place}: {server} did not answer within {WITHIN:g} s; is the address right, does a firewall drop it?"
+    except (ValueError, asyncpg.InterfaceError) as error:
+        return f"{place}: {server}: the address cannot be used: {error}"
     except (OSError, RedisError, asyncpg.PostgresError) as error:
         return f"{place}: {server} cannot be reached: {error}; is it running, and is the address right?"
     return None

@@ -29,7 +29,7 @@ from callrouter.configfile import Loaded
 from callrouter.db.connect import Connection, Pool, connect, open_pool
 from callrouter.desk import CallKey, Desk, Known
 from callrouter.numbers import INTERNATIONAL, NotANumber, Number, parse_number
-from callrouter.ops import Part, listen
+from callrouter.ops import OTHER_PORT, Part, listen, needed
 from callrouter.pbx import PbxLink, question_of
 from callrouter.pool.coalesce import RedisClient
 from callrouter.pool.connect import close_client, open_client
@@ -65,7 +65,7 @@ class Router:
         self.stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Start, work until `stopping`, stop in order. Raises JournalLocked when another router has the journal."""
+        """Start, work until `stopping`, stop in order. Raises CannotStart; JournalLocked if another has the journal."""
         async with contextlib.AsyncExitStack() as stack:
             await self._start(stack)
             log.info("router is up", pbx=[pbx.name for pbx in self._config.pbx], agi=self._config.router.agi_listen)
@@ -74,7 +74,11 @@ class Router:
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
         """Open what is needed, in order; the stack closes it in the opposite order."""
-        journal = Journal(self._folder)
+        where = self._loaded.source.where
+        with needed(
+            where("router.journal"), f"no journal can be kept in {self._folder}", "make it writable, with room"
+        ):
+            journal = Journal(self._folder)
         stack.callback(journal.close)
         postgres = await open_pool(self._config.postgres.url, lazy=True)
         stack.push_async_callback(_close, postgres)
@@ -100,16 +104,18 @@ class Router:
             deadline=self._config.router.deadline_ms / 1000,
             on_late=lambda request, _found: desk.came_late(question_of(request, self._pbx_of(request))),
         )  # fmt: skip
-        await agi.start(*address(self._config.router.agi_listen))
+        with needed(where("router.agi_listen"), "FastAGI cannot listen there", OTHER_PORT):
+            await agi.start(*address(self._config.router.agi_listen))
         stack.push_async_callback(agi.stop)
         probe = Probe(redis, postgres)
         self._background.start("probe", probe.run())
         self._background.start("housekeeping", self._keep_house(desk, links))
         self._background.start("check-servers", self._tell_unreachable())
-        stop_listening = listen(
-            self._reactor, "router", lambda: self._health(journal, directory, probe, links),
-            *address(self._config.router.http_listen),
-        )  # fmt: skip
+        with needed(where("router.http_listen"), "/metrics and /health cannot listen there", OTHER_PORT):
+            stop_listening = listen(
+                self._reactor, "router", lambda: self._health(journal, directory, probe, links),
+                *address(self._config.router.http_listen),
+            )  # fmt: skip
         stack.callback(stop_listening)
 
     def _publisher(self, postgres: Pool, redis: RedisClient, journal: Journal, directory: DirectorySource) -> Publisher:
@@ -162,6 +168,8 @@ async def _from_history(
     conn: Connection, redis: RedisClient, directory: Directory, call: CallRecord, clock: Clock
 ) -> Resolution | None:
     """Who placed this call, says the lease history; None while that has not come as far as the call."""
+    if not directory.known:
+        return None
     try:
         called = parse_number(call.called or "", INTERNATIONAL)
     except NotANumber:

@@ -18,7 +18,7 @@ from callrouter.background import Background
 from callrouter.config import address
 from callrouter.configfile import Loaded
 from callrouter.db.connect import Pool, connect, open_pool
-from callrouter.ops import Part, listen
+from callrouter.ops import OTHER_PORT, Part, listen, needed
 from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.directory import Directory
 from callrouter.pool.directory_source import DirectorySource
@@ -79,9 +79,10 @@ class Worker:
             stack.push_async_callback(_ended, task, part)
         probe = Probe(redis, postgres)
         self._background.start("probe", probe.run())
-        stop_listening = listen(
-            self._reactor, "worker", lambda: self._health(directory, probe), *address(self._config.worker.http_listen)
-        )
+        place = self._loaded.source.where("worker.http_listen")
+        with needed(place, "/metrics and /health cannot listen there", OTHER_PORT):
+            host, port = address(self._config.worker.http_listen)
+            stop_listening = listen(self._reactor, "worker", lambda: self._health(directory, probe), host, port)
         stack.callback(stop_listening)
 
     async def _on_change(self, _directory: Directory) -> None:

@@ -30,6 +30,7 @@ from callrouter.appeals.model import CallAppeal
 from callrouter.appeals.segments import (
     LARGEST_RECORD,
     SegmentWriter,
+    append_line,
     frame,
     read_stretch,
     scan,
@@ -99,9 +100,10 @@ class Journal:
         self._lock_descriptor = _lock(folder)
         self._sizes = segment_sizes(folder)
         """Readable bytes of each segment: what is durable, for the one being written."""
-        self._next_segment = max(self._sizes, default=0) + 1
+        saved = _saved_cursor(folder)
+        self._next_segment = max(saved.segment, *self._sizes, 0) + 1
         self._writer: SegmentWriter | None = None
-        self._cursor = self._load_cursor()
+        self._cursor = self._start_of_backlog(saved)
         self._damage_told = Position(0, 0)
         self._waiting: list[_Waiting] = []
         self._held = 0
@@ -198,6 +200,8 @@ class Journal:
         if self._writer:
             with contextlib.suppress(OSError):
                 self._writer.close()
+                if not self._writer.size:  # or an hour without room would leave hundreds of empty files
+                    self._delete(self._writer.number)
             self._writer = None
         if time.monotonic() - self._logged_at > LOG_EVERY_SECONDS:
             self._logged_at = time.monotonic()
@@ -304,22 +308,24 @@ class Journal:
         await asyncio.to_thread(self._move_cursor, end)
 
     def _move_cursor(self, end: Position) -> None:
-        temporary = self.folder / "cursor.new"
-        temporary.write_bytes(msgspec.json.encode(end))
-        temporary.replace(self.folder / "cursor")
+        with contextlib.suppress(OSError):  # on a full disk room comes from what is deleted here
+            temporary = self.folder / "cursor.new"
+            temporary.write_bytes(msgspec.json.encode(end))
+            temporary.replace(self.folder / "cursor")
         self._cursor = end
-        for number in [number for number in dict(self._sizes) if number < end.segment]:
-            segment_path(self.folder, number).unlink(missing_ok=True)
-            del self._sizes[number]
+        writer = self._writer
+        for number, size in dict(self._sizes).items():
+            closed = writer is None or writer.number != number
+            if number < end.segment or (number == end.segment and size <= end.offset and closed):
+                self._delete(number)
 
-    def _load_cursor(self) -> Position:
-        oldest = Position(min(self._sizes, default=self._next_segment), 0)
-        try:
-            saved = msgspec.json.decode((self.folder / "cursor").read_bytes(), type=Position)
-        except (FileNotFoundError, msgspec.DecodeError):
-            return oldest
+    def _delete(self, number: int) -> None:
+        segment_path(self.folder, number).unlink(missing_ok=True)
+        self._sizes.pop(number, None)
+
+    def _start_of_backlog(self, saved: Position) -> Position:
         if saved.segment not in self._sizes:
-            return oldest
+            return Position(min(self._sizes, default=self._next_segment), 0)
         return saved if saved.offset <= self._sizes[saved.segment] else Position(saved.segment, 0)
 
     async def set_aside(self, entry: Entry, reason: str) -> None:
@@ -330,7 +336,7 @@ class Journal:
             "appeal": entry.appeal,
             "record": None if entry.appeal else base64.b64encode(entry.payload).decode(),
         }
-        await asyncio.to_thread(_append_line, self.folder / DEAD_LETTERS, msgspec.json.encode(line) + b"\n")
+        await asyncio.to_thread(append_line, self.folder / DEAD_LETTERS, msgspec.json.encode(line) + b"\n")
         metrics.dead_letters.inc()
 
 
@@ -370,11 +376,11 @@ def _entry(payload: bytes, end: Position) -> Entry:
         return Entry(None, payload, end)
 
 
-def _append_line(path: Path, line: bytes) -> None:
-    with path.open("ab") as file:
-        file.write(line)
-        file.flush()
-        os.fsync(file.fileno())
+def _saved_cursor(folder: Path) -> Position:
+    try:
+        return msgspec.json.decode((folder / "cursor").read_bytes(), type=Position)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return Position(0, 0)
 
 
 def _lock(folder: Path) -> int:

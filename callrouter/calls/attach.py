@@ -16,6 +16,10 @@ from callrouter.calls.times import birth_of, clock_text, stamp_of
 
 Event = Mapping[str, str]
 
+ALMOST_A_SECOND = 0.999999
+"""An id tells only in which second its channel was made. The end of it is taken: who calls a number has seen it before,
+so that its lease is older than the call, maybe by less than a second."""
+
 
 def fully_booted(state: State, event: Event, received_at: float) -> None:
     """We are logged in (again), and may have missed something of every call in hand; or the PBX is newly started."""
@@ -54,7 +58,8 @@ def _adopt(state: State, uniqueid: str, event: Event, received_at: float) -> Non
     born = birth_of(uniqueid)
     at = stamp_of(event) or received_at or max(state.last, (born or 0.0) + age)
     state.last = max(state.last, at)
-    channel = Channel(uniqueid, event["Channel"], event["Linkedid"], born or at - age, seen=False)
+    made = at - age if born is None else max(born, min(at, born + ALMOST_A_SECOND))
+    channel = Channel(uniqueid, event["Channel"], event["Linkedid"], made, seen=False)
     state.counters.adopted += 1
     state.graph.add(channel)
     _learn(channel, event)

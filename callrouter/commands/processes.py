@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import click
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
-from twisted.internet.error import CannotListenError
 
 from callrouter import log
 from callrouter.appeals.journal import JournalError
@@ -18,6 +18,7 @@ from callrouter.clock import SystemClock
 from callrouter.commands.options import config_option, loaded
 from callrouter.config import address
 from callrouter.configfile import Loaded
+from callrouter.ops import OTHER_PORT, CannotStart, needed
 from callrouter.pool.store import Lifetimes
 from callrouter.reactor import install_reactor, run_until_done
 from callrouter.router import Router
@@ -57,6 +58,11 @@ def web(config_file: Path | None) -> None:
     log.set_up(found.config.log.level, found.config.log.format)
     config = found.config
     host, port = address(config.web.listen)
+    try:
+        with needed(found.source.where("web.listen"), "the web cannot listen there", OTHER_PORT):
+            socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except CannotStart as error:
+        raise click.ClickException(str(error)) from None
     settings = WebSettings(
         redis_url=config.redis.url,
         redis_cluster=config.redis.cluster,
@@ -79,7 +85,7 @@ def _run(found: Loaded, make: Callable[[AsyncioSelectorReactor], Router | Worker
 
     try:
         run_until_done(loop, reactor, run())
-    except (CannotListenError, JournalError, OSError) as error:
+    except (CannotStart, JournalError, OSError) as error:
         raise click.ClickException(str(error)) from None
     finally:
         asyncio.set_event_loop(None)

@@ -37,7 +37,7 @@ class Stack:
         self.agi_port, self.web_port = free_port(), free_port()
         self.router_ops, self.worker_ops = free_port(), free_port()
         self._redis_cluster = cluster
-        self._postgres, self._redis = postgres, redis
+        self.postgres, self.redis = postgres, redis
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -57,8 +57,8 @@ class Stack:
     def configure(self, *pbx: dict[str, object]) -> None:
         """Write callrouter.toml. `pbx`: the keys of each [[pbx]] section."""
         sections: list[tuple[str, dict[str, object]]] = [
-            ("[postgres]", {"url": self._postgres}),
-            ("[redis]", {"url": self._redis, "cluster": self._redis_cluster}),
+            ("[postgres]", {"url": self.postgres}),
+            ("[redis]", {"url": self.redis, "cluster": self._redis_cluster}),
             ("[router]", {
                 "agi_listen": f"127.0.0.1:{self.agi_port}", "http_listen": f"127.0.0.1:{self.router_ops}",
                 "journal": str(self.folder / "journal"),
@@ -101,6 +101,9 @@ class Stack:
 
     def signal(self, name: str, which: signal.Signals) -> None:
         self._processes[name].send_signal(which)
+
+    def pid(self, name: str) -> int:
+        return self._processes[name].pid
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(errors="replace")

@@ -86,6 +86,8 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     bindings: tuple[StaticBinding, ...] = ()
     pools: tuple[int, ...] = ()
     read_at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    known: bool = True
+    """False: neither Postgres nor a snapshot has told anything yet, so that a number missing here proves nothing."""
     namespace: str = NAMESPACE
 
     def number(self, number: str) -> NumberEntry | None:

@@ -1,6 +1,7 @@
 """Keeps the directory current: reads it from Postgres, again on NOTIFY and now and then, and from a file at need.
 
-A process starts from the snapshot on its disk while Postgres is away, and goes on with what it knows when it goes.
+A process starts from the snapshot on its disk while Postgres is away (without one it knows nothing, and says so), and
+goes on with what it knows when Postgres goes.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ CHANNEL = "callrouter_directory"
 SETTLE_SECONDS = 0.2
 """An import notifies once per statement: wait for the rest of it before reading."""
 RETRY_SECONDS = 2.0
+START_SECONDS = 3.0
+"""How long a starting process waits for Postgres: calls come meanwhile."""
+READ_SECONDS = 30.0
 
+AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 Listener = Callable[[Directory], Awaitable[None]]
-
-
-class DirectoryUnavailable(RuntimeError):
-    """Neither Postgres nor a snapshot on disk can say what the numbers are."""
 
 
 class DirectorySource:
@@ -60,23 +61,25 @@ class DirectorySource:
         self._task: asyncio.Task[None] | None = None
         self._listeners: list[Listener] = []
         self._failing = False
-        self.directory = Directory(namespace=namespace)
+        self.directory = Directory(namespace=namespace, known=False)
 
     def on_change(self, listener: Listener) -> None:
         """`listener` is awaited with each directory read from now on."""
         self._listeners.append(listener)
 
     async def start(self) -> Directory:
-        """Read once, from Postgres or else from the snapshot, and keep current until `stop`."""
+        """Read once, from Postgres or else from the snapshot if there is one, and keep current until `stop`."""
         connection: asyncpg.Connection[asyncpg.Record] | None = None
         try:
-            connection = await self._open()
-        except (OSError, asyncpg.PostgresError, TimeoutError) as error:
-            if not self._read_snapshot():
-                raise DirectoryUnavailable(
-                    f"Postgres does not answer ({error}) and there is no snapshot of the directory at {self._snapshot}"
-                ) from error
-            log.warning("DIRECTORY-FROM-SNAPSHOT", reason=str(error), read_at=self.directory.read_at.isoformat())
+            async with asyncio.timeout(START_SECONDS):
+                connection = await self._open()
+        except AWAY as error:
+            self._failing = True
+            reason = str(error) or "no answer in time"
+            if self._read_snapshot():
+                log.warning("DIRECTORY-FROM-SNAPSHOT", reason=reason, read_at=self.directory.read_at.isoformat())
+            else:
+                log.warning("DIRECTORY-UNKNOWN", reason=reason, snapshot=str(self._snapshot or "none is kept"))
         self._task = asyncio.create_task(self._keep(connection), name="directory")
         return self.directory
 
@@ -126,9 +129,10 @@ class DirectorySource:
                 return None
             self._changed.clear()
             await self._read(connection)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except AWAY as error:
             if not self._failing:
-                log.warning("DIRECTORY-STALE", reason=str(error), read_at=self.directory.read_at.isoformat())
+                reason = str(error) or "no answer in time"
+                log.warning("DIRECTORY-STALE", reason=reason, read_at=self.directory.read_at.isoformat())
             self._failing = True
             if connection is not None and not connection.is_closed():
                 connection.terminate()
@@ -137,7 +141,8 @@ class DirectorySource:
         return connection
 
     async def _read(self, connection: Connection) -> None:
-        directory = await read_directory(connection, clock=self._clock, namespace=self._namespace)
+        async with asyncio.timeout(READ_SECONDS):
+            directory = await read_directory(connection, clock=self._clock, namespace=self._namespace)
         unchanged = msgspec.structs.replace(self.directory, read_at=directory.read_at) == directory
         self.directory = directory
         metrics.DIRECTORY_NUMBERS.set(len(directory.numbers))

@@ -45,10 +45,13 @@ class Resolver:
         """Who calls. With a `call` id the number is pinned until `call_ended`.
 
         `live`: the call comes now, and the store's clock says when that is; otherwise `at` counts, at most as far back
-        as the store remembers. Raises StoreUnavailable only where the answer needs the store: not for static numbers.
+        as the store remembers. Raises StoreUnavailable only where the answer needs the store: not for static numbers,
+        if the directory is known.
         """
         began = perf_counter()
         directory = self._directory()
+        if not directory.known:
+            raise StoreUnavailable("the numbers have not been read from Postgres yet")
         binding = directory.binding(number, at)
         entry = directory.number(number)
         if entry is not None and entry.pool is not None and binding is None:

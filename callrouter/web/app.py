@@ -82,6 +82,8 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Litestar
         return ""
 
     async def directory_check() -> str:
+        if not directory().known:
+            return "not read from Postgres yet"
         age = clock.now() - directory().read_at
         return f"last read {age} ago" if age > max(STALE, 3 * timedelta(seconds=settings.directory_poll_s)) else ""
 

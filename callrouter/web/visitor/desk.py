@@ -76,6 +76,11 @@ class Desk:
         self._away_until = 0.0
         self._away = False
 
+    @property
+    def knows_sites(self) -> bool:
+        """False before the directory could be read for the first time."""
+        return self._directory().known
+
     def site(self, site: int) -> Site | None:
         found = self._directory().site(site)
         return found if found and found.enabled else None

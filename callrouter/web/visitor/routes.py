@@ -67,6 +67,8 @@ def _site(desk: Desk, request: PageRequest, name: str) -> tuple[Site, str]:
     """The site and the request's origin, if both are right. No site names its domains: any origin may call it."""
     found = desk.site(int(name)) if name.isascii() and name.isdigit() and len(name) < 19 else None  # noqa: PLR2004 # digits of a bigint
     if found is None:
+        if not desk.knows_sites:
+            raise Refusal(503, "starting", "The sites are not known yet", "Postgres does not answer; try again")
         raise Refusal(404, "unknown-site", "No such site")
     origin: str = request.headers.get("origin", "")
     if origin and not _is_of(found.domains, _host(origin)):
