@@ -18,6 +18,7 @@ from callrouter.clock import SystemClock
 from callrouter.commands.options import config_option, loaded
 from callrouter.config import address
 from callrouter.configfile import Loaded
+from callrouter.pool.directory_source import DirectoryUnavailable
 from callrouter.pool.store import Lifetimes
 from callrouter.reactor import install_reactor, run_until_done
 from callrouter.router import Router
@@ -31,7 +32,8 @@ from callrouter.worker import Worker
 def router(config_file: Path | None) -> None:
     """Run beside a PBX: answer its dialplan, follow its calls, publish appeals.
 
-    Starts although Redis, Postgres or the PBX are away, and says so. SIGTERM or Ctrl-C: answers what is in hand, writes
+    Starts although Redis, Postgres or the PBX are away, and says so; only its very first start needs Postgres, to learn
+    what numbers there are. SIGTERM or Ctrl-C: answers what is in hand, writes
     what has ended, keeps what it knows of calls that go on, and ends.
     """
     found = loaded(config_file)
@@ -63,6 +65,8 @@ def web(config_file: Path | None) -> None:
         postgres_url=config.postgres.url,
         token_keys=((config.web.token_secret or secrets.token_hex(32)).encode(),),
         lifetimes=Lifetimes(window=config.attribution.window),
+        log_level=config.log.level,
+        log_format=config.log.format,
     )
     serve(settings, host=host, port=port, workers=config.web.workers)
 
@@ -79,6 +83,8 @@ def _run(found: Loaded, make: Callable[[AsyncioSelectorReactor], Router | Worker
 
     try:
         run_until_done(loop, reactor, run())
+    except DirectoryUnavailable as error:
+        raise click.ClickException(f"{found.source.where('postgres.url')}: {error}") from None
     except (CannotListenError, JournalError, OSError) as error:
         raise click.ClickException(str(error)) from None
     finally:
