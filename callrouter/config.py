@@ -16,6 +16,9 @@ Attach = Literal["agi", "ari", "watch"]
 LONGEST_DEADLINE_MS = 1000
 SHORTEST_TOKEN_SECRET = 16
 HIGHEST_PORT = 65535
+SHORTEST_SWEEP, LONGEST_SWEEP = 0.1, 10.0
+"""Late attribution counts on leases that have run out being ended within half a minute."""
+LONGEST_WINDOW_HOURS = 90 * 24
 
 
 def address(text: str) -> tuple[str, int]:
@@ -85,8 +88,6 @@ class WebConfig(Section, frozen=True, kw_only=True):
     token_secret: str = ""
     """Signs visit tokens; the same on every `web`. At least 16 characters; empty: drawn anew at each start."""
     token_secret_file: str = ""
-    trusted_proxies: tuple[str, ...] = ()
-    """Addresses whose X-Forwarded-For is believed."""
 
     def __post_init__(self) -> None:
         address(self.listen)
@@ -105,6 +106,8 @@ class WorkerConfig(Section, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         address(self.http_listen)
+        if not SHORTEST_SWEEP <= self.sweep_seconds <= LONGEST_SWEEP:
+            raise ValueError(f"sweep_seconds must lie in {SHORTEST_SWEEP:g}…{LONGEST_SWEEP:g}")
 
 
 class LogConfig(Section, frozen=True, kw_only=True):
@@ -117,8 +120,8 @@ class AttributionConfig(Section, frozen=True, kw_only=True):
     """How long after a lease ended its visit may still be credited with a call (rules §2)."""
 
     def __post_init__(self) -> None:
-        if self.window_hours <= 0:
-            raise ValueError("window_hours must be positive")
+        if not 0 < self.window_hours <= LONGEST_WINDOW_HOURS:
+            raise ValueError(f"window_hours must be positive, and {LONGEST_WINDOW_HOURS} (90 days) at most")
 
     @property
     def window(self) -> timedelta:

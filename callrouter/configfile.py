@@ -159,9 +159,13 @@ def _target(raw: dict[str, Any], variable: str) -> tuple[dict[str, Any], str, An
     for name, kind in _fields(Config).items():
         if name != "pbx" and rest.startswith(name + "_"):
             key = rest.removeprefix(name + "_")
-            if key in _fields(kind):
-                return raw.setdefault(name, {}), f"{name}.{key}", _fields(kind)[key]
-    for index, pbx in enumerate(raw.get("pbx", ())):
+            section = raw.setdefault(name, {})
+            if key in _fields(kind) and isinstance(section, dict):
+                return section, f"{name}.{key}", _fields(kind)[key]
+    sections = raw.get("pbx")
+    for index, pbx in enumerate(sections if isinstance(sections, list) else ()):
+        if not isinstance(pbx, dict):
+            continue
         start = "pbx_" + re.sub(r"\W", "_", str(pbx.get("name", ""))).lower() + "_"
         key = rest.removeprefix(start)
         if rest.startswith(start) and key in _fields(PbxConfig):
@@ -175,14 +179,16 @@ def _secret_files(raw: dict[str, Any], source: Source) -> list[str]:
     for name, section, _ in _sections(raw):
         for key in [k for k in section if k.endswith("_file") and section[k]]:
             try:
-                secret = Path(section[key]).read_text(encoding="utf-8").strip()
+                secret = Path(str(section[key])).read_text(encoding="utf-8").strip()
+                if key == "password_file":
+                    url = section.get("url", getattr(getattr(Config(), name), "url", ""))
+                    section["url"] = _with_password(str(url), secret)
+                else:
+                    section[key.removesuffix("_file")] = secret
             except (OSError, UnicodeDecodeError) as error:
                 complaints.append(f"{source.where(f'{name}.{key}')}: {section[key]} cannot be read: {error}")
-                continue
-            if key == "password_file":
-                section["url"] = _with_password(section.get("url", ""), secret)
-            else:
-                section[key.removesuffix("_file")] = secret
+            except ValueError as error:
+                complaints.append(f"{source.where(f'{name}.url')}: not a URL: {error}")
     return complaints
 
 
@@ -244,5 +250,6 @@ def _mask(value: Any, key: str = "") -> Any:
         return _MASK
     if key == "url" and isinstance(value, str):
         parts = urlsplit(value)
-        return value if parts.password is None else value.replace(f":{parts.password}@", f":{_MASK}@")
+        shown = value if parts.password is None else value.replace(f":{parts.password}@", f":{_MASK}@")
+        return re.sub(r"(?<=[?&]password=)[^&#]*", _MASK, shown)
     return value

@@ -7,7 +7,8 @@ waits for a server runs in the background, and an appeal goes to the journal wit
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections import Counter as Calls
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -15,6 +16,7 @@ import msgspec
 import structlog
 from prometheus_client import Counter, Gauge
 
+from callrouter.appeals.journal import JournalError
 from callrouter.appeals.model import CallAppeal
 from callrouter.background import Background
 from callrouter.calls.events import CallEnded, CallEvent, CallStarted
@@ -33,6 +35,11 @@ ASKED_LATE = Counter(
     "Calls resolved after the dialplan had gone on: it had not asked, or the answer came too late.",
 )
 KNOWN = Gauge("callrouter_calls_resolved_in_hand", "Resolutions kept for calls that have not ended.")
+UNFOLLOWED = Counter(
+    "callrouter_calls_unfollowed_total",
+    "Calls that the dialplan asked about and that were not followed as inbound calls: they have no appeal.",
+)
+LOST = Counter("callrouter_appeals_lost_total", "Appeals that the local journal did not take: they are gone.")
 
 UNASKED_AFTER = 2.0
 """Seconds after which a call whose dialplan has not asked is resolved without being asked."""
@@ -40,6 +47,8 @@ LATE_SECONDS = 5.0
 """How long a resolution that nobody waits for may take."""
 AFTER_SECONDS = 2.0
 """Likewise after hangup; a stopping router waits for it."""
+FOLLOWED_WITHIN = timedelta(minutes=1)
+"""By then events or a list of channels have told of a call that was asked about, if they ever will."""
 FORGET_AFTER = timedelta(hours=24)
 MOST_KNOWN = 100_000
 MOST_ENDED = 10_000
@@ -83,11 +92,16 @@ class Journals(Protocol):
 
 
 class Desk:
-    def __init__(self, resolver: Resolves, journal: Journals, clock: Clock, *, deadline: float) -> None:
+    """`default_route` is where calls go that nothing else routes."""
+
+    def __init__(
+        self, resolver: Resolves, journal: Journals, clock: Clock, *, deadline: float, default_route: str = ""
+    ) -> None:
         self._resolver = resolver
         self._journal = journal
         self._clock = clock
         self.deadline = deadline
+        self._default_route = default_route
         self._writing = Background()
         self._asking = Background()
         self._known: dict[CallKey, Known] = {}
@@ -105,15 +119,20 @@ class Desk:
         """The dialplan's variables. Raises StoreUnavailable; a late answer is kept for the appeal all the same."""
         key = (question.pbx, question.uniqueid)
         at, began = self._clock.now(), self._clock.monotonic()
-        self._keep(key, Known(at=at))
+        before = self._known.get(key, NOTHING_KNOWN)
+        self._keep(key, Known(at=at, resolution=before.resolution, waited_ms=before.waited_ms))
+        resolution = None
         try:
             resolution = await self._resolved(question, at, live=True)
-        except StoreUnavailable:
-            self._keep(key, Known(at=at, waited_ms=self._waited(began)))
-            raise
+        finally:
+            waited = self._waited(began) + (before.waited_ms or 0.0)
+            found = Known(at=at, resolution=resolution or before.resolution, waited_ms=waited)
+            if key in self._known:
+                self._known[key] = found
+            elif resolution is not None:
+                self._hung_up_meanwhile(resolution, question)
         if resolution is None:
-            return {"CALLROUTER_STATUS": "unattributed"}
-        self._keep(key, Known(at=at, resolution=resolution, waited_ms=self._waited(began)))
+            return {"CALLROUTER_ROUTE": self._default_route, "CALLROUTER_STATUS": "unattributed"}
         return dialplan_variables(resolution)
 
     def came_late(self, question: Question) -> None:
@@ -159,7 +178,11 @@ class Desk:
             self._say.warning("RESOLVE-UNAVAILABLE", pbx=question.pbx, reason=str(error) or "no answer in time")
             return
         known = self._known.get(key, Known(at=at))
-        if resolution is not None and known.resolution is None and key in self._open:
+        if resolution is None:
+            return
+        if key not in self._open:
+            self._hung_up_meanwhile(resolution, question)
+        elif known.resolution is None:
             if late:
                 ASKED_LATE.inc()
                 resolution = msgspec.structs.replace(resolution, late=True)
@@ -174,17 +197,28 @@ class Desk:
             del self._gone[next(iter(self._gone))]
         ENDED.labels(record.direction, record.status).inc()
         if record.direction == "internal":
+            if known is not NOTHING_KNOWN:
+                self._not_followed(1, record.pbx)
             return
         if known.waited_ms is not None:
             record = msgspec.structs.replace(record, agi_ms=known.waited_ms)
         appeal = CallAppeal(call=record, resolution=known.resolution)
-        self._writing.start("journal-append", self._journal.append(appeal))
+        self._writing.start("journal-append", self._append(appeal))
         if known.resolution is not None:
             self._writing.start("remember-call", self._after(known.resolution, channel))
         elif record.direction == "inbound":
-            self._writing.start("resolve-after", self._resolve_after(record))
+            self._writing.start("resolve-after", self._resolve_after(record, channel))
 
-    async def _resolve_after(self, record: CallRecord) -> None:
+    async def _append(self, appeal: CallAppeal) -> None:
+        """Into the journal. What it does not take is lost, and named, so that the PBX's own record can be searched."""
+        try:
+            await self._journal.append(appeal)
+        except (JournalError, ValueError) as error:
+            LOST.inc()
+            call = appeal.call
+            self._say.error("APPEAL-LOST", pbx=call.pbx, linkedid=call.linkedid, reason=str(error))
+
+    async def _resolve_after(self, record: CallRecord, channel: str) -> None:
         """Nobody had asked, or nobody could answer: told again, better, if the store knows now; else history will."""
         question = Question(
             pbx=record.pbx, uniqueid="", called_raw=record.called or "", caller_raw=record.caller or "",
@@ -199,13 +233,24 @@ class Desk:
         if resolution is not None:
             ASKED_LATE.inc()
             late = msgspec.structs.replace(resolution, late=True)
-            await self._journal.append(CallAppeal(call=record, resolution=late, revision=1))
-            await self._after(late, record.linkedid)
+            await self._append(CallAppeal(call=record, resolution=late, revision=1))
+            await self._after(late, channel)
+
+    def _hung_up_meanwhile(self, resolution: Resolution, question: Question) -> None:
+        """The appeal has gone to the journal without this answer and is told again; the answer's pin must not stay."""
+        self._writing.start("unpin", self._unpin(resolution.number, question.uniqueid))
+
+    async def _unpin(self, number: Number, channel: str) -> None:
+        try:
+            async with asyncio.timeout(AFTER_SECONDS):
+                await self._resolver.call_ended(number, channel)
+        except (StoreUnavailable, TimeoutError) as error:
+            self._say.warning("REMEMBER-UNAVAILABLE", reason=str(error) or "no answer in time")
 
     async def _after(self, resolution: Resolution, channel: str) -> None:
         """Unpin the number, and remember who called. Without the store, history still knows."""
         try:
-            async with asyncio.timeout(LATE_SECONDS):
+            async with asyncio.timeout(AFTER_SECONDS):
                 await self._resolver.call_ended(resolution.number, channel)
                 await self._resolver.remember(resolution)
         except (StoreUnavailable, TimeoutError) as error:
@@ -222,14 +267,24 @@ class Desk:
         for key, each in known.items():
             self._known.setdefault(key, each)
 
-    def forget_old(self) -> None:
-        """Give up what belongs to calls whose end was never seen."""
-        oldest = self._clock.now() - FORGET_AFTER
-        for key in [key for key, known in self._known.items() if known.at < oldest]:
+    def forget_old(self, attached: Collection[str] = ()) -> None:
+        """Give up calls whose end was never seen, and calls of the PBXs `attached` that nobody follows."""
+        oldest, settled = self._clock.now() - FORGET_AFTER, self._clock.now() - FOLLOWED_WITHIN
+        given_up = [
+            key for key, known in self._known.items()
+            if known.at < oldest or (known.at < settled and key[0] in attached and key not in self._open)
+        ]  # fmt: skip
+        for key in given_up:
             del self._known[key]
+        for pbx, calls in Calls(pbx for pbx, channel in given_up if (pbx, channel) not in self._open).items():
+            self._not_followed(calls, pbx)
         while len(self._channel_of) > MOST_KNOWN:
             linked = next(iter(self._channel_of))
             self._open.discard((linked[0], self._channel_of.pop(linked)))
+
+    def _not_followed(self, calls: int, pbx: str) -> None:
+        UNFOLLOWED.inc(calls)
+        self._say.warning("CALLS-NOT-FOLLOWED", pbx=pbx, calls=calls)
 
     async def finish(self, within: float) -> bool:
         """Let appeals reach the journal. Returns whether all did."""
@@ -257,7 +312,10 @@ class Desk:
         if called is None:
             return None
         caller = _number(question.caller_raw, question.country)
-        return await self._resolver.resolve(called, caller, at, live=live, call=question.uniqueid)
+        resolution = await self._resolver.resolve(called, caller, at, live=live, call=question.uniqueid)
+        if not resolution.route and self._default_route:
+            return msgspec.structs.replace(resolution, route=self._default_route)
+        return resolution
 
 
 def dialplan_variables(resolution: Resolution) -> dict[str, str]:

@@ -22,7 +22,10 @@ def set_up(level: str, form: str) -> None:
     last: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            exception_formatter=structlog.dev.plain_traceback,  # the default shows variables: secrets and numbers
+        )
     )
     structlog.configure(
         processors=[
@@ -68,10 +71,17 @@ class OncePerKind:
         self._held: dict[str, int] = {}
 
     def warning(self, message: str, **facts: object) -> None:
+        self._tell("warning", message, facts)
+
+    def error(self, message: str, **facts: object) -> None:
+        self._tell("error", message, facts)
+
+    def _tell(self, level: str, message: str, facts: dict[str, object]) -> None:
         now = self._monotonic()
         if now - self._last.get(message, -QUIET_SECONDS) < QUIET_SECONDS:
             self._held[message] = self._held.get(message, 0) + 1
             return
         self._last[message] = now
         held = self._held.pop(message, 0)
-        structlog.get_logger().warning(message, **facts, **({"since_last": held} if held else {}))
+        since = {"since_last": held} if held else {}
+        getattr(structlog.get_logger(), level)(message, **facts, **since)

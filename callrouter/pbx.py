@@ -17,6 +17,7 @@ from callrouter.ami.connection import AmiConnection, AmiSettings, State
 from callrouter.ami.snapshot import Snapshot
 from callrouter.ami.wire import Event
 from callrouter.calls.events import CallEvent
+from callrouter.calls.times import system_of
 from callrouter.calls.tracker import RELEVANT_EVENTS, CallTracker, relevant_headers
 from callrouter.clock import Clock
 from callrouter.config import PbxConfig, address
@@ -36,10 +37,10 @@ KINDS = ("adopted", "evicted", "malformed", "merged", "orphans", "repeated")
 
 
 def question_of(request: AgiRequest, pbx: PbxConfig) -> Question:
-    """What the dialplan of `pbx` asks, by whichever door."""
+    """What the dialplan of `pbx` asks, by whichever door; keyed as its calls are, whatever the configuration says."""
     return Question(
-        pbx=pbx.name, uniqueid=request.uniqueid, called_raw=request.called, caller_raw=request.caller,
-        country=pbx.country,
+        pbx=system_of(request.uniqueid) or pbx.name, uniqueid=request.uniqueid, called_raw=request.called,
+        caller_raw=request.caller, country=pbx.country,
     )  # fmt: skip
 
 
@@ -52,6 +53,8 @@ class PbxLink:
         self._clock = clock
         self._state: State = "lost"
         self._detail = "not yet connected"
+        self.attached = False
+        """What the PBX has going on is known: no call in progress is missing."""
         self.tracker = CallTracker(pbx)
         host, port = address(pbx.ami)
         settings = AmiSettings(
@@ -108,12 +111,17 @@ class PbxLink:
 
     def _on_state(self, state: State, detail: str) -> None:
         self._state, self._detail = state, detail
+        self.attached = self.attached and state == "up"
 
     def _on_snapshot(self, snapshot: Snapshot) -> None:
         listed = snapshot.status or snapshot.channels
         members = [event for bridge in snapshot.bridged.values() for event in bridge]
         entries = [event for event in snapshot.queues if event.get("Event") == "QueueEntry"]
         self._hand_on(self.tracker.adopt([*listed, *members], snapshot.bridges, entries, snapshot.taken_at.timestamp()))
+        self.attached = True
+        told = snapshot.settings.get("SystemName", "")
+        if told and told != self.pbx.name:
+            log.warning("PBX-NAME-DIFFERS", pbx=self.pbx.name, systemname=told)
         log.info("took over what the PBX has going on", pbx=self.pbx.name, calls=len(self.tracker.snapshot()))
 
     def _hand_on(self, events: Sequence[CallEvent]) -> None:

@@ -13,6 +13,7 @@ from redis.exceptions import AuthenticationError, RedisError
 
 from callrouter.config import Config, PbxConfig, address
 from callrouter.configfile import Loaded
+from callrouter.db.migrate import MigrationError, require_schema
 
 WITHIN = 3.0
 """Seconds that a server may take to answer."""
@@ -50,6 +51,8 @@ async def _told(place: str, server: str, trial: Awaitable[None]) -> str | None:
         return f"{place}: {server}: the address cannot be used: {error}"
     except (OSError, RedisError, asyncpg.PostgresError) as error:
         return f"{place}: {server} cannot be reached: {error}; is it running, and is the address right?"
+    except EOFError as error:
+        return f"{place}: {server} does not answer as one does: {error}; is the address right?"
     return None
 
 
@@ -67,6 +70,10 @@ async def _try_postgres(config: Config) -> None:
             )
         if await conn.fetchval("SELECT to_regclass('appeals')") is None:
             raise _Unusable("has no tables yet; run: callrouter db migrate")
+        try:
+            await require_schema(conn)
+        except MigrationError as error:
+            raise _Unusable(str(error)) from None
     finally:
         await conn.close()
 

@@ -33,6 +33,7 @@ from callrouter.ops import OTHER_PORT, Part, listen, needed
 from callrouter.pbx import PbxLink, question_of
 from callrouter.pool.coalesce import RedisClient
 from callrouter.pool.connect import close_client, open_client
+from callrouter.pool.delay import DelayModel
 from callrouter.pool.directory import Directory
 from callrouter.pool.directory_source import DirectorySource
 from callrouter.pool.late import attribute_late, is_settled
@@ -41,6 +42,7 @@ from callrouter.pool.resolver import Resolver
 from callrouter.pool.store import LeaseStore, Lifetimes
 from callrouter.probe import Probe
 from callrouter.reach import unreachable
+from callrouter.regulars import Regulars
 
 log = structlog.get_logger()
 
@@ -62,6 +64,7 @@ class Router:
         self._clock = clock
         self._background = Background()
         self._folder = Path(self._config.router.journal)
+        self._model = DelayModel(window=self._config.attribution.window)
         self.stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -89,10 +92,13 @@ class Router:
         await directory.start()
         stack.push_async_callback(directory.stop)
         store = LeaseStore(redis, lifetimes=Lifetimes(window=self._config.attribution.window))
-        resolver = Resolver(store, lambda: directory.directory)
-        publisher = self._publisher(postgres, redis, journal, directory)
+        resolver = Resolver(store, lambda: directory.directory, model=self._model)
+        regulars = Regulars(store, lambda: directory.directory)
+        self._background.start("introduce", regulars.run())
+        publisher = self._publisher(postgres, redis, journal, directory, regulars)
         stack.push_async_callback(publisher.stop, FINISH_SECONDS)
-        desk = Desk(resolver, journal, self._clock, deadline=self._config.router.deadline_ms / 1000)
+        desk = Desk(resolver, journal, self._clock, deadline=self._config.router.deadline_ms / 1000,
+                    default_route=self._config.router.default_route)  # fmt: skip
         desk.take_over(read_in_hand(self._folder / IN_HAND))
         stack.push_async_callback(self._finish, desk)
         links = [PbxLink(pbx, desk, self._clock) for pbx in self._config.pbx]
@@ -118,13 +124,36 @@ class Router:
             )  # fmt: skip
         stack.callback(stop_listening)
 
-    def _publisher(self, postgres: Pool, redis: RedisClient, journal: Journal, directory: DirectorySource) -> Publisher:
+    def _publisher(
+        self, postgres: Pool, redis: RedisClient, journal: Journal, directory: DirectorySource, regulars: Regulars
+    ) -> Publisher:
         async def late(conn: Connection, call: CallRecord) -> Resolution | None:
-            return await _from_history(conn, redis, directory.directory, call, self._clock)
+            return await self._from_history(conn, redis, directory.directory, call)
 
-        publisher = Publisher(postgres, journal, late, self._clock)
+        publisher = Publisher(postgres, journal, late, self._clock, on_published=regulars.note)
         self._background.start("publish", publisher.run())
         return publisher
+
+    async def _from_history(
+        self, conn: Connection, redis: RedisClient, directory: Directory, call: CallRecord
+    ) -> Resolution | None:
+        """Who placed this call, says the lease history; None while that has not come as far as the call."""
+        if not directory.known:
+            return None
+        try:
+            called = parse_number(call.called or "", INTERNATIONAL)
+        except NotANumber:
+            return nobody(call)
+        entry = directory.number(called)
+        if entry is not None and entry.pool is not None:
+            slot = directory.slot_of_pool(entry.pool)
+            try:
+                if not await is_settled(redis, slot, call.started_at, self._clock.now()):
+                    return None
+            except (RedisError, OSError):
+                return None
+        caller = Number(call.caller) if call.caller else None
+        return await attribute_late(conn, directory, called, caller, call.started_at, model=self._model)
 
     def _pbx_of(self, request: AgiRequest) -> PbxConfig:
         """Asterisk's systemname begins each uniqueid; `?pbx=` says it where none is set."""
@@ -136,15 +165,18 @@ class Router:
         """No event comes any more: write what has ended, and keep what is known of calls that go on."""
         if not await desk.finish(FINISH_SECONDS):
             log.error("ROUTER-UNFINISHED", seconds=FINISH_SECONDS)
-        await asyncio.to_thread(write_in_hand, self._folder / IN_HAND, desk.in_hand())
+        try:
+            await asyncio.to_thread(write_in_hand, self._folder / IN_HAND, desk.in_hand())
+        except OSError as error:
+            log.warning("CALLS-IN-HAND-NOT-WRITTEN", reason=str(error))
         await desk.stop()
 
     async def _keep_house(self, desk: Desk, links: list[PbxLink]) -> None:
         while True:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
-            desk.forget_old()
             for link in links:
                 link.expire()
+            desk.forget_old({link.pbx.name for link in links if link.attached})
 
     async def _tell_unreachable(self) -> None:
         """Starting is not put off by a server that is away; that it is away is said with the line that names it."""
@@ -164,27 +196,6 @@ class Router:
         }
 
 
-async def _from_history(
-    conn: Connection, redis: RedisClient, directory: Directory, call: CallRecord, clock: Clock
-) -> Resolution | None:
-    """Who placed this call, says the lease history; None while that has not come as far as the call."""
-    if not directory.known:
-        return None
-    try:
-        called = parse_number(call.called or "", INTERNATIONAL)
-    except NotANumber:
-        return nobody(call)
-    entry = directory.number(called)
-    if entry is not None and entry.pool is not None:
-        slot = directory.slot_of_pool(entry.pool)
-        try:
-            if not await is_settled(redis, slot, call.started_at, clock.now()):
-                return None
-        except (RedisError, OSError):
-            return None
-    return await attribute_late(conn, directory, called, Number(call.caller) if call.caller else None, call.started_at)
-
-
 def read_in_hand(file: Path) -> dict[CallKey, Known]:
     """What an earlier router left, taken once; nothing if there is none or it cannot be read."""
     try:
@@ -199,7 +210,9 @@ def read_in_hand(file: Path) -> dict[CallKey, Known]:
 
 
 def write_in_hand(file: Path, known: Mapping[CallKey, Known]) -> None:
+    """For this user's eyes only: it names callers. Raises OSError."""
     draft = file.with_suffix(".draft")
+    draft.touch(mode=0o600)
     draft.write_bytes(msgspec.json.encode(list(known.items())))
     draft.replace(file)
 

@@ -32,7 +32,8 @@ from callrouter.worker import Worker
 def router(config_file: Path | None) -> None:
     """Run beside a PBX: answer its dialplan, follow its calls, publish appeals.
 
-    Starts although Redis, Postgres or the PBX are away, and says so. SIGTERM or Ctrl-C: answers what is in hand, writes
+    Starts although Redis, Postgres or the PBX are away, and says so; only its very first start needs Postgres, to learn
+    what numbers there are. SIGTERM or Ctrl-C: answers what is in hand, writes
     what has ended, keeps what it knows of calls that go on, and ends.
     """
     found = loaded(config_file)
@@ -69,6 +70,8 @@ def web(config_file: Path | None) -> None:
         postgres_url=config.postgres.url,
         token_keys=((config.web.token_secret or secrets.token_hex(32)).encode(),),
         lifetimes=Lifetimes(window=config.attribution.window),
+        log_level=config.log.level,
+        log_format=config.log.format,
     )
     serve(settings, host=host, port=port, workers=config.web.workers)
 

@@ -24,10 +24,6 @@ def log_key(slot: Slot) -> str:
     return slot + "log"
 
 
-def number_key(slot: Slot, number: str) -> str:
-    return f"{slot}n:{number}"
-
-
 def pool_of(slot: Slot) -> int:
     """The pool whose slot it is; 0 for a site without a pool."""
     tag = slot[slot.index("{") + 1 : slot.index("}")]

@@ -42,6 +42,8 @@ class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
     directory_poll_s: float = 60.0
     namespace: str = NAMESPACE
     lifetimes: Lifetimes = Lifetimes()
+    log_level: str = "info"
+    log_format: str = "console"
 
 
 def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Litestar:

@@ -13,6 +13,7 @@ from granian.http import HTTP1Settings
 from granian.server import Server
 from litestar import Litestar
 
+from callrouter import log
 from callrouter.web.app import WebSettings, create_app
 
 HEADER_SECONDS = 10
@@ -43,6 +44,7 @@ def serve(settings: WebSettings, *, host: str = "127.0.0.1", port: int = 8000, w
 
 
 def _load(settings: WebSettings, *_: object) -> Litestar:
+    log.set_up(settings.log_level, settings.log_format)  # each worker is a process of its own
     return create_app(settings)
 
 

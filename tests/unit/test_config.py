@@ -135,3 +135,36 @@ def test_each_key_stands_in_the_reference() -> None:
         assert re.search(heading, page), f"no section {section.name}"
         for field in msgspec.structs.fields(kind):
             assert f"`{field.name}`" in page, f"{section.name}.{field.name} is not in docs/reference/configuration.md"
+
+
+def test_a_password_file_alone_completes_the_default_url(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("s/cret\n")
+    found = load(written(tmp_path, f'[postgres]\npassword_file = "{tmp_path}/password"\n'), {})
+    assert found.config.postgres.url == "postgresql://callrouter:s%2Fcret@127.0.0.1:5432/callrouter"
+
+
+def test_a_password_among_the_parameters_of_a_url_is_not_shown(tmp_path: Path) -> None:
+    found = load(written(tmp_path, '[postgres]\nurl = "postgresql://h/d?user=u&password=hush&sslmode=require"\n'), {})
+    assert "hush" not in str(shown(found.config))
+
+
+@pytest.mark.parametrize(
+    ("text", "environ"),
+    [
+        ("[postgres]\npassword_file = 5\n", {}),
+        ('[postgres]\nurl = 5\npassword_file = "FILE"\n', {}),
+        ('[postgres]\nurl = "http://[x"\npassword_file = "FILE"\n', {}),
+        ('[pbx]\nname = "x"\n', {"CALLROUTER_PBX_X_AMI_SECRET": "y"}),
+        ('pbx = ["x"]\n', {"CALLROUTER_PBX_X_AMI_SECRET": "y"}),
+        ('redis = "x"\n', {"CALLROUTER_REDIS_URL": "redis://h"}),
+        ("[worker]\nsweep_seconds = 0\n", {}),
+        ("[worker]\nsweep_seconds = nan\n", {}),
+        ("[attribution]\nwindow_hours = 1e300\n", {}),
+        ("[attribution]\nwindow_hours = nan\n", {}),
+    ],
+)
+def test_what_has_the_wrong_shape_is_a_complaint_and_no_crash(
+    tmp_path: Path, text: str, environ: dict[str, str]
+) -> None:
+    (tmp_path / "password").write_text("secret")
+    assert complaints(tmp_path, text.replace("FILE", f"{tmp_path}/password"), **environ)

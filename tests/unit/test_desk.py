@@ -8,9 +8,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from prometheus_client import REGISTRY
 
 from callrouter import desk as desk_module
+from callrouter.appeals.journal import JournalFull
 from callrouter.appeals.model import CallAppeal
 from callrouter.calls.events import CallEnded, CallStarted
 from callrouter.clock import SystemClock
@@ -34,6 +37,7 @@ class Store:
     def __init__(self) -> None:
         self.seconds = 0.0
         self.away = False
+        self.route = "sales"
         self.asked: list[tuple[datetime, bool]] = []
         self.ended: list[str] = []
         self.remembered: list[Resolution] = []
@@ -45,7 +49,7 @@ class Store:
         await asyncio.sleep(self.seconds)
         if self.away:
             raise StoreUnavailable("away")
-        return resolution(number, caller, at)
+        return resolution(number, caller, at, self.route)
 
     async def call_ended(self, number: Number, call: str) -> None:
         self.ended.append(call)
@@ -55,13 +59,21 @@ class Store:
 
 
 class Journal(list[CallAppeal]):
+    full = False
+
     async def append(self, appeal: CallAppeal) -> None:  # type: ignore[override]
+        if self.full:
+            raise JournalFull("full")
         super().append(appeal)
 
 
-def resolution(number: Number, caller: Number | None, at: datetime) -> Resolution:
+def resolution(number: Number, caller: Number | None, at: datetime, route: str = "sales") -> Resolution:
     credited = Attribution(method="holder", confidence=0.9, account=2, site=1, session="s1")
-    return Resolution(number=number, caller=caller, at=at, attribution=credited, route="sales")
+    return Resolution(number=number, caller=caller, at=at, attribution=credited, route=route)
+
+
+def counted(metric: str) -> float:
+    return REGISTRY.get_sample_value(metric) or 0.0
 
 
 def question(uniqueid: str = "pbx1-1.1") -> Question:
@@ -203,7 +215,7 @@ def test_internal_calls_make_no_appeal_and_outbound_ones_no_question() -> None:
 def test_what_is_no_number_is_answered_unattributed(dialled: str) -> None:
     async def scenario(desk: Desk, store: Store, journal: Journal) -> None:
         odd = Question(pbx="pbx1", uniqueid="pbx1-1.1", called_raw=dialled, caller_raw="anonymous", country="RU")
-        assert await desk.ask(odd) == {"CALLROUTER_STATUS": "unattributed"}
+        assert await desk.ask(odd) == {"CALLROUTER_ROUTE": "", "CALLROUTER_STATUS": "unattributed"}
         assert store.asked == []
 
     at_the_desk(scenario)
@@ -239,6 +251,111 @@ def test_calls_whose_end_is_never_seen_are_forgotten() -> None:
         assert desk.in_hand() == {}
 
     at_the_desk(scenario)
+
+
+def test_a_call_that_ends_before_its_answer_is_known_leaves_neither_a_pin_nor_a_memory() -> None:
+    async def scenario(desk: Desk, store: Store, journal: Journal) -> None:
+        desk.take([started()], dialplan_asks=True, country="RU")
+        store.seconds = 0.05
+        asking = asyncio.create_task(desk.ask(question()))
+        await until(lambda: bool(store.asked))
+        store.seconds = 0.0
+        desk.take([ended()], dialplan_asks=True, country="RU")
+        assert await desk.finish(1)
+        assert [appeal.revision for appeal in journal] == [0, 1]
+        pins_before = len(store.ended)
+        await asking
+        assert await desk.finish(1)
+        assert store.ended[pins_before:] == ["pbx1-1.1"]
+        assert desk.in_hand() == {}
+
+    at_the_desk(scenario)
+
+
+def test_a_second_question_that_fails_does_not_lose_the_first_answer() -> None:
+    async def scenario(desk: Desk, store: Store, journal: Journal) -> None:
+        desk.take([started()], dialplan_asks=True, country="RU")
+        await desk.ask(question())
+        store.away = True
+        with pytest.raises(StoreUnavailable):
+            await desk.ask(question())
+        desk.take([ended()], dialplan_asks=True, country="RU")
+        assert await desk.finish(5)
+        assert [appeal.resolution is not None for appeal in journal] == [True]
+
+    at_the_desk(scenario)
+
+
+def test_what_is_no_number_still_counts_the_time_that_the_dialplan_waited() -> None:
+    async def scenario(desk: Desk, store: Store, journal: Journal) -> None:
+        desk.take([started()], dialplan_asks=True, country="RU")
+        await desk.ask(msgspec.structs.replace(question(), called_raw="s"))
+        desk.take([ended(called=None)], dialplan_asks=True, country="RU")
+        assert await desk.finish(1)
+        assert journal[0].call.agi_ms is not None
+
+    at_the_desk(scenario)
+
+
+def test_an_appeal_that_the_journal_refuses_is_counted_and_stops_nothing() -> None:
+    async def scenario(desk: Desk, store: Store, journal: Journal) -> None:
+        lost = counted("callrouter_appeals_lost_total")
+        journal.full = True
+        desk.take([ended("pbx1-1.1", direction="outbound")], dialplan_asks=True, country="RU")
+        assert await desk.finish(1)
+        journal.full = False
+        desk.take([ended("pbx1-1.2", direction="outbound")], dialplan_asks=True, country="RU")
+        assert await desk.finish(1)
+        assert counted("callrouter_appeals_lost_total") == lost + 1
+        assert [appeal.call.linkedid for appeal in journal] == ["pbx1-1.2"]
+
+    at_the_desk(scenario)
+
+
+def test_a_call_that_was_asked_about_and_is_taken_for_an_internal_one_is_counted() -> None:
+    async def scenario(desk: Desk, store: Store, journal: Journal) -> None:
+        unfollowed = counted("callrouter_calls_unfollowed_total")
+        await desk.ask(question())
+        desk.take([ended(direction="internal")], dialplan_asks=True, country="RU")
+        assert counted("callrouter_calls_unfollowed_total") == unfollowed + 1
+
+    at_the_desk(scenario)
+
+
+def test_a_call_that_was_asked_about_and_that_no_event_tells_of_is_counted_once_its_pbx_is_attached() -> None:
+    async def scenario(desk: Desk, store: Store, journal: Journal) -> None:
+        unfollowed = counted("callrouter_calls_unfollowed_total")
+        await desk.ask(question("pbx1-1.1"))
+        await desk.ask(question("pbx1-1.2"))
+        desk.take([started("pbx1-1.2")], dialplan_asks=True, country="RU")
+        later = SystemClock()
+        later.now = lambda: datetime.now(UTC) + timedelta(minutes=2)  # type: ignore[method-assign]
+        desk._clock = later
+        desk.forget_old()
+        assert len(desk.in_hand()) == 2, "nobody can tell while the PBX is away"
+        desk.forget_old({"pbx1"})
+        assert list(desk.in_hand()) == [("pbx1", "pbx1-1.2")]
+        assert counted("callrouter_calls_unfollowed_total") == unfollowed + 1
+
+    at_the_desk(scenario)
+
+
+def test_calls_that_nothing_routes_take_the_default_route() -> None:
+    async def run() -> None:
+        store = Store()
+        store.route = ""
+        desk = Desk(store, Journal(), SystemClock(), deadline=DEADLINE, default_route="reception")
+        assert (await desk.ask(question()))["CALLROUTER_ROUTE"] == "reception"
+        odd = msgspec.structs.replace(question(), called_raw="s")
+        assert (await desk.ask(odd))["CALLROUTER_ROUTE"] == "reception"
+        await desk.stop()
+
+    asyncio.run(run())
+
+
+def test_what_is_written_of_callers_is_for_one_user_only(tmp_path: Path) -> None:
+    write_in_hand(tmp_path / "in-hand.json", {})
+    assert (tmp_path / "in-hand.json").stat().st_mode & 0o077 == 0
 
 
 def test_the_dialplan_gets_the_visit_or_the_channel_of_a_static_number() -> None:

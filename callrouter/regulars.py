@@ -1,0 +1,64 @@
+"""Tells the lease store whose client a caller is, once an appeal has made him one: his next call asks for it.
+
+Takes published rows, talks to the store in the background, and never keeps publishing waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from callrouter.appeals.row import AppealRow
+from callrouter.log import OncePerKind
+from callrouter.numbers import Number
+from callrouter.pool.directory import Directory
+from callrouter.pool.store import LeaseStore, StoreUnavailable
+
+MOST_WAITING = 10_000
+"""Of the callers whose appeals are published after a long outage the rest is introduced by their next calls."""
+AT_ONCE = 16
+
+
+class _Caller(NamedTuple):
+    account: int
+    caller: Number
+
+
+class Regulars:
+    """`note` what was published; `run` passes it on until cancelled."""
+
+    def __init__(self, store: LeaseStore, directory: Callable[[], Directory]) -> None:
+        self._store = store
+        self._directory = directory
+        self._waiting: dict[_Caller, tuple[int, datetime]] = {}
+        self._noted = asyncio.Event()
+        self._say = OncePerKind()
+
+    def note(self, rows: Sequence[AppealRow]) -> None:
+        """Inbound calls only: who was merely called has not called yet, and his first call is unique."""
+        for row in rows:
+            if row.direction != "inbound" or row.customer is None or row.client_id is None:
+                continue
+            if len(self._waiting) < MOST_WAITING:
+                self._waiting[_Caller(row.account_id, Number(row.customer))] = row.client_id, row.started_at
+        if self._waiting:
+            self._noted.set()
+
+    async def run(self) -> None:
+        while True:
+            await self._noted.wait()
+            self._noted.clear()
+            while self._waiting:
+                some = [self._waiting.popitem() for _ in range(min(AT_ONCE, len(self._waiting)))]
+                try:
+                    await asyncio.gather(*(self._introduce(caller, *known) for caller, known in some))
+                except StoreUnavailable as error:
+                    self._say.warning("REMEMBER-UNAVAILABLE", reason=str(error))
+
+    async def _introduce(self, who: _Caller, client: int, at: datetime) -> None:
+        for slot in self._directory().slots_of_account(who.account):
+            await self._store.remember(
+                slot, who.caller, account=who.account, at=at, number=Number(""), client=str(client), own_number=False
+            )

@@ -1,0 +1,53 @@
+"""A caller whose appeal has been published is a known client at his next call, in his account only."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from callrouter.appeals.row import AppealRow, appeal_id
+from callrouter.numbers import Number
+from callrouter.pool.resolver import Resolver
+from callrouter.pool.sweeper import load_pools
+from callrouter.regulars import Regulars
+from tests.integration.pool.test_resolver import DIRECTORY, SLOT
+from tests.integration.pool.visitors import CALLER, NOON, store, visit
+from tests.waiting import until
+
+
+def row(caller: Number, *, account: int = 2, client: int | None = 17, direction: str = "inbound") -> AppealRow:
+    return AppealRow(
+        account_id=account, started_at=NOON, id=appeal_id("pbx1", caller), client_id=client, customer=caller,
+        direction="inbound" if direction == "inbound" else "outbound",
+    )  # fmt: skip
+
+
+def test_the_next_call_of_a_published_caller_names_his_client(valkey_url: str) -> None:
+    others = Number("79165550002"), Number("79165550003"), Number("79165550004")
+
+    async def scenario() -> None:
+        async with store(valkey_url) as leases:
+            await load_pools(leases, DIRECTORY)
+            leased = await leases.allocate(SLOT, visit("s1", "ann"), now=NOON)
+            assert leased.number
+            number, at = leased.number, NOON + timedelta(minutes=1)
+            resolver = Resolver(leases, lambda: DIRECTORY)
+            regulars = Regulars(leases, lambda: DIRECTORY)
+            running = asyncio.create_task(regulars.run())
+            regulars.note(
+                [row(others[0], account=3), row(others[1], client=None), row(others[2], direction="outbound")]
+            )
+            regulars.note([row(CALLER)])
+
+            async def is_known() -> bool:
+                found = await resolver.resolve(number, CALLER, at, live=False)
+                return (found.client, found.unique) == ("17", False)
+
+            await until(is_known)
+            for other in others:
+                found = await resolver.resolve(number, other, at, live=False)
+                assert (found.client, found.unique) == (None, True)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(scenario())
