@@ -35,17 +35,18 @@ SMALL_BATCH = 50
 # scanning it for each row: that is quadratic when catching up. Small batches do without the cost of new plans.
 BEGIN_BATCH = """
 SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
-       set_config('enable_mergejoin', 'off', true), set_config('plan_cache_mode', $2, true),
+       set_config('enable_mergejoin', 'off', true), set_config('enable_material', 'off', true),
+       set_config('plan_cache_mode', $2, true),
        (SELECT count(pg_advisory_xact_lock(hashtextextended('callrouter.publish ' || pbx, 0)))
         FROM (SELECT unnest($1::text[]) AS pbx ORDER BY 1) pbxs)"""
 
 # The bounds let Postgres skip partitions. A call told again may start a little earlier or later, never a day.
 STORED = f"""
-SELECT a.id, a.started_at, a.revision, a.customer, a.late, {", ".join(c for c in ATTRIBUTION_COLUMNS if c != "late")}
-FROM unnest($1::uuid[]) AS w (id)
-JOIN appeals a ON a.id = w.id
-    AND a.started_at BETWEEN $2::timestamptz - interval '1 day' AND $3::timestamptz + interval '1 day'
-""".replace("account_id", "a.account_id")  # noqa: S608  (column names of our own)
+SELECT stored.* FROM unnest($1::uuid[]) AS w (id)
+CROSS JOIN LATERAL (
+    SELECT id, started_at, revision, customer, {", ".join(ATTRIBUTION_COLUMNS)} FROM appeals a
+    WHERE a.id = w.id AND a.started_at BETWEEN $2::timestamptz - interval '1 day' AND $3::timestamptz + interval '1 day'
+    OFFSET 0) stored"""  # noqa: S608  (column names of our own)
 
 REMOVE = """
 DELETE FROM appeals a USING unnest($1::bigint[], $2::timestamptz[], $3::uuid[]) AS w (account_id, started_at, id)
