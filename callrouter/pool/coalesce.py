@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from redis import exceptions
 
 from callrouter.pool.keys import Slot
+from callrouter.pool.line import Line, Lost, packed
 from callrouter.pool.scripts import Script
 
 Words = tuple[object, ...]
@@ -49,7 +51,7 @@ class _Flights(Generic[Q, A]):
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[A] = loop.create_future()
         self._waiting.append((question, answer))
-        if not self._called and len(self._flights) < FLIGHTS:
+        if not self._called and self._under_way() < FLIGHTS:
             self._called = True
             loop.call_soon(self._fly)
         return answer
@@ -58,12 +60,18 @@ class _Flights(Generic[Q, A]):
         """Send off what waits; runs once the tick that asked is over, and again after each flight."""
         self._called = False
         self._waiting = [entry for entry in self._waiting if not entry[1].done()]
-        while self._waiting and len(self._flights) < FLIGHTS:
+        while self._waiting and self._under_way() < FLIGHTS:
             batch = self._waiting[:BATCH]
             del self._waiting[:BATCH]
-            flight = asyncio.get_running_loop().create_task(self._take(batch))
-            self._flights.add(flight)
-            flight.add_done_callback(self._landed)
+            self._depart(batch)
+
+    def _under_way(self) -> int:
+        return len(self._flights)
+
+    def _depart(self, batch: list[tuple[Q, asyncio.Future[A]]]) -> None:
+        flight = asyncio.get_running_loop().create_task(self._take(batch))
+        self._flights.add(flight)
+        flight.add_done_callback(self._landed)
 
     def _landed(self, flight: asyncio.Task[None]) -> None:
         self._flights.discard(flight)
@@ -122,21 +130,63 @@ class Pipeliner(_Flights[tuple[Script, Words], Any]):
         return await self._send(questions)
 
 
-class Coalescer(_Flights[tuple[Slot, Words, Words], Answer]):
+Question = tuple[Slot, tuple[bytes, ...], tuple[bytes, ...]]
+Asked = tuple[Question, "asyncio.Future[Answer]"]
+
+
+class Coalescer(_Flights[Question, Answer]):
     """One script that takes many questions: one command for all questions to the same slot.
 
     The script is told a head, then the words of each question; it answers the time and then one answer per question.
+    With a `line`, commands go by it; the client is asked when there is none, and again about whatever it lost.
     """
 
-    def __init__(self, client: RedisClient, script: Script) -> None:
+    def __init__(self, client: RedisClient, script: Script, line: Line | None = None) -> None:
         super().__init__(client)
         self._script = script
+        self._line = line
+        self._on_line = 0
+        """Commands sent by the line and not yet answered."""
+        self._evalsha = (b"EVALSHA", script.sha.encode(), b"1")
 
-    def ask(self, slot: Slot, head: Words, words: Words) -> asyncio.Future[Answer]:
+    def ask(self, slot: Slot, head: tuple[bytes, ...], words: tuple[bytes, ...]) -> asyncio.Future[Answer]:
         """The future answer to one question."""
         return self._gather((slot, head, words))
 
-    async def _carry(self, questions: list[tuple[Slot, Words, Words]]) -> list[Answer | Exception]:
+    def _under_way(self) -> int:
+        return len(self._flights) + self._on_line
+
+    def _depart(self, batch: list[Asked]) -> None:
+        if self._line is None:
+            super()._depart(batch)
+            return
+        groups: dict[tuple[Slot, tuple[bytes, ...]], list[Asked]] = {}
+        for asked in batch:
+            groups.setdefault(asked[0][:2], []).append(asked)
+        for (slot, head), group in groups.items():
+            words = [word for (_, _, words), _ in group for word in words]
+            command = packed((*self._evalsha, slot.encode(), *head, *words))
+            if self._line.send(command, partial(self._arrived, group)):
+                self._on_line += 1
+            else:
+                super()._depart(group)
+
+    def _arrived(self, group: list[Asked], reply: list[Any] | Exception | Lost) -> None:
+        """What the line brought for one command."""
+        self._on_line -= 1
+        if isinstance(reply, list):
+            at = reply.pop(0)
+            for (_, answer), found in zip(group, reply, strict=True):
+                if not answer.done():
+                    answer.set_result((at, found))
+        else:
+            if isinstance(reply, Exception) and "NOSCRIPT" not in str(reply) and self._line is not None:
+                self._line.abort()  # loading, a replica now …: the client finds out where to ask
+            super()._depart([asked for asked in group if not asked[1].done()])
+        if self._waiting:
+            self._fly()
+
+    async def _carry(self, questions: list[Question]) -> list[Answer | Exception]:
         groups: dict[tuple[Slot, Words], list[int]] = {}
         for place, (slot, head, _) in enumerate(questions):
             groups.setdefault((slot, head), []).append(place)

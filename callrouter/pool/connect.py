@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
+from redis.asyncio import BlockingConnectionPool, Connection, Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
 from callrouter.pool.coalesce import RedisClient
+from callrouter.pool.line import Line, Place
+
+
+class _Client(Redis):
+    """A client with a line beside it, closed with it."""
+
+    line: Line | None = None
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        if self.line is not None:
+            self.line.close()
+        await super().aclose(close_connection_pool)
 
 
 def open_client(
@@ -29,7 +41,28 @@ def open_client(
         return cast(RedisClient, client)
     pool = BlockingConnectionPool.from_url(url, max_connections=connections, **options)
     pool.timeout = timeout
-    return cast(RedisClient, Redis.from_pool(pool))
+    single = cast(_Client, _Client.from_pool(pool))
+    single.line = _line(pool, timeout)
+    return cast(RedisClient, single)
+
+
+def line_of(client: RedisClient) -> Line | None:
+    """The client's own line; None for a cluster, TLS or a Unix socket, which are asked by the client."""
+    return client.line if isinstance(client, _Client) else None
+
+
+def _line(pool: BlockingConnectionPool, timeout: float) -> Line | None:
+    if pool.connection_class is not Connection:
+        return None
+    options = pool.connection_kwargs
+    user, password, database = (options.get(name) for name in ("username", "password", "db"))
+    greeting: list[tuple[str, ...]] = []
+    if password:
+        greeting.append(("AUTH", user, password) if user else ("AUTH", password))
+    if database:
+        greeting.append(("SELECT", str(database)))
+    host, port = options.get("host", "localhost"), options.get("port", 6379)
+    return Line(Place(host=host, port=port, greeting=tuple(greeting), timeout=timeout))
 
 
 async def close_client(client: RedisClient) -> None:

@@ -19,6 +19,7 @@ from redis import exceptions
 from callrouter.numbers import Number
 from callrouter.pool import live, metrics
 from callrouter.pool.coalesce import Coalescer, Pipeliner, RedisClient
+from callrouter.pool.connect import line_of
 from callrouter.pool.keys import Slot, log_key
 from callrouter.pool.model import DEFAULT_HOLD, MINIMUM_HOLD, CallerMemory
 from callrouter.pool.scripts import Script, script
@@ -84,7 +85,7 @@ class LeaseStore:
         self._client = client
         self.lifetimes = lifetimes or Lifetimes()
         self._pipeliner = Pipeliner(client)
-        self._coalescer = Coalescer(client, script("resolve"))
+        self._coalescer = Coalescer(client, script("resolve"), line_of(client))
         lives = self.lifetimes
         self._common = (_ms(lives.rest), _ms(lives.window))
         self._live_head = self._head(None)
