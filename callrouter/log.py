@@ -24,7 +24,7 @@ def set_up(level: str, form: str) -> None:
         if form == "json"
         else structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(),
-            exception_formatter=structlog.dev.plain_traceback,  # the default shows variables: secrets and numbers
+            exception_formatter=structlog.dev.plain_traceback,  # the default shows secrets, and takes a second
         )
     )
     structlog.configure(

@@ -25,6 +25,7 @@ from callrouter.lab.plan import CallPlan, Outcome, Truth
 from callrouter.lab.servers import EmbeddedPostgres, EmbeddedValkey
 from callrouter.lab.verdict import Placed
 from callrouter.lab.visitors import Visitor, visitors
+from tests.waiting import until
 
 Row = Mapping[str, Any]
 _callers = itertools.count(1)
@@ -39,6 +40,8 @@ class Scene:
         self.stack, self.pbx = demo.stack, demo.pbx
         self.conn = conn
         self.urls = {"postgres": demo.postgres, "valkey": demo.stack.redis}
+        self.owed: list[Placed] = []
+        """Calls whose appeals wait for the lease history, which is sure of a time half a minute later."""
         self.brought_back: list[EmbeddedPostgres | EmbeddedValkey] = []
         self._browser = browser
         self._arriving = visitors(demo.sites, 11)
@@ -100,13 +103,22 @@ class Scene:
                 yield
             return
         port = self.port(server)
-        os.kill(self.processes(server)[0], signal.SIGKILL)
+        process = self.processes(server)[0]
+        os.kill(process, signal.SIGKILL)
+        await asyncio.to_thread(os.waitpid, process, 0)
         try:
             yield
         finally:
             await asyncio.to_thread(self._bring_back, server, port)
             if server == "postgres":
-                self.conn = await connect(self.demo.postgres)
+                await until(self._reconnected)
+
+    async def _reconnected(self) -> bool:
+        try:
+            self.conn = await connect(self.demo.postgres)
+        except (OSError, asyncpg.PostgresError):  # its old pid file says that it is ready, and it is not yet
+            return False
+        return True
 
     def port(self, server: str) -> int:
         return int(self.urls[server].rpartition(":")[2].partition("/")[0])
