@@ -20,6 +20,8 @@ from typing import Any
 import pytest
 
 from callrouter.demo import section
+from callrouter.lab.asterisk import Attachment
+from callrouter.lab.calls import AsteriskLab
 from callrouter.lab.stack import Stack, running
 from callrouter.lab.verdict import Placed, is_credited_rightly
 from tests.pbx.scene import Row, Scene, on_stage
@@ -321,6 +323,114 @@ def send(scene: Scene, what: bytes) -> None:
 
 async def quiet(scene: Scene) -> bool:
     return await scene.metric("router", "callrouter_agi_connections ") == 0
+
+
+def test_a_pbx_that_dies_leaves_one_appeal_of_each_call_it_had(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        people = [await scene.visitor() for _ in range(3)]
+        callers = [f"791655800{n:02}" for n in range(3)]
+        calls = [
+            asyncio.ensure_future(scene.call(one, talk_s=30, caller=caller))
+            for one, caller in zip(people, callers, strict=True)
+        ]
+        await until(lambda: in_hand(scene, 3))
+        await until(lambda: resolved(scene, 3))
+        await scene.pbx.kill()
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        await scene.pbx.restart()
+        await until(lambda: connected(scene))
+        after = await scene.call(await scene.visitor())
+        rang([after], USUAL)
+        told_right([after], await scene.appeals(after), late=False, complete=True)
+        query = "SELECT * FROM appeals WHERE customer = ANY ($1::text[]) ORDER BY customer"
+
+        async def all_told() -> bool:
+            return len(await scene.conn.fetch(query, callers)) == 3
+
+        await until(all_told)
+        rows = await scene.conn.fetch(query, callers)
+        assert [row["session"] for row in rows] == [one.session for one in people]
+        assert {(row["complete"], row["late"]) for row in rows} == {(False, False)}
+
+    play(scenario)
+
+
+async def resolved(scene: Scene, calls: int) -> bool:
+    return await scene.metric("router", "callrouter_calls_resolved_in_hand") == calls
+
+
+def test_a_router_that_is_refused_by_the_manager_answers_the_dialplan_all_the_same(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        usual = section(scene.pbx, "agi")
+        await scene.stack.stop("router")
+        scene.stack.configure(usual | {"ami_secret": "wrong"})
+        await scene.stack.start("router")
+        await until(lambda: "AMI-LOGIN-REFUSED" in scene.stack.log("router"))
+        call = await scene.call(await scene.visitor())
+        rang([call], USUAL)
+        scene.stack.configure(usual | {"ami": f"127.0.0.1:{scene.stack.web_port}"})
+        await scene.stack.stop("router")
+        await scene.stack.start("router")
+        rang([await scene.call(await scene.visitor())], USUAL)
+        await scene.stack.stop("router")
+        scene.stack.configure(usual)
+        await scene.stack.start("router")
+        await until(lambda: connected(scene))
+        call = await scene.call(await scene.visitor())
+        told_right([call], await scene.appeals(call), late=False, complete=True)
+
+    play(scenario)
+
+
+def test_two_pbxs_share_a_router_also_under_another_name_than_their_own(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        other = AsteriskLab(
+            scene.pbx.software, scene.folder / "other", name="pbx2",
+            attachment=Attachment(mode="agi", agi=scene.stack.agi),
+        )  # fmt: skip
+        async with other:
+            await scene.stack.stop("router")
+            scene.stack.configure(section(scene.pbx, "agi"), section(other, "agi") | {"name": "branch"})
+            await scene.stack.start("router")
+            await until(lambda: both_connected(scene))
+            people = [await scene.visitor() for _ in range(6)]
+            calls = await asyncio.gather(
+                *(scene.call(one, on=pbx) for one, pbx in zip(people, [scene.pbx, other] * 3, strict=True))
+            )
+            rows = await scene.appeals(*calls)
+        await scene.stack.stop("router")
+        scene.stack.configure(section(scene.pbx, "agi"))
+        await scene.stack.start("router")
+        rang(calls, USUAL)
+        told_right(calls, rows, late=False, complete=True)
+        assert [row["pbx"] for row in rows] == ["pbx1", "pbx2"] * 3
+
+    play(scenario)
+
+
+async def both_connected(scene: Scene) -> bool:
+    up = [await scene.metric("router", f'callrouter_ami_up{{pbx="{name}"}}') for name in ("pbx1", "branch")]
+    return up == [1, 1]
+
+
+def test_hostile_callers_and_numbers_have_their_appeals_too(play: Play) -> None:
+    """Names in broken encodings, dialplan and SQL in names, withheld numbers."""
+
+    async def scenario(scene: Scene) -> None:
+        names = ["Иван ООО", "${SHELL(id)}", "x'; DROP TABLE appeals;--", "a,b=c", "%s%n", "N" * 300]
+        people = [await scene.visitor() for _ in names]
+        calls = await asyncio.gather(
+            *(scene.call(one, name=name) for one, name in zip(people, names, strict=True)),
+            scene.call(await scene.visitor(), caller_sent="", caller="79165599999"),
+        )
+        rang(calls, USUAL)
+        told_right(calls[:-1], await scene.appeals(*calls[:-1]), late=False, complete=True)
+        withheld = await scene.conn.fetch("SELECT * FROM appeals WHERE session = $1", calls[-1].session)
+        assert [(row["caller"], row["is_unique"]) for row in withheld] == [(None, False)]
+
+    play(scenario)
 
 
 def test_what_nobody_could_attribute_is_settled_from_the_history(play: Play) -> None:
