@@ -21,6 +21,7 @@ import httpx
 from callrouter.db.connect import connect
 from callrouter.demo import Choices, Demo, product
 from callrouter.lab import servers
+from callrouter.lab.calls import AsteriskLab
 from callrouter.lab.plan import CallPlan, Outcome, Truth
 from callrouter.lab.servers import EmbeddedPostgres, EmbeddedValkey
 from callrouter.lab.verdict import Placed
@@ -37,6 +38,7 @@ class Scene:
     def __init__(self, folder: Path, demo: Demo, browser: httpx.AsyncClient, conn: asyncpg.Connection[Any]) -> None:
         self.folder = folder
         self.demo = demo
+        assert isinstance(demo.pbx, AsteriskLab)
         self.stack, self.pbx = demo.stack, demo.pbx
         self.conn = conn
         self.urls = {"postgres": demo.postgres, "valkey": demo.stack.redis}
@@ -53,11 +55,11 @@ class Scene:
         return visitor
 
     async def call(
-        self, visitor: Visitor, outcome: Outcome = Outcome.DIRECT, *, talk_s: float = 0.5, **plan: Any
+        self, visitor: Visitor, *, talk_s: float = 0.5, on: AsteriskLab | None = None, **plan: Any
     ) -> Placed:
         """The visitor calls the number on his page."""
         fields = {"caller": f"7916557{next(_callers):04}", "did": visitor.number} | plan
-        truth = await self.pbx.place(CallPlan(outcome=outcome, talk_s=talk_s, **fields))
+        truth = await (on or self.pbx).place(CallPlan(outcome=Outcome.DIRECT, talk_s=talk_s, **fields))
         return Placed(truth, visitor.session, visitor.arrival.source)
 
     async def appeals(self, *placed: Placed | Truth, seconds: float = 10.0, having: str = "true") -> list[Row]:
