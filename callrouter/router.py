@@ -13,7 +13,6 @@ from pathlib import Path
 
 import msgspec
 import structlog
-from redis.exceptions import RedisError
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 
 from callrouter.ami.agi_wire import AgiRequest
@@ -39,7 +38,7 @@ from callrouter.pool.directory_source import DirectorySource
 from callrouter.pool.late import attribute_late, is_settled
 from callrouter.pool.model import Resolution
 from callrouter.pool.resolver import Resolver
-from callrouter.pool.store import LeaseStore, Lifetimes
+from callrouter.pool.store import FAILURES, LeaseStore, Lifetimes
 from callrouter.probe import Probe
 from callrouter.reach import unreachable
 from callrouter.regulars import Regulars
@@ -94,7 +93,7 @@ class Router:
         store = LeaseStore(redis, lifetimes=Lifetimes(window=self._config.attribution.window))
         resolver = Resolver(store, lambda: directory.directory, model=self._model)
         regulars = Regulars(store, lambda: directory.directory)
-        self._background.start("introduce", regulars.run())
+        self._background.keep("introduce", regulars.run)
         publisher = self._publisher(postgres, redis, journal, directory, regulars)
         stack.push_async_callback(publisher.stop, FINISH_SECONDS)
         desk = Desk(resolver, journal, self._clock, deadline=self._config.router.deadline_ms / 1000,
@@ -114,8 +113,8 @@ class Router:
             await agi.start(*address(self._config.router.agi_listen))
         stack.push_async_callback(agi.stop)
         probe = Probe(redis, postgres)
-        self._background.start("probe", probe.run())
-        self._background.start("housekeeping", self._keep_house(desk, links))
+        self._background.keep("probe", probe.run)
+        self._background.keep("housekeeping", lambda: self._keep_house(desk, links))
         self._background.start("check-servers", self._tell_unreachable())
         with needed(where("router.http_listen"), "/metrics and /health cannot listen there", OTHER_PORT):
             stop_listening = listen(
@@ -131,7 +130,7 @@ class Router:
             return await self._from_history(conn, redis, directory.directory, call)
 
         publisher = Publisher(postgres, journal, late, self._clock, on_published=regulars.note)
-        self._background.start("publish", publisher.run())
+        self._background.keep("publish", publisher.run)
         return publisher
 
     async def _from_history(
@@ -150,7 +149,7 @@ class Router:
             try:
                 if not await is_settled(redis, slot, call.started_at, self._clock.now()):
                     return None
-            except (RedisError, OSError):
+            except FAILURES:
                 return None
         caller = Number(call.caller) if call.caller else None
         return await attribute_late(conn, directory, called, caller, call.started_at, model=self._model)
