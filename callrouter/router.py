@@ -27,6 +27,7 @@ from callrouter.config import PbxConfig, address
 from callrouter.configfile import Loaded
 from callrouter.db.connect import Connection, Pool, connect, open_pool
 from callrouter.desk import CallKey, Desk, Known
+from callrouter.log import OncePerKind
 from callrouter.numbers import INTERNATIONAL, NotANumber, Number, parse_number
 from callrouter.ops import OTHER_PORT, Part, listen, needed
 from callrouter.pbx import PbxLink, question_of
@@ -64,6 +65,7 @@ class Router:
         self._background = Background()
         self._folder = Path(self._config.router.journal)
         self._model = DelayModel(window=self._config.attribution.window)
+        self._say = OncePerKind(clock.monotonic)
         self.stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -157,8 +159,10 @@ class Router:
     def _pbx_of(self, request: AgiRequest) -> PbxConfig:
         """Asterisk's systemname begins each uniqueid; `?pbx=` says it where none is set."""
         name = request.uniqueid.rpartition("-")[0] or request.query.get("pbx", "")
-        found = [pbx for pbx in self._config.pbx if pbx.name == name] or list(self._config.pbx)
-        return found[0] if found else PbxConfig(name=name or "pbx")
+        named = [pbx for pbx in self._config.pbx if pbx.name == name]
+        if not named and len(self._config.pbx) > 1:
+            self._say.warning("PBX-UNKNOWN", pbx=name, taken_for=self._config.pbx[0].name)
+        return next(iter([*named, *self._config.pbx]), PbxConfig(name=name or "pbx"))
 
     async def _finish(self, desk: Desk) -> None:
         """No event comes any more: write what has ended, and keep what is known of calls that go on."""
