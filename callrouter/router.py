@@ -98,21 +98,14 @@ class Router:
         self._background.keep("introduce", regulars.run)
         publisher = self._publisher(postgres, redis, journal, directory, regulars)
         stack.push_async_callback(publisher.stop, FINISH_SECONDS)
-        desk = Desk(resolver, journal, self._clock, deadline=self._config.router.deadline_ms / 1000,
-                    default_route=self._config.router.default_route)  # fmt: skip
+        settings = self._config.router
+        desk = Desk(
+            resolver, journal, self._clock, deadline=settings.deadline_ms / 1000, default_route=settings.default_route
+        )
         desk.take_over(read_in_hand(self._folder / IN_HAND))
         stack.push_async_callback(self._finish, desk)
-        links = [PbxLink(pbx, desk, self._clock) for pbx in self._config.pbx]
-        for link in links:
-            await link.start()
-            stack.push_async_callback(link.stop)
-        agi = FastAgiServer(
-            lambda request: desk.ask(question_of(request, self._pbx_of(request))), self._clock,
-            deadline=self._config.router.deadline_ms / 1000,
-            on_late=lambda request, _found: desk.came_late(question_of(request, self._pbx_of(request))),
-        )  # fmt: skip
-        with needed(where("router.agi_listen"), "FastAGI cannot listen there", OTHER_PORT):
-            await agi.start(*address(self._config.router.agi_listen))
+        links = await self._attach(stack, desk)
+        agi = await self._open_door(desk)
         stack.push_async_callback(agi.stop)
         probe = Probe(redis, postgres)
         self._background.keep("probe", probe.run)
@@ -124,6 +117,24 @@ class Router:
                 *address(self._config.router.http_listen),
             )  # fmt: skip
         stack.callback(stop_listening)
+
+    async def _attach(self, stack: contextlib.AsyncExitStack, desk: Desk) -> list[PbxLink]:
+        links = [PbxLink(pbx, desk, self._clock) for pbx in self._config.pbx]
+        for link in links:
+            await link.start()
+            stack.push_async_callback(link.stop)
+        return links
+
+    async def _open_door(self, desk: Desk) -> FastAgiServer:
+        """What the dialplan asks by FastAGI."""
+        agi = FastAgiServer(
+            lambda request: desk.ask(question_of(request, self._pbx_of(request))), self._clock,
+            deadline=desk.deadline,
+            on_late=lambda request, _found: desk.came_late(question_of(request, self._pbx_of(request))),
+        )  # fmt: skip
+        with needed(self._loaded.source.where("router.agi_listen"), "FastAGI cannot listen there", OTHER_PORT):
+            await agi.start(*address(self._config.router.agi_listen))
+        return agi
 
     def _publisher(
         self, postgres: Pool, redis: RedisClient, journal: Journal, directory: DirectorySource, regulars: Regulars
