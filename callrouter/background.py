@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 
 import structlog
 from prometheus_client import Counter, Gauge
 
 log = structlog.get_logger()
+
+AGAIN_SECONDS = 1.0
+"""A lasting task that failed is begun anew after so long."""
 
 RUNNING = Gauge("callrouter_background_tasks", "Background tasks running now.", ["task"])
 FAILED = Counter("callrouter_background_failures_total", "Background tasks that ended with an exception.", ["task"])
@@ -28,13 +31,26 @@ class Background:
         task.add_done_callback(self._ended)
         return task
 
+    def keep(self, name: str, work: Callable[[], Coroutine[object, object, object]]) -> asyncio.Task[object]:
+        """Run `work()` until it ends by itself or `stop`; after a failure, which is a fault of ours, begin it anew."""
+        return self.start(name, self._kept(name, work))
+
+    async def _kept(self, name: str, work: Callable[[], Coroutine[object, object, object]]) -> None:
+        while True:
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001 - the process must not lose the part for good, whatever it was
+                _failed(name, error)
+                await asyncio.sleep(AGAIN_SECONDS)
+            else:
+                return
+
     def _ended(self, task: asyncio.Task[object]) -> None:
         self._tasks.discard(task)
         name = task.get_name()
         RUNNING.labels(name).dec()
         if not task.cancelled() and (error := task.exception()) is not None:
-            FAILED.labels(name).inc()
-            log.error("BACKGROUND-FAILED", task=name, error=repr(error), exc_info=error)
+            _failed(name, error)
 
     async def drained(self, within: float) -> bool:
         """Wait up to `within` seconds for the tasks to end by themselves. Returns whether all did."""
@@ -47,3 +63,8 @@ class Background:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _failed(name: str, error: BaseException) -> None:
+    FAILED.labels(name).inc()
+    log.error("BACKGROUND-FAILED", task=name, error=repr(error), exc_info=error)

@@ -126,10 +126,8 @@ class Desk:
             resolution = await self._resolved(question, at, live=True)
         finally:
             waited = self._waited(began) + (before.waited_ms or 0.0)
-            found = Known(at=at, resolution=resolution or before.resolution, waited_ms=waited)
-            if key in self._known:
-                self._known[key] = found
-            elif resolution is not None:
+            self._keep(key, Known(at=at, resolution=resolution or before.resolution, waited_ms=waited))
+            if resolution is not None and key in self._gone:
                 self._hung_up_meanwhile(resolution, question)
         if resolution is None:
             return {"CALLROUTER_ROUTE": self._default_route, "CALLROUTER_STATUS": "unattributed"}
@@ -295,9 +293,7 @@ class Desk:
         await self._writing.stop()
 
     def _keep(self, key: CallKey, known: Known) -> None:
-        if key in self._gone:  # its appeal is told; only the pin that the question set is to be undone
-            if known.resolution is not None:
-                self._writing.start("remember-call", self._after(known.resolution, key[1]))
+        if key in self._gone:  # its appeal is told
             return
         self._known[key] = known
         if len(self._known) > MOST_KNOWN:

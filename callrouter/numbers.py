@@ -55,8 +55,8 @@ def _is_whole(parsed: phonenumbers.PhoneNumber) -> bool:
 def party(text: str, country: str) -> str | None:
     """A call's party as a call record stores it: E.164, an extension as it is, None when withheld (rules.md §1)."""
     spelled = text.strip()
-    if not any(map(str.isdigit, spelled)):
-        return None
+    if not any(sign.isdigit() and sign != "0" for sign in spelled):
+        return None  # carriers also write zeros for a withheld number
     try:
         return parse_number(spelled, country)
     except NotANumber:

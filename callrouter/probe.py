@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Mapping
 import asyncpg
 from msgspec.structs import replace
 from prometheus_client import Gauge
-from redis.exceptions import RedisError
 
 from callrouter.db.connect import Pool
 from callrouter.ops import Part
 from callrouter.pool.coalesce import RedisClient
+from callrouter.pool.store import FAILURES
 
 PROBE_SECONDS = 2.0
 UP = Gauge("callrouter_server_up", "1 if the server answered the latest probe.", ["server"])
@@ -45,6 +45,6 @@ async def _answers(question: Awaitable[object]) -> Part:
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             await question
-    except (OSError, RedisError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (*FAILURES, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         return Part(ok=False, detail=str(error) or type(error).__name__)
     return Part(ok=True)

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import msgspec
 import structlog
-from redis.exceptions import RedisError
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 
 from callrouter.ami.agi_wire import AgiRequest
@@ -28,6 +27,7 @@ from callrouter.config import PbxConfig, address
 from callrouter.configfile import Loaded
 from callrouter.db.connect import Connection, Pool, connect, open_pool
 from callrouter.desk import CallKey, Desk, Known
+from callrouter.log import OncePerKind
 from callrouter.numbers import INTERNATIONAL, NotANumber, Number, parse_number
 from callrouter.ops import OTHER_PORT, Part, listen, needed
 from callrouter.pbx import PbxLink, question_of
@@ -39,7 +39,7 @@ from callrouter.pool.directory_source import DirectorySource
 from callrouter.pool.late import attribute_late, is_settled
 from callrouter.pool.model import Resolution
 from callrouter.pool.resolver import Resolver
-from callrouter.pool.store import LeaseStore, Lifetimes
+from callrouter.pool.store import FAILURES, LeaseStore, Lifetimes
 from callrouter.probe import Probe
 from callrouter.reach import unreachable
 from callrouter.regulars import Regulars
@@ -65,6 +65,7 @@ class Router:
         self._background = Background()
         self._folder = Path(self._config.router.journal)
         self._model = DelayModel(window=self._config.attribution.window)
+        self._say = OncePerKind(clock.monotonic)
         self.stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -94,28 +95,21 @@ class Router:
         store = LeaseStore(redis, lifetimes=Lifetimes(window=self._config.attribution.window))
         resolver = Resolver(store, lambda: directory.directory, model=self._model)
         regulars = Regulars(store, lambda: directory.directory)
-        self._background.start("introduce", regulars.run())
+        self._background.keep("introduce", regulars.run)
         publisher = self._publisher(postgres, redis, journal, directory, regulars)
         stack.push_async_callback(publisher.stop, FINISH_SECONDS)
-        desk = Desk(resolver, journal, self._clock, deadline=self._config.router.deadline_ms / 1000,
-                    default_route=self._config.router.default_route)  # fmt: skip
+        settings = self._config.router
+        desk = Desk(
+            resolver, journal, self._clock, deadline=settings.deadline_ms / 1000, default_route=settings.default_route
+        )
         desk.take_over(read_in_hand(self._folder / IN_HAND))
         stack.push_async_callback(self._finish, desk)
-        links = [PbxLink(pbx, desk, self._clock) for pbx in self._config.pbx]
-        for link in links:
-            await link.start()
-            stack.push_async_callback(link.stop)
-        agi = FastAgiServer(
-            lambda request: desk.ask(question_of(request, self._pbx_of(request))), self._clock,
-            deadline=self._config.router.deadline_ms / 1000,
-            on_late=lambda request, _found: desk.came_late(question_of(request, self._pbx_of(request))),
-        )  # fmt: skip
-        with needed(where("router.agi_listen"), "FastAGI cannot listen there", OTHER_PORT):
-            await agi.start(*address(self._config.router.agi_listen))
+        links = await self._attach(stack, desk)
+        agi = await self._open_door(desk)
         stack.push_async_callback(agi.stop)
         probe = Probe(redis, postgres)
-        self._background.start("probe", probe.run())
-        self._background.start("housekeeping", self._keep_house(desk, links))
+        self._background.keep("probe", probe.run)
+        self._background.keep("housekeeping", lambda: self._keep_house(desk, links))
         self._background.start("check-servers", self._tell_unreachable())
         with needed(where("router.http_listen"), "/metrics and /health cannot listen there", OTHER_PORT):
             stop_listening = listen(
@@ -124,6 +118,24 @@ class Router:
             )  # fmt: skip
         stack.callback(stop_listening)
 
+    async def _attach(self, stack: contextlib.AsyncExitStack, desk: Desk) -> list[PbxLink]:
+        links = [PbxLink(pbx, desk, self._clock) for pbx in self._config.pbx]
+        for link in links:
+            await link.start()
+            stack.push_async_callback(link.stop)
+        return links
+
+    async def _open_door(self, desk: Desk) -> FastAgiServer:
+        """What the dialplan asks by FastAGI."""
+        agi = FastAgiServer(
+            lambda request: desk.ask(question_of(request, self._pbx_of(request))), self._clock,
+            deadline=desk.deadline,
+            on_late=lambda request, _found: desk.came_late(question_of(request, self._pbx_of(request))),
+        )  # fmt: skip
+        with needed(self._loaded.source.where("router.agi_listen"), "FastAGI cannot listen there", OTHER_PORT):
+            await agi.start(*address(self._config.router.agi_listen))
+        return agi
+
     def _publisher(
         self, postgres: Pool, redis: RedisClient, journal: Journal, directory: DirectorySource, regulars: Regulars
     ) -> Publisher:
@@ -131,7 +143,7 @@ class Router:
             return await self._from_history(conn, redis, directory.directory, call)
 
         publisher = Publisher(postgres, journal, late, self._clock, on_published=regulars.note)
-        self._background.start("publish", publisher.run())
+        self._background.keep("publish", publisher.run)
         return publisher
 
     async def _from_history(
@@ -150,7 +162,7 @@ class Router:
             try:
                 if not await is_settled(redis, slot, call.started_at, self._clock.now()):
                     return None
-            except (RedisError, OSError):
+            except FAILURES:
                 return None
         caller = Number(call.caller) if call.caller else None
         return await attribute_late(conn, directory, called, caller, call.started_at, model=self._model)
@@ -158,8 +170,10 @@ class Router:
     def _pbx_of(self, request: AgiRequest) -> PbxConfig:
         """Asterisk's systemname begins each uniqueid; `?pbx=` says it where none is set."""
         name = request.uniqueid.rpartition("-")[0] or request.query.get("pbx", "")
-        found = [pbx for pbx in self._config.pbx if pbx.name == name] or list(self._config.pbx)
-        return found[0] if found else PbxConfig(name=name or "pbx")
+        named = [pbx for pbx in self._config.pbx if pbx.name == name]
+        if not named and len(self._config.pbx) > 1:
+            self._say.warning("PBX-UNKNOWN", pbx=name, taken_for=self._config.pbx[0].name)
+        return next(iter([*named, *self._config.pbx]), PbxConfig(name=name or "pbx"))
 
     async def _finish(self, desk: Desk) -> None:
         """No event comes any more: write what has ended, and keep what is known of calls that go on."""

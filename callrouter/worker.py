@@ -11,7 +11,6 @@ from collections.abc import Mapping
 
 import asyncpg
 import structlog
-from redis.exceptions import RedisError
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 
 from callrouter.background import Background
@@ -24,7 +23,7 @@ from callrouter.pool.directory import Directory
 from callrouter.pool.directory_source import DirectorySource
 from callrouter.pool.history import History
 from callrouter.pool.keys import Slot
-from callrouter.pool.store import LeaseStore, Lifetimes, StoreUnavailable
+from callrouter.pool.store import FAILURES, LeaseStore, Lifetimes, StoreUnavailable
 from callrouter.pool.sweeper import Sweeper, load_pools
 from callrouter.probe import Probe
 from callrouter.reach import unreachable
@@ -71,14 +70,14 @@ class Worker:
 
         history = History(redis, postgres, slots)
         sweeper = Sweeper(store, lambda: directory.directory, interval_seconds=self._config.worker.sweep_seconds)
-        self._background.start("load-pools", self._load_pools(store, directory))
-        self._background.start("partitions", self._ensure_partitions(postgres))
+        self._background.keep("load-pools", lambda: self._load_pools(store, directory))
+        self._background.keep("partitions", lambda: self._ensure_partitions(postgres))
         self._background.start("check-servers", self._tell_unreachable())
         for name, part in (("history", history), ("sweeper", sweeper)):
-            task = self._background.start(name, part.run())
+            task = self._background.keep(name, part.run)
             stack.push_async_callback(_ended, task, part)
         probe = Probe(redis, postgres)
-        self._background.start("probe", probe.run())
+        self._background.keep("probe", probe.run)
         place = self._loaded.source.where("worker.http_listen")
         with needed(place, "/metrics and /health cannot listen there", OTHER_PORT):
             host, port = address(self._config.worker.http_listen)
@@ -127,5 +126,5 @@ class Worker:
 async def _ended(task: asyncio.Task[object], part: History | Sweeper) -> None:
     """What it has in hand is finished first."""
     part.stop()
-    with contextlib.suppress(TimeoutError, RedisError, asyncpg.PostgresError, OSError):
+    with contextlib.suppress(*FAILURES, asyncpg.PostgresError):
         await asyncio.wait_for(asyncio.shield(task), 5)

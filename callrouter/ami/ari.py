@@ -157,7 +157,8 @@ class AriClient:
             for channel_id in app.json().get("channel_ids", []):
                 answer = await self._request("GET", f"/channels/{quote(channel_id)}")
                 if answer.is_success:
-                    self._take(answer.json(), [])
+                    channel = answer.json()
+                    self._take(channel, _arguments(channel))
         except (httpx.HTTPError, ValueError, AttributeError) as error:
             self._say("ARI-LIST-FAILED", f"{type(error).__name__}: {error}")
 
@@ -262,6 +263,13 @@ class AriClient:
         if (event + reason) not in self._said:
             self._said.add(event + reason)
             log.error(event, pbx=self.settings.name, reason=reason, exc_info=error)
+
+
+def _arguments(channel: Any) -> list[str]:
+    """Of the Stasis() in which a listed channel waits; older versions of Asterisk do not tell them."""
+    dialplan = channel.get("dialplan") or {} if isinstance(channel, dict) else {}
+    said = dialplan.get("app_data") or "" if dialplan.get("app_name") == "Stasis" else ""
+    return str(said).split(",")[1:]
 
 
 def _question(channel: dict[str, Any], args: list[Any]) -> AgiRequest:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ from callrouter.pool.directory import Directory
 from callrouter.pool.directory_source import DirectorySource
 from callrouter.pool.keys import NAMESPACE
 from callrouter.pool.store import LeaseStore, Lifetimes, StoreUnavailable
-from callrouter.web.operation import operation_handlers
+from callrouter.web.operation import Check, operation_handlers
 from callrouter.web.problem import Refusal, failed, refused, refused_by_framework
 from callrouter.web.visitor.desk import Desk
 from callrouter.web.visitor.routes import visitor_router
@@ -75,6 +75,22 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Litestar
             await source.stop()
             await close_client(client)
 
+    desk = Desk(store, directory, TokenSigner(settings.token_keys), clock=clock)
+    checks = _checks(settings, store, directory, clock)
+    return Litestar(
+        route_handlers=[visitor_router(desk), *operation_handlers(checks)],
+        lifespan=[services],
+        exception_handlers={Refusal: refused, HTTPException: refused_by_framework, Exception: failed},
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+def _checks(
+    settings: WebSettings, store: LeaseStore, directory: Callable[[], Directory], clock: Clock
+) -> dict[str, Check]:
+    """What /ready asks."""
+
     async def redis_check() -> str:
         try:
             async with asyncio.timeout(settings.redis_timeout_s):
@@ -89,12 +105,4 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Litestar
         age = clock.now() - directory().read_at
         return f"last read {age} ago" if age > max(STALE, 3 * timedelta(seconds=settings.directory_poll_s)) else ""
 
-    desk = Desk(store, directory, TokenSigner(settings.token_keys), clock=clock)
-    checks = {"redis": redis_check, "directory": directory_check}
-    return Litestar(
-        route_handlers=[visitor_router(desk), *operation_handlers(checks)],
-        lifespan=[services],
-        exception_handlers={Refusal: refused, HTTPException: refused_by_framework, Exception: failed},
-        openapi_config=None,
-        logging_config=None,
-    )
+    return {"redis": redis_check, "directory": directory_check}

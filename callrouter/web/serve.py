@@ -17,6 +17,8 @@ from callrouter import log
 from callrouter.web.app import WebSettings, create_app
 
 HEADER_SECONDS = 10
+STDERR = {"formatter": "generic", "class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
+"""Granian's own lines would go to stdout."""
 
 
 def serve(settings: WebSettings, *, host: str = "127.0.0.1", port: int = 8000, workers: int = 1) -> None:
@@ -35,6 +37,7 @@ def serve(settings: WebSettings, *, host: str = "127.0.0.1", port: int = 8000, w
         respawn_failed_workers=True,
         workers_kill_timeout=10,
         log_access=False,
+        log_dictconfig={"handlers": dict.fromkeys(("console", "access"), STDERR)},
     )
     try:
         server.serve(target_loader=functools.partial(_load, settings), wrap_loader=False)

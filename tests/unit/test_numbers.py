@@ -33,6 +33,7 @@ def test_a_party_keeps_extensions_and_drops_the_withheld() -> None:
     assert party("101", "RU") == "101"
     assert party("anonymous", "RU") is None
     assert party("", "RU") is None
+    assert party("0000000", "RU") is None
 
 
 def test_a_number_is_shown_by_the_pattern_of_its_site() -> None:
