@@ -171,8 +171,8 @@ def _lease_store(folder: Path, choices: Choices) -> contextlib.AbstractAsyncCont
 @contextlib.asynccontextmanager
 async def _pbx(folder: Path, stack: Stack, choices: Choices, say: Say) -> AsyncIterator[LabPbx]:
     pbx = await asyncio.to_thread(_chosen_pbx, folder, stack, choices, say)
-    await pbx.start()
     try:
+        await pbx.start()
         yield pbx
     finally:
         await pbx.stop()

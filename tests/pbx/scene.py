@@ -21,6 +21,7 @@ import httpx
 from callrouter.db.connect import connect
 from callrouter.demo import Choices, Demo, product
 from callrouter.lab import servers
+from callrouter.lab.calls import AsteriskLab
 from callrouter.lab.plan import CallPlan, Outcome, Truth
 from callrouter.lab.servers import EmbeddedPostgres, EmbeddedValkey
 from callrouter.lab.verdict import Placed
@@ -36,6 +37,7 @@ class Scene:
     def __init__(self, folder: Path, demo: Demo, browser: httpx.AsyncClient, conn: asyncpg.Connection[Any]) -> None:
         self.folder = folder
         self.demo = demo
+        assert isinstance(demo.pbx, AsteriskLab)
         self.stack, self.pbx = demo.stack, demo.pbx
         self.conn = conn
         self.urls = {"postgres": demo.postgres, "valkey": demo.stack.redis}
