@@ -9,23 +9,24 @@ import click
 from callrouter import __version__
 
 COMMANDS = {
-    "router": "processes",
-    "web": "processes",
-    "worker": "processes",
-    "demo": "demo",
-    "config": "config",
-    "db": "db",
-    "account": "inventory",
-    "pool": "inventory",
-    "site": "inventory",
-    "numbers": "inventory",
-    "static": "inventory",
-    "lease": "lease",
-    "source": "source",
-    "replay": "captures",
-    "record": "captures",
+    "demo": ("demo", "The whole product on this machine, with visitors and calls."),
+    "config": ("config", "Check and show the configuration."),
+    "db": ("db", "Bring the database to this version's tables."),
+    "account": ("inventory", "Customers, who own sites."),
+    "pool": ("inventory", "Sets of numbers that are leased to visitors."),
+    "site": ("inventory", "Tracked web sites."),
+    "numbers": ("inventory", "Substitute numbers: import, list, disable."),
+    "static": ("inventory", "Numbers that belong to a channel."),
+    "router": ("processes", "Run beside a PBX: answer its dialplan, follow its calls."),
+    "web": ("web", "Run anywhere: lease the numbers that pages show."),
+    "worker": ("processes", "Run anywhere: history, sweeper, partitions."),
+    "lease": ("lease", "Who held a number when, and why."),
+    "source": ("source", "How the traffic source of a first hit is classified."),
+    "record": ("captures", "Write what a live PBX sends to a capture."),
+    "replay": ("captures", "Tell the calls of captures, one JSON line each."),
 }
-"""Command → its module. Loaded when used, for only the command that runs a reactor may choose one."""
+"""Command → its module and what it does, in the order of `--help`. A module is loaded when its command is used: only
+the command that runs a reactor may choose one, and a router must be up at once."""
 
 
 class LazyGroup(click.Group):
@@ -35,9 +36,14 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"callrouter.commands.{COMMANDS[cmd_name]}")
+        module = importlib.import_module(f"callrouter.commands.{COMMANDS[cmd_name][0]}")
         command: click.Command = getattr(module, cmd_name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """The list of commands without loading any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_module, text) in COMMANDS.items()])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import asyncpg
@@ -51,7 +51,7 @@ LOOKERS = 2
 """Visitors who do not call, for each who does."""
 SPARE_NUMBERS = 20
 PUBLISH_SECONDS = 20.0
-APPEALS = "SELECT * FROM appeals WHERE kind = 'call' ORDER BY started_at"
+APPEALS = "SELECT * FROM appeals WHERE kind = 'call' AND started_at >= $1 ORDER BY started_at"
 
 Say = Callable[[str], None]
 Show = Callable[[Sequence[asyncpg.Record]], None]
@@ -80,10 +80,12 @@ class Demo:
         self.postgres = postgres
         self.sites = sites
         self._conn: asyncpg.Connection[asyncpg.Record]
+        self._began: datetime
 
     async def play(self, choices: Choices, show: Show) -> Verdict:
         """Let visitors come and call; the verdict once every appeal that can be expected stands in Postgres."""
         self._conn = await connect(self.postgres)
+        self._began = await self._conn.fetchval("SELECT now()")  # a folder that is used again has older appeals
         async with httpx.AsyncClient(base_url=self.stack.web, timeout=5.0, trust_env=False) as browser:
             watching = asyncio.create_task(self._watch(show))
             try:
@@ -130,14 +132,14 @@ class Demo:
 
     async def _watch(self, show: Show) -> None:
         while True:
-            show(await self._conn.fetch(APPEALS))
+            show(await self._conn.fetch(APPEALS, self._began))
             await asyncio.sleep(0.25)
 
     async def _published(self, calls: int) -> list[asyncpg.Record]:
         """All appeals, once there are as many as calls; or those that came in time."""
         deadline = time.monotonic() + PUBLISH_SECONDS
         while True:
-            rows = await self._conn.fetch(APPEALS)
+            rows = await self._conn.fetch(APPEALS, self._began)
             if len(rows) >= calls or time.monotonic() > deadline:
                 return rows
             await asyncio.sleep(0.1)
@@ -169,8 +171,8 @@ def _lease_store(folder: Path, choices: Choices) -> contextlib.AbstractAsyncCont
 @contextlib.asynccontextmanager
 async def _pbx(folder: Path, stack: Stack, choices: Choices, say: Say) -> AsyncIterator[LabPbx]:
     pbx = await asyncio.to_thread(_chosen_pbx, folder, stack, choices, say)
-    await pbx.start()
     try:
+        await pbx.start()
         yield pbx
     finally:
         await pbx.stop()
@@ -186,14 +188,16 @@ def _chosen_pbx(folder: Path, stack: Stack, choices: Choices, say: Say) -> LabPb
             say(f"going on with a simulated PBX, for there is {reason}")
         else:
             return AsteriskLab(software, folder, attachment=Attachment(mode=choices.attach, agi=stack.agi))
-    return SimulatedPbx(folder, agi=stack.agi)
+    if choices.attach == "ari":
+        say("the simulated PBX has no ARI: its dialplan asks by FastAGI")
+    return SimulatedPbx(folder, agi="" if choices.attach == "watch" else stack.agi)
 
 
 def section(pbx: LabPbx, attach: str) -> dict[str, object]:
-    """The `[[pbx]]` section that attaches our router to a PBX of the lab."""
+    """The `[[pbx]]` section that attaches our router to a PBX of the lab; the simulated one has no ARI."""
     profile: dict[str, object] = msgspec.to_builtins(company.profile(pbx.name))
     keys = {
-        "attach": attach,
+        "attach": "agi" if attach == "ari" and not isinstance(pbx, AsteriskLab) else attach,
         "ami": f"127.0.0.1:{pbx.ami_port}",
         "ami_user": pbx.ami_user,
         "ami_secret": pbx.ami_secret,
@@ -204,7 +208,10 @@ def section(pbx: LabPbx, attach: str) -> dict[str, object]:
 
 
 async def furnish(postgres: str, choices: Choices) -> dict[str, str]:
-    """The inventory of the demo: an account, two sites on one pool, a static number. Returns site key → origin."""
+    """The inventory of the demo: an account, two sites on one pool, a static number. Returns site key → origin.
+
+    A folder that is used again gets as many numbers more: visitors of the last run hold theirs for half an hour.
+    """
     conn = await connect(postgres)
     try:
         if not await conn.fetchval("SELECT 1 FROM accounts WHERE name = 'Demo'"):
@@ -215,13 +222,17 @@ async def furnish(postgres: str, choices: Choices) -> dict[str, str]:
                     conn, domain, account="Demo", pool="demo", fallback=FALLBACK, route=route,
                     display="8 (###) ###-##-##", hold=timedelta(minutes=30), quality_s=1.0,
                 )  # fmt: skip
-            numbers = choices.calls * (1 + LOOKERS) + SPARE_NUMBERS  # all are held for half an hour
-            listed = [inventory.ListedNumber(Number(str(FIRST_NUMBER + n))) for n in range(numbers)]
-            await inventory.import_numbers(conn, "demo", listed)
             await inventory.bind_static(
                 conn, STATIC_NUMBER, site="shop.example", channel="newspaper", source=STATIC_SOURCE
             )
-        rows = await conn.fetch("SELECT id, name FROM sites")
+        there = await conn.fetchval(
+            "SELECT count(*) FROM numbers n JOIN pools p ON p.id = n.pool_id AND p.name = 'demo'"
+        )
+        first = FIRST_NUMBER + there
+        wanted = choices.calls * (1 + LOOKERS) + SPARE_NUMBERS
+        listed = [inventory.ListedNumber(Number(str(first + n))) for n in range(wanted)]
+        await inventory.import_numbers(conn, "demo", listed)
+        rows = await conn.fetch("SELECT id, name FROM sites WHERE name = ANY($1)", list(SITES))
         return {str(row["id"]): f"https://{row['name']}" for row in rows}
     finally:
         await conn.close()

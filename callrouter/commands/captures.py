@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from callrouter import log
 from callrouter.ami.capture import read_capture
 from callrouter.ami.connection import AmiSettings
 from callrouter.ami.record import record as record_capture
@@ -50,7 +51,7 @@ def _replayed(file: Path, profiles: Sequence[PbxProfile]) -> bool:
     sys.stdout.buffer.flush()
     for kind in ("oversized", "undecodable", "malformed"):
         if count := getattr(reader, kind):
-            click.echo(f"{file}: {count} {kind} messages", err=True)
+            click.echo(f"{file}: {kind} messages: {count}", err=True)
     return bool(events)
 
 
@@ -64,14 +65,16 @@ def _profile_of(events: list[Event], profiles: Sequence[PbxProfile]) -> PbxProfi
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The capture to write.")
 @click.option("--anonymise", is_flag=True, help="Replace numbers and names, each always by the same other one.")
 @click.option("--pbx", "name", help="Which [[pbx]]; needed only if there are several.")
-@click.option("--seconds", type=float, help="Stop by itself; else Ctrl-C stops.")
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Stop by itself; else Ctrl-C stops.")
 @config_option
 def record(out: Path, name: str | None, seconds: float | None, config_file: Path | None, *, anonymise: bool) -> None:
     """Write what a live PBX sends to a capture, for `callrouter replay` and for tests.
 
     Uses the AMI user of the configuration; with its event filter the capture has what callrouter sees.
     """
-    pbx = _chosen(loaded(config_file).config.pbx, name)
+    config = loaded(config_file).config
+    log.set_up(config.log.level, config.log.format)
+    pbx = _chosen(config.pbx, name)
     host, port = address(pbx.ami)
     settings = AmiSettings(name=pbx.name, host=host, port=port, username=pbx.ami_user, secret=pbx.ami_secret)
     if out.exists():
@@ -87,11 +90,20 @@ def record(out: Path, name: str | None, seconds: float | None, config_file: Path
         click.echo(f"recording {pbx.name} ({pbx.ami}) to {out}; Ctrl-C stops", err=True)
         return await record_capture(settings, out, SystemClock(), stop, anonymise=anonymise)
 
-    written = asyncio.run(run())
-    if not written:
+    try:
+        written = asyncio.run(run())
+    except OSError as error:
+        raise click.ClickException(f"{out} cannot be written: {error.strerror}") from None
+    if _is_blank(out):
         out.unlink(missing_ok=True)
         raise click.ClickException(f"nothing was recorded: {pbx.ami} sent nothing (see the messages above)")
     print_json({"out": str(out), "bytes": written})
+
+
+def _is_blank(capture: Path) -> bool:
+    """Nothing but the blank lines that mark lost connections."""
+    with capture.open("rb") as file:
+        return not any(line.strip() for line in file)
 
 
 def _chosen(profiles: tuple[PbxConfig, ...], name: str | None) -> PbxConfig:

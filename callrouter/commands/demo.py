@@ -29,7 +29,7 @@ from callrouter.lab.verdict import Verdict
 from callrouter.numbers import Number, display_number
 
 ROWS = 25
-"""Appeals that the live table shows: the latest."""
+"""Appeals that the live table shows at most: the latest."""
 
 
 @click.command()
@@ -68,6 +68,10 @@ def demo(
     worker; lets visitors open pages and call the numbers they see; and compares each appeal with what really happened.
     The last line on stdout is one JSON object with the result; the exit status is 0 only if everything is right.
     """
+    if simulated and asterisk:
+        raise click.UsageError("--simulated runs no Asterisk: leave out --asterisk")
+    if simulated and attach == "ari":
+        raise click.UsageError("the simulated PBX has no ARI: --attach agi or watch")
     choices = Choices(
         calls=calls, at_once=at_once, seed=seed, simulated=simulated, attach=attach, asterisk=asterisk, cluster=cluster
     )
@@ -87,7 +91,8 @@ def demo(
 async def _run(folder: Path, choices: Choices, screen: Screen, *, leave: bool) -> None:
     main = asyncio.current_task()
     if main:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main.cancel)
+        for each in (signal.SIGTERM, signal.SIGHUP):  # hangup: the terminal was closed
+            asyncio.get_running_loop().add_signal_handler(each, main.cancel)
     began = time.monotonic()
     async with product(folder, choices, screen.say) as running:
         with screen.table():
@@ -115,7 +120,8 @@ class Screen:
         self.verdict: Verdict | None = None
 
     def say(self, line: str) -> None:
-        self._console.print(f"[dim]{time.monotonic() - self._began:5.1f} s[/dim]  {escape(line)}")
+        with contextlib.suppress(OSError):  # the terminal may be gone, and what runs must be stopped all the same
+            self._console.print(f"[dim]{time.monotonic() - self._began:5.1f} s[/dim]  {escape(line)}")
 
     @contextlib.contextmanager
     def table(self) -> Iterator[None]:
@@ -123,18 +129,29 @@ class Screen:
         if not self._console.is_terminal:
             yield
             return
-        with Live(_table([]), console=self._console, refresh_per_second=4) as self._live:
+        with Live(self._table([]), console=self._console, refresh_per_second=4) as self._live:
             yield
         self._live = None
 
     def show(self, rows: Sequence[asyncpg.Record]) -> None:
         if self._live:
-            self._live.update(_table(rows))
+            self._live.update(self._table(rows))
         elif not self._console.is_terminal:
             for row in rows:
                 if row["id"] not in self._shown:
                     self._shown.add(row["id"])
                     self._console.print("  ".join(cell for cell in _cells(row) if cell), markup=False, soft_wrap=True)
+
+    def _table(self, rows: Sequence[asyncpg.Record]) -> Table:
+        """The latest appeals, as many and as wide as the terminal shows."""
+        shown = COLUMNS if self._console.width >= WIDE else NARROW
+        table = Table(title=f"Appeals: {len(rows)}", title_justify="left", box=None, pad_edge=False)
+        for name in shown:
+            table.add_column(name, no_wrap=True, justify="right" if name in {"wait", "talk"} else "left")
+        for row in rows[-max(1, min(ROWS, self._console.height - 4)) :]:
+            cells = dict(zip(COLUMNS, _cells(row), strict=True))
+            table.add_row(*(escape(cells[name]) for name in shown))
+        return table
 
     def conclude(self, verdict: Verdict) -> None:
         self.verdict = verdict
@@ -143,37 +160,40 @@ class Screen:
         right = "[green]everything right[/green]" if verdict.right else "[red]not everything is right[/red]"
         self._console.print(
             f"{right}: {verdict.calls} calls, {verdict.appeals} appeals, {verdict.attributed_right} attributed right, "
-            f"{verdict.missing} missing, {verdict.extra} extra; the dialplan waited {verdict.resolve_ms_p50} ms "
-            f"(median), {verdict.resolve_ms_p99} ms (99 %)"
+            f"{verdict.missing} missing, {verdict.extra} extra" + _waited(verdict),
+            soft_wrap=True,
         )
 
     def invite(self, running: Demo, folder: Path) -> None:
         """Where to look while everything stays up."""
         stack = running.stack
+        site, origin = next(iter(running.sites.items()))
+        page = f'{{"url": "{origin}/?utm_source=yandex"}}'
         lines = [
             "",
-            f"visitors' API   {stack.web}  (POST /v/1/visit)",
+            f"configuration   {stack.config}",
+            f"appeals         psql {running.postgres} -c 'TABLE appeals'",
             f"health          {stack.ops('router')}/health   {stack.ops('worker')}/health",
             f"metrics         {stack.ops('router')}/metrics",
-            f"appeals         {running.postgres}  (table appeals)",
-            f"configuration   {stack.config}",
             f"logs            {folder / 'callrouter'}",
+            f"a visit         curl -A Mozilla/5.0 -H 'Origin: {origin}' -d '{page}' {stack.web}/v/{site}/visit",
+            f"its lease       callrouter lease show NUMBER --config {stack.config}",
             "",
             "Everything stays up until Ctrl-C.",
         ]
         self._console.print("\n".join(lines), markup=False, soft_wrap=True)
 
 
+def _waited(verdict: Verdict) -> str:
+    if verdict.resolve_ms_p50 is None:
+        return "; the dialplan did not ask"
+    return f"; the dialplan waited {verdict.resolve_ms_p50} ms (median), {verdict.resolve_ms_p99} ms (99 %)"
+
+
 COLUMNS = ("time", "caller", "dialled", "source", "campaign", "status", "group", "employee", "wait", "talk", "credit")
-
-
-def _table(rows: Sequence[asyncpg.Record]) -> Table:
-    table = Table(title=f"Appeals: {len(rows)}", title_justify="left", box=None, pad_edge=False)
-    for name in COLUMNS:
-        table.add_column(name, no_wrap=True, justify="right" if name in {"wait", "talk"} else "left")
-    for row in rows[-ROWS:]:
-        table.add_row(*map(escape, _cells(row)))
-    return table
+WIDE = 130
+"""Terminal columns in which all of them fit; a narrower one shows what matters most."""
+NARROW = ("dialled", "source", "status", "group", "talk", "credit")
 
 
 def _cells(row: asyncpg.Record) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -10,11 +11,42 @@ from typing import TypeVar
 import asyncpg
 import click
 
-from callrouter.commands.options import config_option, given_number, given_time, print_json, with_postgres
+from callrouter.commands.options import (
+    config_option,
+    country_option,
+    given_number,
+    given_time,
+    print_json,
+    with_postgres,
+)
 from callrouter.pool import inventory
 
 T = TypeVar("T")
-country_option = click.option("--country", default="RU", show_default=True, help="Whose national spelling (ISO 3166).")
+DOMAIN = re.compile(r"[a-z0-9]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9_-]*[a-z0-9])?)*")
+SHORTEST_NUMBER = 5
+
+
+def _named(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    if not value.strip():
+        raise click.BadParameter("a name is wanted")
+    return value.strip()
+
+
+def _domain(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """As browsers name it in `Origin`: пример.рф is xn--e1afmkfd.xn--p1ai there."""
+    try:
+        domain = value.strip().rstrip(".").lower().encode("idna").decode()
+    except UnicodeError:
+        domain = ""
+    if not DOMAIN.fullmatch(domain):
+        raise click.BadParameter(f"{value!r} is no domain; write it as shop.example, without https:// and path")
+    return domain
+
+
+def _pattern(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    if value and value.count("#") < SHORTEST_NUMBER:
+        raise click.BadParameter(f"write at least {SHORTEST_NUMBER} '#', one for each of the last digits")
+    return value
 
 
 def _done(config_file: Path | None, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
@@ -30,7 +62,7 @@ def account() -> None:
 
 
 @account.command("add")
-@click.argument("name")
+@click.argument("name", callback=_named)
 @config_option
 def add_account(name: str, config_file: Path | None) -> None:
     """Add an account."""
@@ -50,7 +82,7 @@ def pool() -> None:
 
 
 @pool.command("add")
-@click.argument("name")
+@click.argument("name", callback=_named)
 @config_option
 def add_pool(name: str, config_file: Path | None) -> None:
     """Add an empty pool; fill it with `callrouter numbers import`."""
@@ -75,14 +107,23 @@ def site() -> None:
 
 
 @site.command("add")
-@click.argument("domain")
+@click.argument("domain", callback=_domain)
 @click.option("--account", required=True, help="The account's name.")
 @click.option("--pool", help="Lease numbers of this pool to its visitors.")
 @click.option("--fallback", help="The site's own number: shown while the pool is empty.")
 @click.option("--route", default="", help="CALLROUTER_ROUTE of its calls: a name your dialplan maps.")
-@click.option("--display", default="", help="How numbers look, # for the last digits: '8 (###) ###-##-##'.")
+@click.option(
+    "--display", default="", callback=_pattern, help="How numbers look, # for the last digits: '8 (###) ###-##-##'."
+)
 @click.option("--hold", "hold_min", default=30.0, show_default=True, help="Minutes a lease outlives the visitor.")
-@click.option("--quality", "quality_s", default=60.0, show_default=True, help="Seconds of talk of a quality call.")
+@click.option(
+    "--quality",
+    "quality_s",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    help="Seconds of talk of a quality call.",
+)
 @country_option
 @config_option
 def add_site(
@@ -106,8 +147,8 @@ def list_sites(config_file: Path | None) -> None:
     """List the sites, their accounts and pools."""
     _list(
         config_file,
-        """SELECT s.id AS site, s.name AS domain, a.name AS account, array_agg(p.name) FILTER (WHERE p.id IS NOT NULL)
-                  AS pools, s.route, s.fallback_number AS fallback
+        """SELECT s.id AS site, s.name AS domain, a.name AS account,
+                  array_remove(array_agg(p.name ORDER BY p.name), NULL) AS pools, s.route, s.fallback_number AS fallback
            FROM sites s JOIN accounts a ON a.id = s.account_id LEFT JOIN site_pools sp ON sp.site_id = s.id
            LEFT JOIN pools p ON p.id = sp.pool_id GROUP BY s.account_id, s.id, a.name ORDER BY s.id""",
     )
@@ -172,11 +213,11 @@ def static() -> None:
 
 @static.command("bind")
 @click.argument("number")
-@click.option("--site", required=True, help="The site's domain.")
+@click.option("--site", required=True, callback=_domain, help="The site's domain.")
 @click.option("--channel", required=True, help="As newspaper; what the calls are credited to.")
 @click.option("--source", default="", help="As izvestia; the channel's name if not given.")
-@click.option("--medium", default="")
-@click.option("--campaign", default="")
+@click.option("--medium", default="", help="As print; for reports.")
+@click.option("--campaign", default="", help="As spring; for reports.")
 @click.option("--from", "since", help="ISO time; now if not given.")
 @click.option("--until", help="ISO time; open if not given.")
 @country_option

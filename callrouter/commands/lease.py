@@ -7,7 +7,14 @@ from pathlib import Path
 
 import click
 
-from callrouter.commands.options import config_option, given_number, given_time, print_json, with_postgres
+from callrouter.commands.options import (
+    config_option,
+    country_option,
+    given_number,
+    given_time,
+    print_json,
+    with_postgres,
+)
 from callrouter.pool.holders import holding
 
 
@@ -19,7 +26,7 @@ def lease() -> None:
 @lease.command()
 @click.argument("number")
 @click.option("--at", "moment", help="ISO time, as 2026-01-31T14:03:22.5+03:00; now if not given.")
-@click.option("--country", default="RU", show_default=True, help="Whose national spelling (ISO 3166).")
+@country_option
 @config_option
 def show(number: str, moment: str | None, country: str, config_file: Path | None) -> None:
     """Tell who held NUMBER then, and why: a visit's lease, a static binding, or nobody."""

@@ -13,6 +13,7 @@ from typing import TypeVar
 import asyncpg
 import click
 import msgspec
+import phonenumbers
 
 from callrouter.configfile import ConfigError, Loaded, load
 from callrouter.numbers import NotANumber, Number, parse_number
@@ -23,6 +24,17 @@ config_option = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     envvar="CALLROUTER_CONFIG",
     help="The TOML configuration (or $CALLROUTER_CONFIG); without it, defaults and $CALLROUTER_… alone.",
+)
+
+
+def _country(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    if value.upper() not in phonenumbers.SUPPORTED_REGIONS:
+        raise click.BadParameter(f"{value!r} is no country; write two letters, as RU")
+    return value.upper()
+
+
+country_option = click.option(
+    "--country", default="RU", show_default=True, callback=_country, help="Whose national spelling (ISO 3166)."
 )
 
 CONNECT_SECONDS = 5.0

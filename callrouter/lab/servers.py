@@ -244,10 +244,11 @@ async def embedded_valkey_cluster(folder: Path, *, masters: int = 3) -> AsyncIte
 
 @contextlib.asynccontextmanager
 async def _running(server: EmbeddedPostgres | EmbeddedValkey | EmbeddedValkeyCluster) -> AsyncIterator[str]:
-    url = await asyncio.to_thread(server.start)
+    starting = asyncio.ensure_future(asyncio.to_thread(server.start))
     try:
-        yield url
+        yield await asyncio.shield(starting)
     finally:
+        await asyncio.wait([starting])  # Ctrl-C does not end the thread: what it starts would stay
         await asyncio.to_thread(server.stop)
 
 

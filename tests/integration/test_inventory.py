@@ -119,3 +119,28 @@ def test_what_cannot_be_done_is_refused_with_the_reason(shop: Cli, words: tuple[
 def test_a_database_without_tables_is_told(postgres_url: str) -> None:
     result = CliRunner().invoke(main, ["account", "list"], env={"CALLROUTER_POSTGRES_URL": postgres_url})
     assert "callrouter db migrate" in refusal(result)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("account", "add", " "),
+        ("pool", "add", ""),
+        ("site", "add", "https://shop.example/", "--account", "Acme"),
+        ("site", "add", "b.example", "--account", "Acme", "--display", "8 (###"),
+        ("site", "add", "b.example", "--account", "Acme", "--quality", "-5"),
+        ("site", "add", "b.example", "--account", "Acme", "--country", "XX"),
+        ("lease", "show", "84952220001", "--country", "XX"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_one_line_and_names_the_argument(shop: Cli, words: tuple[str, ...]) -> None:
+    assert "Invalid value for" in refusal(shop(*words))
+
+
+def test_a_domain_is_kept_as_browsers_name_it_in_the_origin(shop: Cli) -> None:
+    assert rows(shop("site", "add", "Пример.рф", "--account", "Acme")) == [
+        {"site": 2, "domain": "xn--e1afmkfd.xn--p1ai"}
+    ]
+    assert rows(shop("site", "list"))[1]["pools"] == []
+    bound = shop("static", "bind", "84952220010", "--site", "пример.рф", "--channel", "newspaper")
+    assert rows(bound)[0]["number"] == "74952220010"

@@ -37,7 +37,7 @@ def test_the_demo_ends_with_every_call_told_and_credited_rightly(options: list[s
     assert told["resolve_ms_p99"] < 150
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_demo_stays_up_until_it_is_told_to_stop_and_leaves_nothing(tmp_path: Path, sign: signal.Signals) -> None:
     command = [*DEMO, "--calls", "1", "--simulated", "--folder", str(tmp_path / "demo")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as demo:
@@ -49,6 +49,33 @@ def test_the_demo_stays_up_until_it_is_told_to_stop_and_leaves_nothing(tmp_path:
     deadline = time.monotonic() + 5
     while left := processes_in(tmp_path):
         assert time.monotonic() < deadline, left
+
+
+def test_ctrl_c_while_the_servers_start_leaves_nothing(tmp_path: Path) -> None:
+    command = [*DEMO, "--simulated", "--folder", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as demo:
+        deadline = time.monotonic() + 10
+        while not (tmp_path / "postgres" / "data").exists():
+            assert time.monotonic() < deadline
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(20) == 1
+    assert not processes_in(tmp_path)
+
+
+def test_a_folder_may_be_used_again_and_only_the_new_calls_are_judged(tmp_path: Path) -> None:
+    command = [*DEMO, "--simulated", "--calls", "2", "--exit", "--folder", str(tmp_path)]
+    for _ in range(2):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout.splitlines()[-1])
+        assert (told["appeals"], told["attributed_right"], told["missing"], told["extra"]) == (2, 2, 0, 0)
+
+
+@pytest.mark.parametrize("options", [["--attach", "ari"], ["--asterisk", "22"]])
+def test_options_that_the_simulated_pbx_cannot_obey_are_refused(options: list[str]) -> None:
+    done = subprocess.run([*DEMO, "--simulated", *options], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 2
+    assert "simulated" in done.stderr
 
 
 def processes_in(folder: Path) -> list[str]:

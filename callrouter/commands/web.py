@@ -1,0 +1,45 @@
+"""`callrouter web`: the visitors' endpoint. Apart from the other processes, which do without its web server."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from pathlib import Path
+
+import click
+
+from callrouter import log
+from callrouter.commands.options import config_option, loaded
+from callrouter.config import address
+from callrouter.ops import OTHER_PORT, CannotStart, needed
+from callrouter.pool.store import Lifetimes
+from callrouter.web.app import WebSettings
+from callrouter.web.serve import serve
+
+
+@click.command()
+@config_option
+def web(config_file: Path | None) -> None:
+    """Run anywhere, in any number: the visitors' endpoint, which leases the numbers that pages show.
+
+    Put a TLS proxy before it. Redis away: pages are answered with the site's own number, at once.
+    """
+    found = loaded(config_file)
+    log.set_up(found.config.log.level, found.config.log.format)
+    config = found.config
+    host, port = address(config.web.listen)
+    try:
+        with needed(found.source.where("web.listen"), "the web cannot listen there", OTHER_PORT):
+            socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except CannotStart as error:
+        raise click.ClickException(str(error)) from None
+    settings = WebSettings(
+        redis_url=config.redis.url,
+        redis_cluster=config.redis.cluster,
+        postgres_url=config.postgres.url,
+        token_keys=((config.web.token_secret or secrets.token_hex(32)).encode(),),
+        lifetimes=Lifetimes(window=config.attribution.window),
+        log_level=config.log.level,
+        log_format=config.log.format,
+    )
+    serve(settings, host=host, port=port, workers=config.web.workers)
