@@ -12,7 +12,7 @@ from datetime import datetime
 
 import uvloop
 
-from callrouter.ami.dialplan import agi_commands, ordered
+from callrouter.ami.dialplan import agi_commands
 from callrouter.ami.fastagi import FastAgiServer
 from callrouter.appeals.model import CallAppeal
 from callrouter.clock import SystemClock
@@ -42,7 +42,7 @@ VARIABLES = {
 }
 NUMBER = Number("74952232725")
 PAID = TrafficSource(channel="paid_search", source="yandex", medium="cpc", campaign="Осень 2026", keyword="окна купить")
-ANSWER = b"".join(agi_commands(ordered(VARIABLES, "ok")))
+ANSWER = b"".join(agi_commands(VARIABLES, "ok")[0])
 
 
 class Bare(asyncio.Protocol):
