@@ -14,16 +14,19 @@ from itertools import count
 
 import uvloop
 
+NUMBERS = 2000
+FIRST = 74952230000
+"""The numbers of the pool; each call is on the next of them, by another caller."""
 ENVIRONMENT = (
     "agi_network: yes\nagi_network_script: resolve\nagi_request: agi://127.0.0.1:4573/resolve\n"
-    "agi_channel: PJSIP/carrier-00000b5c\nagi_language: en\nagi_type: PJSIP\nagi_uniqueid: pbx1-1763757931.4242\n"
-    "agi_version: 22.10.0\nagi_callerid: 79161234567\nagi_calleridname: Иван Петров\nagi_callingpres: 0\n"
-    "agi_callingani2: 0\nagi_callington: 0\nagi_callingtns: 0\nagi_dnid: 74952232725\nagi_rdnis: unknown\n"
+    "agi_channel: PJSIP/carrier-00000b5c\nagi_language: en\nagi_type: PJSIP\nagi_uniqueid: pbx1-1763757931.%(call)d\n"
+    "agi_version: 22.10.0\nagi_callerid: 7916%(call)07d\nagi_calleridname: Иван Петров\nagi_callingpres: 0\n"
+    "agi_callingani2: 0\nagi_callington: 0\nagi_callingtns: 0\nagi_dnid: %(number)d\nagi_rdnis: unknown\n"
     "agi_context: from-trunk\nagi_extension: s\nagi_priority: 5\nagi_enhanced: 0.0\nagi_accountcode: \n"
-    "agi_threadid: 140023\nagi_arg_1: 74952232725\n\n"
+    "agi_threadid: 140023\nagi_arg_1: %(number)d\n\n"
 ).encode()
 
-NUMBERS = count(1)
+CALLS = count(1)
 
 
 class Call(asyncio.Protocol):
@@ -34,7 +37,8 @@ class Call(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: asyncio.Transport = transport  # type: ignore[assignment]
         self.began = time.perf_counter()
-        self.transport.write(ENVIRONMENT.replace(b"4242", b"%d" % next(NUMBERS)))
+        call = next(CALLS)
+        self.transport.write(ENVIRONMENT % {b"call": call, b"number": FIRST + call % NUMBERS})
 
     def data_received(self, data: bytes) -> None:
         if data.endswith(b'CALLROUTER_STATUS=ok"\n'):

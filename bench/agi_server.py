@@ -1,7 +1,8 @@
-"""The two FastAGI servers that bench/agi.py compares, each in a process of its own: `bare PORT-PIPE` or `ours … REDIS`.
+"""The FastAGI servers that bench/agi.py compares, each in a process of its own: `bare`, `stock` or `ours REDIS-URL`.
 
-`bare` is the least that can be written: an asyncio protocol on uvloop with a constant answer. `ours` is the product:
-server, desk, resolver, and a look-up in Valkey for each call.
+`bare` is the least that can be written: an asyncio protocol on uvloop with a constant answer; `stock` is the same on
+the event loop that comes with Python. `ours` is the product: server, desk, resolver, and a look-up in Valkey for each
+call. They print their port.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from datetime import datetime
 
 import uvloop
 
-from callrouter.ami.dialplan import agi_commands, ordered
+from bench.agi_client import FIRST, NUMBERS
+from callrouter.ami.dialplan import agi_commands
 from callrouter.ami.fastagi import FastAgiServer
 from callrouter.appeals.model import CallAppeal
 from callrouter.clock import SystemClock
@@ -40,9 +42,9 @@ VARIABLES = {
     "CALLROUTER_UNIQUE": "1",
     "CALLROUTER_CONFIDENCE": "0.93",
 }
-NUMBER = Number("74952232725")
+POOL = tuple(Number(str(FIRST + place)) for place in range(NUMBERS))
 PAID = TrafficSource(channel="paid_search", source="yandex", medium="cpc", campaign="Осень 2026", keyword="окна купить")
-ANSWER = b"".join(agi_commands(ordered(VARIABLES, "ok")))
+ANSWER = b"".join(agi_commands(VARIABLES, "ok")[0])
 
 
 class Bare(asyncio.Protocol):
@@ -80,12 +82,12 @@ async def ours(url: str) -> None:
     client = open_client(url)
     store = LeaseStore(client)
     now = SystemClock().now()
-    await store.load_numbers(pool_slot(1), {NUMBER: True})
-    await store.allocate(pool_slot(1), visit(now))
+    await store.load_numbers(pool_slot(1), dict.fromkeys(POOL, True))
+    await asyncio.gather(*(store.allocate(pool_slot(1), visit(place, now)) for place in range(NUMBERS)))
     directory = Directory(
         accounts=(Account(id=1, default_route="operator"), Account(id=2)),
         sites=(Site(id=1, account=2, route="sales", pools=(PoolChoice(pool=1),)),),
-        numbers=(NumberEntry(number=NUMBER, account=1, pool=1),),
+        numbers=tuple(NumberEntry(number=number, account=1, pool=1) for number in POOL),
         pools=(1,),
     )
     desk = Desk(Resolver(store, lambda: directory), NoJournal(), SystemClock(), deadline=0.15)
@@ -95,9 +97,9 @@ async def ours(url: str) -> None:
     await asyncio.Event().wait()
 
 
-def visit(now: datetime) -> Visit:
+def visit(place: int, now: datetime) -> Visit:
     return Visit(
-        session="0190b5f0-9a7e-7c3e-8a53-1f2e3d4c5b6a", visitor="ann", account=2, site=1, traffic=PAID,
+        session=f"0190b5f0-9a7e-7c3e-8a53-1f2e3d{place:06x}", visitor=f"v{place}", account=2, site=1, traffic=PAID,
         landing_page="https://shop.example/", referrer="https://yandex.ru/", started_at=now, seen_at=now,
         page="https://shop.example/", title="Окна",
     )  # fmt: skip
@@ -106,5 +108,7 @@ def visit(now: datetime) -> Visit:
 if __name__ == "__main__":
     if sys.argv[1] == "bare":
         uvloop.run(bare())
+    elif sys.argv[1] == "stock":
+        asyncio.run(bare())
     else:
         run_until_done(*install_reactor(), ours(sys.argv[2]))

@@ -64,8 +64,11 @@ class AgiRequest:
 
         The extension comes last because the question is asked in a subroutine, whose extension is `s`.
         """
-        given = (self.get(name) for name in ("arg_1", "dnid", "extension"))
-        return next((number for number in given if number not in {"", "unknown"}), "")
+        for name in ("arg_1", "dnid", "extension"):
+            number = self.get(name)
+            if number and number != "unknown":
+                return number
+        return ""
 
     @property
     def caller(self) -> str:

@@ -38,16 +38,32 @@ def ordered(variables: Mapping[str, str], status: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def agi_commands(pairs: list[tuple[str, str]]) -> list[bytes]:
-    """One `EXEC MSet` that sets all: one round trip. More than one only if they are too long for Asterisk's buffer."""
-    text = ",".join([f"{name}={value}" for name, value in pairs]).encode(errors="replace")
+@lru_cache(maxsize=4096)
+def _assignment(name: str, value: str) -> bytes:
+    """Kept: most variables have one of few values."""
+    _check_name(name)
+    return f"{name}={dialplan_safe(value)}".encode(errors="replace")
+
+
+def agi_commands(variables: Mapping[str, str], status: str) -> tuple[list[bytes], str]:
+    """What sets the variables in their order, the status last, and that status; one in `variables` wins over the given.
+
+    One `EXEC MSet` that sets all: one round trip. More than one only if they are too long for Asterisk's buffer.
+    """
+    told = variables.get(STATUS, status)
+    items = [_assignment(name, value) for name, value in variables.items() if name != STATUS]
+    items.append(_assignment(STATUS, told))
+    text = b",".join(items)
     if len(text) < _MAX_COMMAND:  # as nearly always
-        return [b'EXEC MSet "' + text + b'"\n']
+        return [b'EXEC MSet "%b"\n' % text], told
+    return _parts(items), told
+
+
+def _parts(items: list[bytes]) -> list[bytes]:
     commands: list[bytes] = []
     part: list[bytes] = []
     size = 0
-    for name, value in pairs:
-        item = f"{name}={value}".encode(errors="replace")
+    for item in items:
         if size + len(item) >= _MAX_COMMAND:
             commands.append(_mset(part))
             part, size = [], 0

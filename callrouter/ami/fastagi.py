@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 
 from callrouter.ami import metrics
 from callrouter.ami.agi_wire import MAX_ENVIRONMENT, AgiRequest, NotAgi, ReplyReader, read_environment
-from callrouter.ami.dialplan import agi_commands, ordered
+from callrouter.ami.dialplan import agi_commands
 from callrouter.ami.native_endpoint import NativePort, NativeServerEndpoint
 from callrouter.clock import Clock
 
@@ -98,14 +98,13 @@ class _Conversation(Protocol):
 
     def answer(self, variables: Mapping[str, str], status: str) -> None:
         try:
-            pairs = ordered(variables, status)
+            commands, told = agi_commands(variables, status)
         except (ValueError, TypeError, AttributeError) as error:
             self.server.failed("answer", error)
-            pairs = ordered({}, "error")
-        commands = agi_commands(pairs)
+            commands, told = agi_commands({}, "error")
         self.expected = len(commands)
         self.transport.write(commands[0] if self.expected == 1 else b"".join(commands))
-        self.server.answered(pairs[-1][1], self.server.clock.monotonic() - self.since)
+        self.server.answered(told, self.server.clock.monotonic() - self.since)
 
     def _read_replies(self, data: bytes) -> None:
         if self.replies is None:

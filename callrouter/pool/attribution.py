@@ -80,14 +80,15 @@ def _lease_candidates(evidence: Evidence, model: DelayModel) -> list[_Rated]:
     """Holder and earlier holders. One session counts once, by its latest lease."""
     memory = _memory_in_force(evidence, model)
     rated: dict[str, _Rated] = {}
-    holder = covering(evidence.leases, evidence.at)
+    at = evidence.at
+    holder = covering(evidence.leases, at)
     for lease in evidence.leases:
-        if lease.started_at > evidence.at or evidence.at - min(_end(lease), evidence.at) > model.window:
+        if lease.session in rated or lease.started_at > at:
             continue
-        if lease.session in rated:
+        if lease is not holder and at - min(_end(lease), at) > model.window:
             continue
         method: Method = "holder" if lease is holder else "last_holder"
-        rate = model.visit_rate(evidence.at - min(lease.seen_at, evidence.at))
+        rate = model.visit_rate(at - min(lease.seen_at, at))
         if memory and (lease.visitor, lease.site) != (memory.visit.visitor, memory.visit.site):
             rate *= model.same_phone
         rated[lease.session] = _Rated(method, lease.account, lease.site, lease.session, lease.visitor, rate)
@@ -131,11 +132,19 @@ def _add_recalled(rated: list[_Rated], recalled: _Rated) -> None:
 
 
 def _weigh(rated: list[_Rated], stranger: float) -> Attribution:
-    total = sum(candidate.rate for candidate in rated) + stranger
-    rated.sort(key=lambda candidate: (-candidate.rate, candidate.session))
+    total = 0.0
+    for candidate in rated:
+        total += candidate.rate
+    total += stranger
+    if len(rated) > 1:
+        rated.sort(key=lambda candidate: (-candidate.rate, candidate.session))
     candidates = tuple(
-        Candidate(method=c.method, account=c.account, site=c.site, session=c.session, weight=round(c.rate / total, 6))
-        for c in rated
+        [
+            Candidate(
+                method=c.method, account=c.account, site=c.site, session=c.session, weight=round(c.rate / total, 6)
+            )
+            for c in rated
+        ]
     )
     first = candidates[0]
     return Attribution(

@@ -26,7 +26,9 @@ A = TypeVar("A")
 BATCH = 64
 """Questions per flight: a script that runs long delays everybody else on the server."""
 FLIGHTS = 2
-"""Batches under way at once: while one is answered the next is gathered."""
+"""Batches under way at once by the client: while one is answered the next is gathered."""
+ON_LINE = 1
+"""The same by the line, where a batch is answered so soon that a second would only leave with fewer questions."""
 
 
 class RedisClient(Protocol):
@@ -47,11 +49,13 @@ class _Flights(Generic[Q, A]):
         self._flights: set[asyncio.Task[None]] = set()
         self._called = False
 
+    _most = FLIGHTS
+
     def _gather(self, question: Q) -> asyncio.Future[A]:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[A] = loop.create_future()
         self._waiting.append((question, answer))
-        if not self._called and self._under_way() < FLIGHTS:
+        if not self._called and self._under_way() < self._most:
             self._called = True
             loop.call_soon(self._fly)
         return answer
@@ -60,7 +64,7 @@ class _Flights(Generic[Q, A]):
         """Send off what waits; runs once the tick that asked is over, and again after each flight."""
         self._called = False
         self._waiting = [entry for entry in self._waiting if not entry[1].done()]
-        while self._waiting and self._under_way() < FLIGHTS:
+        while self._waiting and self._under_way() < self._most:
             batch = self._waiting[:BATCH]
             del self._waiting[:BATCH]
             self._depart(batch)
@@ -145,6 +149,7 @@ class Coalescer(_Flights[Question, Answer]):
         super().__init__(client)
         self._script = script
         self._line = line
+        self._most = FLIGHTS if line is None else ON_LINE
         self._on_line = 0
         """Commands sent by the line and not yet answered."""
         self._evalsha = (b"EVALSHA", script.sha.encode(), b"1")

@@ -60,4 +60,7 @@ DEFAULT_MODEL = DelayModel()
 def density(mixture: Mixture, delay: timedelta) -> float:
     """Probability density, per second, of a mixture of exponentials at `delay` (not before 0)."""
     seconds = max(0.0, delay.total_seconds())
-    return sum(share / mean * math.exp(-seconds / mean) for share, mean in mixture)
+    total = 0.0
+    for share, mean in mixture:
+        total += share / mean * math.exp(-seconds / mean)
+    return total

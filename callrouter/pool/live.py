@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -97,7 +98,9 @@ def milliseconds(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(milliseconds=1)
 
 
+@lru_cache(maxsize=4096)
 def moment(ms: bytes | str | int) -> datetime:
+    """Kept: the same come again and again, as a visit's begin is its lease's and the time is a whole batch's."""
     return datetime.fromtimestamp(int(ms) / 1000, UTC)
 
 
@@ -173,7 +176,7 @@ def read_live(now: bytes, found: list[list[bytes | None]], *, pool: int, number:
     fields, ended, visit, memory, latest = found
     if fields[0] is None and not memory:
         return Live(at=moment(now), known=False)
-    leases = tuple(_ended_lease(entry.decode(), pool, number) for entry in ended if entry)
+    leases = tuple([_ended_lease(entry.decode(), pool, number) for entry in ended if entry])
     if fields[0] == b"L":
         leases = (_running_lease(fields, pool, number), *leases)
     same, newest, clients = _read_memory(memory, number) if memory else (None, None, {})
@@ -192,7 +195,7 @@ def read_live(now: bytes, found: list[list[bytes | None]], *, pool: int, number:
 def _visit(fields: Sequence[bytes | None]) -> Visit | None:
     if not fields or fields[0] is None:
         return None
-    facts, started, seen, pages, page, title, overflow = (part or b"" for part in fields[:7])
+    facts, started, seen, pages, page, title, overflow = [part or b"" for part in fields[:7]]
     return unpack_visit(
         facts, started_at=moment(started), seen_at=moment(seen), pages=int(pages), page=page.decode(),
         title=title.decode(), overflow=overflow == b"1",
@@ -200,7 +203,7 @@ def _visit(fields: Sequence[bytes | None]) -> Visit | None:
 
 
 def _running_lease(fields: Sequence[bytes | None], pool: int, number: Number) -> Lease:
-    _, lease, session, visitor, account, site, begun, seen, expires, closed, _ = (part or b"" for part in fields)
+    _, lease, session, visitor, account, site, begun, seen, expires, closed, _ = [part or b"" for part in fields]
     return Lease(
         id=lease.decode(), pool=pool, number=number, account=int(account), site=int(site), session=session.decode(),
         visitor=visitor.decode(), started_at=moment(begun), seen_at=moment(seen), expires_at=moment(expires),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import phonenumbers
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from callrouter import numbers
 from callrouter.numbers import INTERNATIONAL, NotANumber, Number, display_number, parse_number, party
 
 
@@ -53,3 +55,33 @@ def test_no_text_does_harm(text: str) -> None:
     assert number.isdigit()
     assert parse_number(number, INTERNATIONAL) == number, "a number stays itself"
     display_number(number)
+
+
+COUNTRIES = "RU US DE GB IT FR ES BR AR MX CN KZ UA IN AU FI HU ZZ XX".split()  # noqa: SIM905
+
+
+@settings(max_examples=3000, deadline=None)
+@given(
+    country=st.sampled_from(COUNTRIES),
+    before=st.sampled_from(["", "", "", "", "0", "8", "00", "810", "1", "06"]),
+    rest=st.text("0123456789", min_size=4, max_size=12),
+)
+def test_the_short_way_for_e164_finds_what_the_library_finds(country: str, before: str, rest: str) -> None:
+    text = f"{phonenumbers.country_code_for_region(country) or 7}{before}{rest}"
+
+    def parsed() -> str:
+        parse_number.cache_clear()
+        try:
+            return parse_number(text, country)
+        except NotANumber:
+            return "none"
+
+    short = parsed()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(numbers, "_is_e164", lambda *_: False)
+        assert short == parsed()
+
+
+def test_a_russian_number_as_a_trunk_sends_it_takes_the_short_way() -> None:
+    assert numbers._is_e164("79161234567", "RU")
+    assert not numbers._is_e164("7916123456", "RU")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -79,11 +80,16 @@ def test_a_line_to_something_strange_or_mute_loses_what_it_was_given(
 ) -> None:
     monkeypatch.setattr(lines, "AGAIN_SECONDS", 0.01)
 
+    talking: list[asyncio.StreamWriter] = []
+
     async def scenario() -> None:
         async def strange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            while await reader.read(100):
-                writer.write(says)
+            talking.append(writer)
+            with contextlib.suppress(ConnectionError):
+                while await reader.read(100):
+                    writer.write(says)
             writer.close()
+            talking.remove(writer)
 
         server = await asyncio.start_server(strange, "127.0.0.1", 0)
         line = Line(Place(host="127.0.0.1", port=server.sockets[0].getsockname()[1], timeout=0.1))
@@ -95,6 +101,7 @@ def test_a_line_to_something_strange_or_mute_loses_what_it_was_given(
         line.close()
         assert not line.send(PING, replies.append)
         server.close()
+        await until(lambda: not talking)
         await server.wait_closed()
 
     asyncio.run(scenario())
