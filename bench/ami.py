@@ -21,6 +21,7 @@ from callrouter.ami.connection import AmiSettings
 from callrouter.calls.events import CallEnded
 from callrouter.calls.profile import PbxProfile
 from callrouter.calls.tracker import RELEVANT_EVENTS, CallTracker, relevant_headers
+from callrouter.garbage import settle_collector
 
 HERE = Path(__file__).parent
 CAPTURES = [*sorted((HERE / "data").glob("*.ami*")), HERE.parent / "tests/captures/22/interleaved.ami"]
@@ -35,6 +36,7 @@ PROFILE = PbxProfile(
 def run() -> list[Row]:
     pieces, events = stream()
     calls = whole_path(pieces)
+    settle_collector()  # as the router does
     turns = [(seconds(whole_path, pieces), seconds(deliver_by_panoramisk, pieces, events)) for _ in range(TURNS)]
     ours, peer = (min(turn[side] for turn in turns) for side in (0, 1))
     return [

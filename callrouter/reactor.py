@@ -7,7 +7,6 @@ and `deferred.asFuture(loop)`.
 from __future__ import annotations
 
 import asyncio
-import gc
 import sys
 from collections.abc import Coroutine
 from typing import Any
@@ -15,6 +14,8 @@ from typing import Any
 import uvloop
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 from twisted.internet.main import installReactor
+
+from callrouter.garbage import settle_collector
 
 
 def install_reactor() -> tuple[asyncio.AbstractEventLoop, AsyncioSelectorReactor]:
@@ -35,8 +36,7 @@ def run_until_done(
 
     Signals are `main`'s affair: `loop.add_signal_handler`.
     """
-    gc.collect()
-    gc.freeze()  # modules and classes stay for good: looking through them again and again costs calls their time
+    settle_collector()
     task = loop.create_task(main)
 
     def stop(_: asyncio.Task[None]) -> None:

@@ -158,12 +158,11 @@ class EventReader:
         return events
 
     def _parse(self, block: bytes) -> Event:
-        event: Event = {}
         lines = self._decode(block).split("\r\n" if len(self._line_end) > 1 else "\n")
-        for line in lines:
-            key, colon, value = line.partition(": ")
-            if colon:
-                event[key] = value
+        try:
+            event: Event = dict([line.split(": ", 1) for line in lines])
+        except ValueError:  # a line without the colon
+            return _with_repeated_headers(lines)
         return event if len(event) == len(lines) else _with_repeated_headers(lines)
 
     def _decode(self, block: bytes) -> str:

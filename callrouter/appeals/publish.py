@@ -157,7 +157,7 @@ class Publisher:
             try:
                 started = time.perf_counter()
                 await self._publish_once(batch, scrubbing=scrubbing)
-            except asyncpg.CharacterNotInRepertoireError:
+            except (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError):
                 if scrubbing:
                     raise
                 scrubbing = True

@@ -10,6 +10,7 @@ from hashlib import sha1
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
+from asyncpg.pgproto.pgproto import UUID as FastUUID  # noqa: N811  (a name that is no constant)
 
 from callrouter.appeals.model import AppealKind
 from callrouter.calls.record import CallRecord, Direction, HangupBy, LostReason, Status, Step
@@ -26,10 +27,11 @@ _UUID_FIVE = 5 << 76 | 0x8000 << 48
 
 def appeal_id(pbx: str, linkedid: str) -> UUID:
     """The id of the appeal of call (pbx, linkedid)."""
-    # What uuid5 does, in half the time: it is called for every call.
+    # What uuid5 does in half the time, as the kind of UUID that is fast to hash and to send: each call asks for it.
     state = _CALLS_STATE.copy()
     state.update(f"{pbx}\n{linkedid}".encode("utf-8", "replace"))
-    return UUID(int=int.from_bytes(state.digest()[:16], "big") & _UUID_KEPT | _UUID_FIVE)
+    number = int.from_bytes(state.digest()[:16], "big") & _UUID_KEPT | _UUID_FIVE
+    return FastUUID(number.to_bytes(16, "big"))
 
 
 class AppealRow(msgspec.Struct, kw_only=True, gc=False):

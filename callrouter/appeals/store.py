@@ -10,11 +10,12 @@ New rows go straight into `appeals` by COPY: what is there already was looked up
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import groupby
-from operator import attrgetter, itemgetter
+from itertools import chain
+from operator import attrgetter
 from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
@@ -30,6 +31,7 @@ from callrouter.db.connect import Connection
 CHANNEL = "callrouter_appeals"
 IDS_PER_NOTICE = 50
 SMALL_BATCH = 50
+ROWS_BETWEEN_BREATHS = 100
 
 # A partition that was empty when it was last analysed, or when a statement was planned, must not tempt the planner into
 # scanning it for each row: that is quadratic when catching up. Small batches do without the cost of new plans.
@@ -40,13 +42,18 @@ SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 
        (SELECT count(pg_advisory_xact_lock(hashtextextended('callrouter.publish ' || pbx, 0)))
         FROM (SELECT unnest($1::text[]) AS pbx ORDER BY 1) pbxs)"""
 
+# Analysed while all its rows were uncommitted, a table counts as empty however much it grows, and then any index looks
+# as good as the right one: each look-up would read all of it.
+MISJUDGED = """
+SELECT oid::regclass::text FROM pg_class WHERE reltuples = 0 AND relpages > 0
+    AND oid IN (SELECT relid FROM pg_partition_tree('appeals')
+                UNION ALL VALUES ('clients'::regclass), ('client_identities'::regclass))"""
+
 # The bounds let Postgres skip partitions. A call told again may start a little earlier or later, never a day.
 STORED = f"""
-SELECT stored.* FROM unnest($1::uuid[]) AS w (id)
-CROSS JOIN LATERAL (
-    SELECT id, started_at, revision, customer, {", ".join(ATTRIBUTION_COLUMNS)} FROM appeals a
-    WHERE a.id = w.id AND a.started_at BETWEEN $2::timestamptz - interval '1 day' AND $3::timestamptz + interval '1 day'
-    OFFSET 0) stored"""  # noqa: S608  (column names of our own)
+SELECT id, started_at, revision, customer, {", ".join(ATTRIBUTION_COLUMNS)} FROM appeals
+WHERE id = ANY($1::uuid[])
+  AND started_at BETWEEN $2::timestamptz - interval '1 day' AND $3::timestamptz + interval '1 day'"""  # noqa: S608
 
 REMOVE = """
 DELETE FROM appeals a USING unnest($1::bigint[], $2::timestamptz[], $3::uuid[]) AS w (account_id, started_at, id)
@@ -56,8 +63,8 @@ CLIENTS = """
 WITH known AS (
     INSERT INTO client_identities AS i (account_id, kind, value, client_id, first_seen_at, last_seen_at)
     SELECT account_id, 'phone', phone, nextval('clients_id_seq'), first_at, last_at
-    FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::timestamptz[])
-        AS w (account_id, phone, first_at, last_at)
+    FROM json_to_recordset($1::text::json)
+        AS w (account_id bigint, phone text, first_at timestamptz, last_at timestamptz)
     ON CONFLICT (account_id, kind, value) DO UPDATE
     SET first_seen_at = least(i.first_seen_at, excluded.first_seen_at),
         last_seen_at = greatest(i.last_seen_at, excluded.last_seen_at)
@@ -77,8 +84,8 @@ FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[]) AS w (account_id, id,
 WHERE c.account_id = w.account_id AND c.id = w.id AND c.first_touch_at > w.at"""
 
 EARLIER = """
-SELECT w.id, earlier.started_at FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::bigint[])
-    AS w (id, account_id, customer, at, site)
+SELECT w.id, earlier.started_at FROM json_to_recordset($1::text::json)
+    AS w (id uuid, account_id bigint, customer text, at timestamptz, site bigint)
 CROSS JOIN LATERAL (
     SELECT a.started_at FROM appeals a
     WHERE a.customer = w.customer AND a.account_id = w.account_id AND a.started_at <= w.at
@@ -109,6 +116,25 @@ Caller: TypeAlias = tuple[int, str]
 """An account and the number of one who called it."""
 
 
+class Seen(msgspec.Struct, gc=False):
+    """A caller of a batch, with his first and last call in it."""
+
+    account_id: int
+    phone: str
+    first_at: datetime
+    last_at: datetime
+
+
+class Asked(msgspec.Struct, gc=False):
+    """A call whose nearest earlier one is asked for: of the account, or of one site of it."""
+
+    id: UUID
+    account_id: int
+    customer: str | None
+    at: datetime
+    site: int | None
+
+
 class Written(NamedTuple):
     """What became of a batch: rows that now stand in Postgres, and how many of them replaced an older telling."""
 
@@ -122,8 +148,7 @@ async def write(connection: Connection, rows: Sequence[AppealRow], settings: Set
     for row in sorted(rows, key=attrgetter("revision")):
         newest[row.id] = row
     async with connection.transaction():
-        plans = "force_custom_plan" if len(newest) > SMALL_BATCH else "auto"
-        await connection.execute(BEGIN_BATCH, sorted({row.pbx or "" for row in newest.values()}), plans)
+        await _begin(connection, {row.pbx or "" for row in newest.values()}, is_small=len(newest) <= SMALL_BATCH)
         times = [row.started_at for row in newest.values()]
         stored = await connection.fetch(STORED, list(newest), min(times), max(times)) if times else []
         replaced = _drop_known(newest, stored, settings)
@@ -131,11 +156,27 @@ async def write(connection: Connection, rows: Sequence[AppealRow], settings: Set
         await _remove(connection, replaced)
         known_callers = await _assign_clients(connection, fresh, replaced)
         judge_again = _callers(replaced) | await _judge(connection, fresh, known_callers, settings)
-        await connection.copy_records_to_table("appeals", columns=COLUMNS, records=map(msgspec.structs.astuple, fresh))
+        await connection.copy_records_to_table("appeals", columns=COLUMNS, records=_breathing(fresh))
         if judge_again:
             await connection.execute(JUDGE_AGAIN, *_transpose(sorted(judge_again), 2))
         await _announce(connection, fresh)
     return Written(fresh, len(replaced))
+
+
+async def _begin(connection: Connection, pbxs: set[str], *, is_small: bool) -> None:
+    """Take the locks of the PBXs, and see to it that a large batch is planned well."""
+    await connection.execute(BEGIN_BATCH, sorted(pbxs), "auto" if is_small else "force_custom_plan")
+    if not is_small:
+        for row in await connection.fetch(MISJUDGED):
+            await connection.execute(f"ANALYZE {row[0]}")
+
+
+async def _breathing(rows: Sequence[AppealRow]) -> AsyncIterator[tuple[object, ...]]:
+    """Rows for COPY; encoding them takes its time, and the event loop gets its turn in between."""
+    for start in range(0, len(rows), ROWS_BETWEEN_BREATHS):
+        for row in rows[start : start + ROWS_BETWEEN_BREATHS]:
+            yield msgspec.structs.astuple(row)
+        await asyncio.sleep(0)
 
 
 def _drop_known(
@@ -173,36 +214,39 @@ async def _assign_clients(
 
     Returns the callers seen before this batch, with the time of their last call, this batch included.
     """
-    calls = [
-        (row.account_id, row.customer, row.started_at)
-        for row in fresh
-        if row.customer is not None and not row.attribution_pending
-    ]
-    calls += [
-        (old["account_id"], old["customer"], old["started_at"])
-        for old in replaced
-        if old["customer"] is not None and not old["attribution_pending"]
-    ]
-    # Sorted, so that two publishers lock the callers they share in the same order.
-    seen = [
-        (*caller, times[0][2], times[-1][2])
-        for caller, group in groupby(sorted(calls), key=itemgetter(0, 1))
-        if (times := list(group))
-    ]
-    found = await connection.fetch(CLIENTS, *_transpose(seen, 4)) if seen else []
+    seen = _seen(fresh, replaced)
+    found = await connection.fetch(CLIENTS, _as_json(seen)) if seen else []
     clients = {(row["account_id"], row["value"]): row for row in found}
     for row in fresh:
         if row.customer is not None and not row.attribution_pending:
             row.client_id = clients[row.account_id, row.customer]["client_id"]
     known = {caller: row for caller, row in clients.items() if not row["is_new"]}
     earlier = [
-        (account, known[account, customer]["client_id"], first)
-        for account, customer, first, _last in seen
-        if (account, customer) in known and known[account, customer]["first_seen_at"] == first
+        (caller.account_id, stored["client_id"], caller.first_at)
+        for caller in seen
+        if (stored := known.get((caller.account_id, caller.phone))) and stored["first_seen_at"] == caller.first_at
     ]
     if earlier:
         await connection.execute(TOUCHED_EARLIER, *_transpose(earlier, 3))
     return {caller: row["last_seen_at"] for caller, row in known.items()}
+
+
+def _seen(fresh: Iterable[AppealRow], replaced: Iterable[asyncpg.Record]) -> list[Seen]:
+    """The callers of rows whose account is settled. Sorted: two publishers lock those they share in the same order."""
+    callers: dict[Caller, Seen] = {}
+    calls = ((row.account_id, row.customer, row.started_at, row.attribution_pending) for row in fresh)
+    before = ((old["account_id"], old["customer"], old["started_at"], old["attribution_pending"]) for old in replaced)
+    for account, customer, at, pending in chain(calls, before):
+        if customer is None or pending:
+            continue
+        caller = callers.get((account, customer))
+        if caller is None:
+            callers[account, customer] = Seen(account, customer, at, at)
+        elif at < caller.first_at:
+            caller.first_at = at
+        elif at > caller.last_at:
+            caller.last_at = at
+    return [callers[key] for key in sorted(callers)]
 
 
 async def _judge(
@@ -211,11 +255,11 @@ async def _judge(
     """Set `is_unique` of the rows; returns the callers with later calls, whose flags in Postgres may have to move."""
     known = [row for row in fresh if counts(row) and (row.account_id, row.customer) in last_calls]
     asked = [
-        (row.id, row.account_id, row.customer, row.started_at,
-         row.site_id if site_of(row, settings).unique_scope == "site" else None)
+        Asked(row.id, row.account_id, row.customer, row.started_at,
+              row.site_id if site_of(row, settings).unique_scope == "site" else None)
         for row in known
     ]  # fmt: skip
-    found = await connection.fetch(EARLIER, *_transpose(asked, 5)) if asked else []
+    found = await connection.fetch(EARLIER, _as_json(asked)) if asked else []
     judge(fresh, {row["id"]: row["started_at"] for row in found}, settings)
     callers = ((row.account_id, row.customer, row.started_at) for row in known if row.customer is not None)
     return {(account, customer) for account, customer, at in callers if at < last_calls[account, customer]}
@@ -236,6 +280,11 @@ async def _announce(connection: Connection, fresh: Iterable[AppealRow]) -> None:
     ]
     if notices:
         await connection.execute("SELECT pg_notify($1, notice) FROM unnest($2::text[]) AS notice", CHANNEL, notices)
+
+
+def _as_json(rows: object) -> str:
+    """Many rows as one argument: what asyncpg does for each element of an array costs more than all else here."""
+    return msgspec.json.encode(rows).decode()
 
 
 def _transpose(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:

@@ -17,7 +17,7 @@ from callrouter.appeals.late import settle_pending
 from callrouter.appeals.publish import Publisher
 from callrouter.appeals.row import ATTRIBUTION_COLUMNS, COLUMNS, AppealRow, stored_call
 from callrouter.appeals.segments import frame, segment_path
-from callrouter.appeals.store import CHANNEL, write
+from callrouter.appeals.store import CHANNEL, MISJUDGED, write
 from callrouter.calls.record import CallRecord
 from callrouter.clock import SystemClock
 from callrouter.db.connect import Connection, connect
@@ -377,5 +377,27 @@ def test_new_site_is_known_at_its_first_appeal(database: str, tmp_path: Path) ->
             await until(lambda: journal.backlog_bytes() == 0)
             rows = await journal_rows(pool, "account_id, quality")
             assert sorted(tuple(row.values()) for row in rows) == [(7, True), (9, False)]
+
+    asyncio.run(run())
+
+
+def test_partition_analysed_while_it_seemed_empty_is_judged_again_before_a_large_batch(
+    database: str, tmp_path: Path
+) -> None:
+    """Else each look-up reads the whole partition: catching up is quadratic."""
+    appeals = [an_appeal(a_call(f"1.{n}", NOON + timedelta(seconds=n)), a_resolution(7, 70)) for n in range(120)]
+
+    async def run() -> None:
+        async with shop(database) as pool, pool.acquire() as connection:
+            settings = await load_settings(connection)
+            uncommitted = connection.transaction()
+            await uncommitted.start()
+            await write(connection, [row for one in appeals if (row := enrich(one, settings))], settings)
+            await pool.execute("ANALYZE appeals")
+            await uncommitted.rollback()
+            assert await pool.fetch(MISJUDGED)
+            await publish(pool, tmp_path, appeals, batch=60)
+            assert not await pool.fetch(MISJUDGED)
+            assert await pool.fetchval("SELECT count(*) FROM appeals") == len(appeals)
 
     asyncio.run(run())
