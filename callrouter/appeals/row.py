@@ -10,7 +10,6 @@ from hashlib import sha1
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
-from asyncpg.pgproto.pgproto import UUID as FastUUID  # noqa: N811  (a name that is no constant)
 
 from callrouter.appeals.model import AppealKind
 from callrouter.calls.record import CallRecord, Direction, HangupBy, LostReason, Status, Step
@@ -31,7 +30,7 @@ def appeal_id(pbx: str, linkedid: str) -> UUID:
     state = _CALLS_STATE.copy()
     state.update(f"{pbx}\n{linkedid}".encode("utf-8", "replace"))
     number = int.from_bytes(state.digest()[:16], "big") & _UUID_KEPT | _UUID_FIVE
-    return FastUUID(number.to_bytes(16, "big"))
+    return UUID(int=number)
 
 
 class AppealRow(msgspec.Struct, kw_only=True, gc=False):
