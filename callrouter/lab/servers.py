@@ -52,6 +52,8 @@ class EmbeddedPostgres:
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._data = self.folder / "data"
+        self._left = ""
+        """What a killed server left of its status."""
         self._pid_file = self._data / "postmaster.pid"
 
     def start(self) -> str:
@@ -61,6 +63,7 @@ class EmbeddedPostgres:
         _stop_orphan(self._pid_file, self._data)
         if not (self._data / "PG_VERSION").exists():
             self._create()
+        self._left = self._told()
         self._process, self.port = _start_on_free_port(self._launch, self._is_ready, self.folder / "log")
         return f"postgresql://callrouter:{password}@127.0.0.1:{self.port}/{self.database}"
 
@@ -105,11 +108,16 @@ class EmbeddedPostgres:
             )  # fmt: skip
 
     def _is_ready(self, port: int) -> bool:
+        told = self._told()
+        lines = told.split()
+        return told != self._left and str(port) in lines and lines[-1] == "ready"
+
+    def _told(self) -> str:
+        """What the server says of itself in its file of that name, which outlives a kill."""
         try:
-            lines = self._pid_file.read_text().split()
+            return self._pid_file.read_text()
         except OSError:
-            return False
-        return str(port) in lines and lines[-1] == "ready"  # a killed server's file names another port
+            return ""
 
     def _as_server_user(self) -> list[str]:
         """The command prefix that drops root; nobody may not see into root's own folders, so one capability stays."""
