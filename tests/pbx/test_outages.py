@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from callrouter.demo import section
+from callrouter.demo import FALLBACK, section
 from callrouter.lab.asterisk import Attachment
 from callrouter.lab.calls import AsteriskLab
 from callrouter.lab.stack import Stack, running
@@ -435,6 +435,20 @@ def test_hostile_callers_and_numbers_have_their_appeals_too(play: Play) -> None:
         told_right(calls[:-1], await scene.appeals(*calls[:-1]), late=False, complete=True)
         withheld = await scene.conn.fetch("SELECT * FROM appeals WHERE session = $1", calls[-1].session)
         assert [(row["caller"], row["is_unique"]) for row in withheld] == [(None, False)]
+
+    play(scenario)
+
+
+def test_calls_to_shared_fallback_and_strange_numbers_go_where_they_belong(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        visitor = await scene.visitor()
+        numbers = [visitor.number, visitor.number, FALLBACK.replace("+", ""), "74959999999", "100500"]
+        calls = await asyncio.gather(*(scene.call(visitor, did=re.sub(r"\D", "", number)) for number in numbers))
+        rang(calls, USUAL)
+        rows = await scene.appeals(*calls)
+        told_right(calls[:2], rows[:2], late=False, complete=True)
+        told = [(row["account_id"], row["method"], row["attribution_pending"]) for row in rows[2:]]
+        assert told == [(2, "unattributed", False), (1, "unattributed", False), (1, "unattributed", False)]
 
     play(scenario)
 
