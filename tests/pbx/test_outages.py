@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from callrouter.demo import section
+from callrouter.demo import FALLBACK, section
 from callrouter.lab.asterisk import Attachment
 from callrouter.lab.calls import AsteriskLab
 from callrouter.lab.stack import Stack, running
@@ -32,6 +32,8 @@ USUAL = 1.0
 DEADLINE = 0.15
 WATCHDOG = 1.5
 SETTLED = "NOT attribution_pending"
+KNOWN = "callrouter_calls_resolved_in_hand"
+"""A metric: of how many calls in progress (and of strangers' questions) the answer is kept."""
 
 Play = Callable[[Callable[[Scene], Coroutine[Any, Any, None]]], None]
 
@@ -158,7 +160,7 @@ def test_a_frozen_router_holds_calls_no_longer_than_the_watchdog(play: Play) -> 
         rang(placed, USUAL + WATCHDOG)
         assert min(call.truth.wait_s for call in placed) > WATCHDOG - 0.1
         told_right(placed, await scene.appeals(*placed, having=SETTLED), late=True, complete=True)
-        assert await scene.metric("router", "callrouter_calls_resolved_in_hand") == 0
+        assert await scene.metric("router", KNOWN) == 0
 
     play(scenario)
 
@@ -332,12 +334,13 @@ def test_a_pbx_that_dies_leaves_one_appeal_of_each_call_it_had(play: Play) -> No
     async def scenario(scene: Scene) -> None:
         people = [await scene.visitor() for _ in range(3)]
         callers = [f"791655800{n:02}" for n in range(3)]
+        known = await scene.metric("router", KNOWN)
         calls = [
             asyncio.ensure_future(scene.call(one, talk_s=30, caller=caller))
             for one, caller in zip(people, callers, strict=True)
         ]
         await until(lambda: in_hand(scene, 3))
-        await until(lambda: resolved(scene, 3))
+        await until(lambda: resolved(scene, known + 3))
         await scene.pbx.kill()
         for call in calls:
             call.cancel()
@@ -360,8 +363,8 @@ def test_a_pbx_that_dies_leaves_one_appeal_of_each_call_it_had(play: Play) -> No
     play(scenario)
 
 
-async def resolved(scene: Scene, calls: int) -> bool:
-    return await scene.metric("router", "callrouter_calls_resolved_in_hand") == calls
+async def resolved(scene: Scene, calls: float) -> bool:
+    return await scene.metric("router", KNOWN) == calls
 
 
 def test_a_router_that_is_refused_by_the_manager_answers_the_dialplan_all_the_same(play: Play) -> None:
@@ -432,6 +435,20 @@ def test_hostile_callers_and_numbers_have_their_appeals_too(play: Play) -> None:
         told_right(calls[:-1], await scene.appeals(*calls[:-1]), late=False, complete=True)
         withheld = await scene.conn.fetch("SELECT * FROM appeals WHERE session = $1", calls[-1].session)
         assert [(row["caller"], row["is_unique"]) for row in withheld] == [(None, False)]
+
+    play(scenario)
+
+
+def test_calls_to_shared_fallback_and_strange_numbers_go_where_they_belong(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        visitor = await scene.visitor()
+        numbers = [visitor.number, visitor.number, FALLBACK.replace("+", ""), "74959999999", "100500"]
+        calls = await asyncio.gather(*(scene.call(visitor, did=re.sub(r"\D", "", number)) for number in numbers))
+        rang(calls, USUAL)
+        rows = await scene.appeals(*calls)
+        told_right(calls[:2], rows[:2], late=False, complete=True)
+        told = [(row["account_id"], row["method"], row["attribution_pending"]) for row in rows[2:]]
+        assert told == [(2, "unattributed", False), (1, "unattributed", False), (1, "unattributed", False)]
 
     play(scenario)
 
