@@ -45,9 +45,12 @@ def question_of(request: AgiRequest, pbx: PbxConfig) -> Question:
 
 
 class PbxLink:
-    """`start()` it once; calls reach the desk until `stop()`, over any number of reconnects."""
+    """`start()` it once; calls reach the desk until `stop()`, over any number of reconnects.
 
-    def __init__(self, pbx: PbxConfig, desk: Desk, clock: Clock) -> None:
+    `tracker` is a predecessor's, with the calls that it followed.
+    """
+
+    def __init__(self, pbx: PbxConfig, desk: Desk, clock: Clock, *, tracker: CallTracker | None = None) -> None:
         self.pbx = pbx
         self._desk = desk
         self._clock = clock
@@ -55,7 +58,8 @@ class PbxLink:
         self._detail = "not yet connected"
         self.attached = False
         """What the PBX has going on is known: no call in progress is missing."""
-        self.tracker = CallTracker(pbx)
+        self.tracker = tracker or CallTracker(pbx)
+        self.tracker.follow(pbx)
         host, port = address(pbx.ami)
         settings = AmiSettings(
             name=pbx.name, host=host, port=port, username=pbx.ami_user, secret=pbx.ami_secret,

@@ -11,10 +11,10 @@ import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
 import structlog
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 
+from callrouter import handover
 from callrouter.ami.agi_wire import AgiRequest
 from callrouter.ami.fastagi import FastAgiServer
 from callrouter.appeals.journal import Journal
@@ -22,11 +22,12 @@ from callrouter.appeals.late import nobody
 from callrouter.appeals.publish import Publisher
 from callrouter.background import Background
 from callrouter.calls.record import CallRecord
+from callrouter.calls.tracker import CallTracker
 from callrouter.clock import Clock
 from callrouter.config import PbxConfig, address
 from callrouter.configfile import Loaded
 from callrouter.db.connect import Connection, Pool, connect, open_pool
-from callrouter.desk import CallKey, Desk, Known
+from callrouter.desk import Desk
 from callrouter.log import OncePerKind
 from callrouter.numbers import INTERNATIONAL, NotANumber, Number, parse_number
 from callrouter.ops import OTHER_PORT, Part, listen, needed
@@ -49,8 +50,6 @@ log = structlog.get_logger()
 FINISH_SECONDS = 5.0
 """How long a stopping router lets appeals reach the journal, and then the journal reach Postgres."""
 HOUSEKEEPING_SECONDS = 30.0
-IN_HAND = "calls-in-hand.json"
-"""In the journal's folder: what a stopped router knew of the calls that went on without it."""
 DIRECTORY = "directory.json"
 
 
@@ -102,9 +101,13 @@ class Router:
         desk = Desk(
             resolver, journal, self._clock, deadline=settings.deadline_ms / 1000, default_route=settings.default_route
         )
-        desk.take_over(read_in_hand(self._folder / IN_HAND))
-        stack.push_async_callback(self._finish, desk)
-        links = await self._attach(stack, desk)
+        predecessor = handover.taken(self._folder)
+        desk.take_over(predecessor.known)
+        links = self._links(desk, predecessor.trackers)
+        stack.push_async_callback(self._finish, desk, links)
+        for link in links:
+            await link.start()
+            stack.push_async_callback(link.stop)
         agi = await self._open_door(desk)
         stack.push_async_callback(agi.stop)
         probe = Probe(redis, postgres)
@@ -118,12 +121,8 @@ class Router:
             )  # fmt: skip
         stack.callback(stop_listening)
 
-    async def _attach(self, stack: contextlib.AsyncExitStack, desk: Desk) -> list[PbxLink]:
-        links = [PbxLink(pbx, desk, self._clock) for pbx in self._config.pbx]
-        for link in links:
-            await link.start()
-            stack.push_async_callback(link.stop)
-        return links
+    def _links(self, desk: Desk, trackers: Mapping[str, CallTracker]) -> list[PbxLink]:
+        return [PbxLink(pbx, desk, self._clock, tracker=trackers.get(pbx.name)) for pbx in self._config.pbx]
 
     async def _open_door(self, desk: Desk) -> FastAgiServer:
         """What the dialplan asks by FastAGI."""
@@ -175,12 +174,12 @@ class Router:
             self._say.warning("PBX-UNKNOWN", pbx=name, taken_for=self._config.pbx[0].name)
         return next(iter([*named, *self._config.pbx]), PbxConfig(name=name or "pbx"))
 
-    async def _finish(self, desk: Desk) -> None:
-        """No event comes any more: write what has ended, and keep what is known of calls that go on."""
+    async def _finish(self, desk: Desk, links: list[PbxLink]) -> None:
+        """No event comes any more: write what has ended, and hand over what is known of calls that go on."""
         if not await desk.finish(FINISH_SECONDS):
             log.error("ROUTER-UNFINISHED", seconds=FINISH_SECONDS)
         try:
-            await asyncio.to_thread(write_in_hand, self._folder / IN_HAND, desk.in_hand())
+            handover.leave(self._folder, desk.in_hand(), {link.pbx.name: link.tracker for link in links})
         except OSError as error:
             log.warning("CALLS-IN-HAND-NOT-WRITTEN", reason=str(error))
         await desk.stop()
@@ -208,27 +207,6 @@ class Router:
             **probe.parts(),
             **{name: part for link in links for name, part in link.parts().items()},
         }
-
-
-def read_in_hand(file: Path) -> dict[CallKey, Known]:
-    """What an earlier router left, taken once; nothing if there is none or it cannot be read."""
-    try:
-        found = msgspec.json.decode(file.read_bytes(), type=list[tuple[CallKey, Known]])
-        file.unlink()
-    except FileNotFoundError:
-        return {}
-    except (OSError, msgspec.MsgspecError) as error:
-        log.warning("CALLS-IN-HAND-UNREADABLE", file=str(file), reason=str(error))
-        return {}
-    return dict(found)
-
-
-def write_in_hand(file: Path, known: Mapping[CallKey, Known]) -> None:
-    """For this user's eyes only: it names callers. Raises OSError."""
-    draft = file.with_suffix(".draft")
-    draft.touch(mode=0o600)
-    draft.write_bytes(msgspec.json.encode(list(known.items())))
-    draft.replace(file)
 
 
 async def _close(pool: Pool) -> None:

@@ -96,7 +96,7 @@ class Journal:
         """Why writing fails at this moment; empty: it does not."""
         self._segment_bytes = segment_bytes
         self._waiting_limit = waiting_limit
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it names callers
         self._lock_descriptor = _lock(folder)
         self._sizes = segment_sizes(folder)
         """Readable bytes of each segment: what is durable, for the one being written."""

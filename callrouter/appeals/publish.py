@@ -84,6 +84,7 @@ class Publisher:
     async def run(self) -> None:
         """Publish what the journal holds and will hold, until stopped; then once more what is left."""
         self._running = asyncio.current_task()
+        self._finished.clear()
         try:
             while not self._stopping.is_set():
                 if not await self._publish_all():

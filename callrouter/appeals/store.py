@@ -51,7 +51,7 @@ SELECT oid::regclass::text FROM pg_class WHERE reltuples = 0 AND relpages > 0
 
 # The bounds let Postgres skip partitions. A call told again may start a little earlier or later, never a day.
 STORED = f"""
-SELECT id, started_at, revision, customer, {", ".join(ATTRIBUTION_COLUMNS)} FROM appeals
+SELECT id, started_at, revision, complete, customer, {", ".join(ATTRIBUTION_COLUMNS)} FROM appeals
 WHERE id = ANY($1::uuid[])
   AND started_at BETWEEN $2::timestamptz - interval '1 day' AND $3::timestamptz + interval '1 day'"""  # noqa: S608
 
@@ -179,6 +179,16 @@ async def _breathing(rows: Sequence[AppealRow]) -> AsyncIterator[tuple[object, .
         await asyncio.sleep(0)
 
 
+def _tells_more(row: AppealRow, old: asyncpg.Record) -> bool:
+    """Of two tellings of one revision, as by two routers on a PBX: the one that knew live, or saw the whole call."""
+    settles = (old["attribution_pending"] or old["late"]) and not (row.attribution_pending or row.late)
+    return bool(
+        (old["attribution_pending"] and not row.attribution_pending)
+        or settles
+        or (row.complete and not old["complete"])
+    )
+
+
 def _drop_known(
     newest: dict[UUID, AppealRow], stored: list[asyncpg.Record], settings: Settings
 ) -> list[asyncpg.Record]:
@@ -188,8 +198,7 @@ def _drop_known(
         row = newest.get(old["id"])
         if row is None:
             continue
-        settles = old["attribution_pending"] and not row.attribution_pending
-        if old["revision"] > row.revision or (old["revision"] == row.revision and not settles):
+        if old["revision"] > row.revision or (old["revision"] == row.revision and not _tells_more(row, old)):
             del newest[row.id]
             continue
         replaced.append(old)

@@ -68,6 +68,10 @@ class State:
         self.listing = False
         """Between a login and the end of its channel list."""
 
+    def __getstate__(self) -> dict[str, object]:
+        """For a handover on disk: the profile is left out but for its name, for it may carry secrets."""
+        return {**self.__dict__, "profile": PbxProfile(name=self.profile.name)}
+
     def time(self, event: Mapping[str, str], received_at: float) -> float:
         """PBX time of an event; without a Timestamp when we got it, in a capture without either the last time known."""
         at = stamp_of(event) or received_at or self.last

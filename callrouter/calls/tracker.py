@@ -79,6 +79,10 @@ class CallTracker:
         self._max_age = max_age
         self._max_channels = max_channels
 
+    def follow(self, profile: PbxProfile) -> None:
+        """Go on by this profile: that of a tracker taken over may have changed, and is not kept whole (see State)."""
+        self._state.profile = profile
+
     @property
     def counters(self) -> Counters:
         return self._state.counters

@@ -176,7 +176,8 @@ class LeaseStore:
         self, slot: Slot, number: Number, call: str, *, hold: timedelta = DEFAULT_HOLD, now: datetime | None = None
     ) -> bool:
         """Unpin the number `hold` after now, for people call back. False: the number is not of this pool."""
-        return bool(await self._run(script("hangup"), slot, now, number, call, _ms(hold)))
+        longest = _ms(self.lifetimes.call)
+        return bool(await self._run(script("hangup"), slot, now, number, call, _ms(hold), longest))
 
     async def remember(
         self,

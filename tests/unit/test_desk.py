@@ -13,6 +13,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from callrouter import desk as desk_module
+from callrouter import handover
 from callrouter.appeals.journal import JournalFull
 from callrouter.appeals.model import CallAppeal
 from callrouter.calls.events import CallEnded, CallStarted
@@ -21,7 +22,6 @@ from callrouter.desk import Desk, Question, dialplan_variables
 from callrouter.numbers import Number
 from callrouter.pool.model import Attribution, Resolution, StaticBinding
 from callrouter.pool.store import StoreUnavailable
-from callrouter.router import read_in_hand, write_in_hand
 from callrouter.sessions.model import TrafficSource, Visit
 from tests.call_samples import a_call
 from tests.waiting import until
@@ -224,20 +224,15 @@ def test_what_is_no_number_is_answered_unattributed(dialled: str) -> None:
 def test_what_is_known_of_calls_in_progress_survives_a_restart(tmp_path: Path) -> None:
     async def scenario(desk: Desk, store: Store, journal: Journal) -> None:
         await desk.ask(question())
-        write_in_hand(tmp_path / "in-hand.json", desk.in_hand())
+        handover.leave(tmp_path, desk.in_hand(), {})
         successor = Desk(store, journal, SystemClock(), deadline=DEADLINE)
-        successor.take_over(read_in_hand(tmp_path / "in-hand.json"))
+        successor.take_over(handover.taken(tmp_path).known)
         successor.take([ended()], dialplan_asks=True, country="RU")
         assert await successor.finish(1)
         assert journal[0].resolution is not None
-        assert read_in_hand(tmp_path / "in-hand.json") == {}, "taken once"
+        assert handover.taken(tmp_path).known == {}, "taken once"
 
     at_the_desk(scenario)
-
-
-def test_a_damaged_file_of_calls_in_progress_does_not_stop_the_router(tmp_path: Path) -> None:
-    (tmp_path / "in-hand.json").write_bytes(b"\xff{")
-    assert read_in_hand(tmp_path / "in-hand.json") == {}
 
 
 def test_calls_whose_end_is_never_seen_are_forgotten() -> None:
@@ -351,11 +346,6 @@ def test_calls_that_nothing_routes_take_the_default_route() -> None:
         await desk.stop()
 
     asyncio.run(run())
-
-
-def test_what_is_written_of_callers_is_for_one_user_only(tmp_path: Path) -> None:
-    write_in_hand(tmp_path / "in-hand.json", {})
-    assert (tmp_path / "in-hand.json").stat().st_mode & 0o077 == 0
 
 
 def test_the_dialplan_gets_the_visit_or_the_channel_of_a_static_number() -> None:
