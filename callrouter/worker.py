@@ -55,13 +55,13 @@ class Worker:
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
         postgres = await open_pool(self._config.postgres.url, lazy=True)
-        stack.callback(postgres.terminate)
         redis = open_client(self._config.redis.url, cluster=self._config.redis.cluster)
         stack.push_async_callback(close_client, redis)
         store = LeaseStore(redis, lifetimes=Lifetimes(window=self._config.attribution.window))
         directory = DirectorySource(lambda: connect(self._config.postgres.url))
         directory.on_change(self._on_change)
         stack.push_async_callback(self._background.stop)
+        stack.callback(postgres.terminate)  # first: with a server that hangs, a cancelled query would be waited for
         await directory.start()
         stack.push_async_callback(directory.stop)
 

@@ -246,6 +246,20 @@ async def answers(scene: Scene, process: str, status: int) -> bool:
     return (await scene.stack.fetch(f"{scene.stack.ops(process)}/ready"))[0] == status
 
 
+def test_processes_stop_within_seconds_while_postgres_hangs(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        going = await several(scene, [0.2, 0.4])
+        with scene.frozen("postgres"):
+            calls = await going
+            began = time.monotonic()
+            await asyncio.gather(scene.stack.stop("router"), scene.stack.stop("worker"))
+            assert time.monotonic() - began < 15
+        await scene.stack.start("router", "worker")
+        told_right(calls, await scene.appeals(*calls, seconds=20), late=False, complete=True)
+
+    play(scenario)
+
+
 def test_a_full_disk_under_the_journal_delays_appeals_and_loses_none(play: Play) -> None:
     async def scenario(scene: Scene) -> None:
         going = await several(scene, [0.3, 0.6])
