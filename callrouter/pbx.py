@@ -82,6 +82,8 @@ class PbxLink:
         """First no new questions, then no more events."""
         if self._ari:
             await self._ari.stop()
+        if self.attached:
+            self.tracker.alive_at(self._clock.now().timestamp())
         await self._connection.stop()
 
     def expire(self) -> None:

@@ -83,6 +83,11 @@ class CallTracker:
         """Go on by this profile: that of a tracker taken over may have changed, and is not kept whole (see State)."""
         self._state.profile = profile
 
+    def alive_at(self, at: float) -> None:
+        """The calls in hand were going on at this moment, though no event said so. Unix seconds."""
+        for story in self._state.stories.values():
+            story.last_change = max(story.last_change, at)
+
     @property
     def counters(self) -> Counters:
         return self._state.counters
