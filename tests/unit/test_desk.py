@@ -200,6 +200,22 @@ def test_without_the_store_the_appeal_is_journalled_all_the_same() -> None:
     at_the_desk(scenario)
 
 
+def test_a_question_answered_after_the_end_of_its_call_leaves_nothing_behind() -> None:
+    async def scenario(desk: Desk, store: Store, journal: Journal) -> None:
+        store.seconds = 0.01
+        desk.take([started()], dialplan_asks=True, country="RU")
+        asking = asyncio.create_task(desk.ask(question()))
+        await until(lambda: bool(store.asked))
+        desk.take([ended()], dialplan_asks=True, country="RU")
+        assert (await asking)["CALLROUTER_STATUS"] == "ok"
+        assert await desk.finish(1)
+        assert desk.in_hand() == {}
+        assert store.ended[-1] == "pbx1-1.1", "the pin that the question set"
+        assert [appeal.revision for appeal in journal] == [0, 1]
+
+    at_the_desk(scenario)
+
+
 def test_internal_calls_make_no_appeal_and_outbound_ones_no_question() -> None:
     async def scenario(desk: Desk, store: Store, journal: Journal) -> None:
         desk.take([ended("pbx1-1.1", direction="internal")], dialplan_asks=True, country="RU")

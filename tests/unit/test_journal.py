@@ -236,3 +236,44 @@ def test_reader_gets_the_same_from_memory_as_from_disk(tmp_path: Path, monkeypat
         assert seen == everything[33:]
 
     with_journal(tmp_path, work, segment_bytes=5000)
+
+
+def test_what_is_published_makes_room_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when it is all that the disk holds, and when the cursor itself cannot be written."""
+    write, full = Path.write_bytes, True
+
+    def written(path: Path, data: bytes) -> int:
+        if full and path.name == "cursor.new":
+            raise OSError(28, "No space left on device")
+        return write(path, data)
+
+    def appended(writer: SegmentWriter, data: bytes) -> None:
+        if segment_sizes(tmp_path).keys() > {writer.number}:
+            raise OSError(28, "No space left on device")
+        real(writer, data)
+
+    def refused(_writer: SegmentWriter, _data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    async def work(journal: Journal) -> None:
+        await append_all(journal, numbered(3))
+        monkeypatch.setattr(SegmentWriter, "append", refused)
+        waiting = asyncio.create_task(journal.append(numbered(1, 3)[0]))
+        await until(lambda: bool(journal.failure))
+        monkeypatch.setattr(SegmentWriter, "append", appended)
+        (*_, last) = await journal.read(10)
+        await until(lambda: journal._writer is None)
+        await journal.published(last.end)
+        await asyncio.wait_for(waiting, 10)
+        assert await linkedids(journal) == ["1.3"]
+
+    real = SegmentWriter.append
+    monkeypatch.setattr(Path, "write_bytes", written)
+    with_journal(tmp_path, work)
+    full = False
+
+    async def read(journal: Journal) -> None:
+        assert await linkedids(journal) == ["1.3"]
+        assert len(segment_sizes(tmp_path)) == 1
+
+    with_journal(tmp_path, read)
