@@ -12,6 +12,7 @@ import pytest
 from callrouter.lab.asterisk import Attachment
 from callrouter.lab.calls import AsteriskLab
 from callrouter.lab.obtain import LabUnavailable, PbxSoftware, obtain
+from tests.pbx.scene import Play, on_stage
 
 Build = Callable[..., AsteriskLab]
 
@@ -87,3 +88,15 @@ def _obtained(version: int) -> PbxSoftware:
         return obtain(version)
     except LabUnavailable as reason:
         pytest.fail(str(reason))
+
+
+@pytest.fixture(scope="module")
+def play(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
+    """Runs a scenario on the module's product."""
+    with asyncio.Runner() as runner:
+        stage = on_stage(tmp_path_factory.mktemp("stage"))
+        scene = runner.run(stage.__aenter__())
+        try:
+            yield lambda scenario: runner.run(scenario(scene))
+        finally:
+            runner.run(stage.__aexit__(None, None, None))

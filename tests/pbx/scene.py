@@ -10,7 +10,7 @@ import itertools
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,18 @@ from callrouter.lab import servers
 from callrouter.lab.calls import AsteriskLab
 from callrouter.lab.plan import CallPlan, Outcome, Truth
 from callrouter.lab.servers import EmbeddedPostgres, EmbeddedValkey
-from callrouter.lab.verdict import Placed
+from callrouter.lab.verdict import Placed, is_credited_rightly
 from callrouter.lab.visitors import Visitor, visitors
 from tests.waiting import until
 
 Row = Mapping[str, Any]
+USUAL = 1.0
+"""Seconds in which an undisturbed lab call is answered, on a busy machine."""
+DEADLINE = 0.15
+WATCHDOG = 1.5
+SETTLED = "NOT attribution_pending"
+KNOWN = "callrouter_calls_resolved_in_hand"
+"""A metric: of how many calls in progress (and of strangers' questions) the answer is kept."""
 _callers = itertools.count(1)
 
 
@@ -152,3 +159,39 @@ async def on_stage(folder: Path, **choices: Any) -> AsyncIterator[Scene]:
         scene.conn.terminate()
         for server in scene.brought_back:
             await asyncio.to_thread(server.stop)
+
+
+Play = Callable[[Callable[[Scene], Coroutine[Any, Any, None]]], None]
+
+
+def rang(calls: list[Placed], within: float) -> None:
+    waits = [call.truth.wait_s for call in calls]
+    assert max(waits) < within, waits
+    assert {call.truth.status for call in calls} == {"answered"}
+
+
+def told_right(calls: list[Placed], rows: list[Row], **fields: object) -> None:
+    for call, row in zip(calls, rows, strict=True):
+        assert is_credited_rightly(call, row), f"{row['method']} {row['session']} of {call.session}"
+        assert (row["status"], row["employee"]) == ("answered", call.truth.employee)
+        wanted = fields
+        if row["agi_ms"] == DEADLINE * 1000 and not fields.get("late", True):  # the machine was busy: that is late
+            wanted = fields | {"late": True}
+        assert {name: row[name] for name in wanted} == wanted
+
+
+async def several(scene: Scene, talks: list[float]) -> asyncio.Task[list[Placed]]:
+    """Calls that begin now, each with a visitor who has the number already."""
+    people = [await scene.visitor() for _ in talks]
+    return asyncio.ensure_future(
+        asyncio.gather(*(scene.call(one, talk_s=talk) for one, talk in zip(people, talks, strict=True)))
+    )
+
+
+async def in_hand(scene: Scene, calls: int) -> bool:
+    """So many calls are under way, and all that ended are published."""
+    return await scene.metric("router", "callrouter_calls_in_progress") == calls
+
+
+async def connected(scene: Scene) -> bool:
+    return await scene.metric("router", "callrouter_ami_up") == 1
