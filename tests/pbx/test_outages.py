@@ -37,7 +37,9 @@ from tests.waiting import until
 def test_calls_whose_dialplan_cannot_ask_ring_at_once_and_are_attributed_late(play: Play) -> None:
     async def scenario(scene: Scene) -> None:
         usual = scene.pbx.attachment
-        asking = await several(scene, [0.5])
+        known = await scene.metric("router", KNOWN)
+        asking = await several(scene, [2.0])
+        await until(lambda: resolved(scene, known + 1))
         await scene.pbx.attach(replace(usual, agi="agi://127.0.0.1:9/resolve"))
         unasked = await several(scene, [0.3, 0.5, 2.5, 3.0])
         (asked,), calls = await asking, await unasked
@@ -47,6 +49,10 @@ def test_calls_whose_dialplan_cannot_ask_ring_at_once_and_are_attributed_late(pl
         told_right([asked], await scene.appeals(asked), late=False, complete=True)
 
     play(scenario)
+
+
+async def resolved(scene: Scene, calls: float) -> bool:
+    return await scene.metric("router", KNOWN) == calls
 
 
 def test_a_stopped_router_hands_its_calls_to_its_successor(play: Play) -> None:
