@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 OnPublished = Callable[[Sequence[AppealRow]], None]
 
-BATCH = 2000
+BATCH = 4000
 ROWS_BETWEEN_BREATHS = 50
 IDLE_SECONDS = 1.0
 SETTLE_SECONDS = 10.0

@@ -155,6 +155,7 @@ async def write(connection: Connection, rows: Sequence[AppealRow], settings: Set
         fresh = list(newest.values())
         await _remove(connection, replaced)
         known_callers = await _assign_clients(connection, fresh, replaced)
+        await asyncio.sleep(0)
         judge_again = _callers(replaced) | await _judge(connection, fresh, known_callers, settings)
         await connection.copy_records_to_table("appeals", columns=COLUMNS, records=_breathing(fresh))
         if judge_again:
