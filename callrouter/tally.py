@@ -7,7 +7,7 @@ for one thread, the event loop's. Knows no metric of ours.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
 
 from prometheus_client import REGISTRY
@@ -18,9 +18,9 @@ from prometheus_client.registry import Collector
 class TallyCounter(Collector):
     """A counter by one label."""
 
-    def __init__(self, name: str, documentation: str, label: str) -> None:
+    def __init__(self, name: str, documentation: str, label: str, known: Iterable[str] = ()) -> None:
         self._named = (name, documentation, label)
-        self.counts: dict[str, int] = {}
+        self.counts: dict[str, int] = dict.fromkeys(known, 0)
         REGISTRY.register(self)
 
     def inc(self, value: str) -> None:

@@ -37,7 +37,9 @@ RESOLVE = TallyHistogram(
     (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 1.0),
     "door",
 )
-AGI_REQUESTS = TallyCounter("callrouter_agi_requests", "FastAGI questions, by how they ended", "status")
+AGI_REQUESTS = TallyCounter(
+    "callrouter_agi_requests", "FastAGI questions, by how they ended", "status", ("ok", "unattributed", "late", "error")
+)
 AGI_OPEN = Gauge("callrouter_agi_connections", "FastAGI connections open now")
 
 ARI_UP = Gauge("callrouter_ari_up", "1 while connected to this Asterisk's ARI", ["pbx"])

@@ -20,6 +20,7 @@ RESOLUTIONS = TallyCounter(
     "callrouter_pool_resolutions_total",
     "Calls resolved by the rule that decided: static, holder, caller_memory, last_holder, unattributed.",
     "method",
+    ("static", "holder", "caller_memory", "last_holder", "unattributed"),
 )
 RESOLVE_SECONDS = TallyHistogram(
     "callrouter_pool_resolve_seconds",
