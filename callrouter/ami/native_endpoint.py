@@ -35,7 +35,7 @@ class NativeTransport:
         return self._transport.get_extra_info("peername")
 
 
-class _Bridge(asyncio.Protocol):
+class _Bridge(asyncio.BaseProtocol):
     """asyncio's calls → Twisted's."""
 
     __slots__ = ("_protocol", "data_received")
@@ -47,6 +47,9 @@ class _Bridge(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._protocol.makeConnection(NativeTransport(transport))  # type: ignore[arg-type]
+
+    def eof_received(self) -> None:
+        """The transport closes itself."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         protocol = self._protocol
