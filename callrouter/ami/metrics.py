@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from callrouter.tally import TallyCounter, TallyHistogram
+
 AMI_UP = Gauge("callrouter_ami_up", "1 while logged in to this Asterisk's manager interface", ["pbx"])
 AMI_BYTES = Counter("callrouter_ami_received_bytes", "Bytes received from the manager interface", ["pbx"])
 AMI_EVENTS = Counter("callrouter_ami_events", "Manager events delivered to the call tracker", ["pbx"])
@@ -29,13 +31,15 @@ AMI_LAG = Gauge(
     ["pbx"],
 )
 
-RESOLVE = Histogram(
+RESOLVE = TallyHistogram(
     "callrouter_resolve_seconds",
     "From a complete question of the dialplan to the answer written to it",
-    ["door"],
-    buckets=(0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 1),
+    (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 1.0),
+    "door",
 )
-AGI_REQUESTS = Counter("callrouter_agi_requests", "FastAGI questions, by how they ended", ["status"])
+AGI_REQUESTS = TallyCounter(
+    "callrouter_agi_requests", "FastAGI questions, by how they ended", "status", ("ok", "unattributed", "late", "error")
+)
 AGI_OPEN = Gauge("callrouter_agi_connections", "FastAGI connections open now")
 
 ARI_UP = Gauge("callrouter_ari_up", "1 while connected to this Asterisk's ARI", ["pbx"])

@@ -35,25 +35,25 @@ class NativeTransport:
         return self._transport.get_extra_info("peername")
 
 
-class _Bridge(asyncio.Protocol):
+class _Bridge(asyncio.BaseProtocol):
     """asyncio's calls → Twisted's."""
 
-    __slots__ = ("_factory", "_protocol")
+    __slots__ = ("_protocol", "data_received")
     _protocol: Any
 
     def __init__(self, factory: Factory) -> None:
-        self._factory = factory
+        self._protocol = factory.buildProtocol(None)
+        self.data_received = self._protocol.dataReceived
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._protocol = self._factory.buildProtocol(None)
         self._protocol.makeConnection(NativeTransport(transport))  # type: ignore[arg-type]
 
-    def data_received(self, data: bytes) -> None:
-        self._protocol.dataReceived(data)
+    def eof_received(self) -> None:
+        """The transport closes itself."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         protocol = self._protocol
-        del self._protocol  # else each connection leaves a circle for the garbage collector
+        del self._protocol, self.data_received  # else each connection leaves a circle for the garbage collector
         protocol.connectionLost(_DONE if exc is None else _LOST)
 
 

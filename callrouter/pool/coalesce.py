@@ -52,16 +52,19 @@ class _Flights(Generic[Q, A]):
     _most = FLIGHTS
 
     def _gather(self, question: Q) -> asyncio.Future[A]:
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[A] = loop.create_future()
+        answer: asyncio.Future[A] = asyncio.get_running_loop().create_future()
         self._waiting.append((question, answer))
         if not self._called and self._under_way() < self._most:
-            self._called = True
-            loop.call_soon(self._fly)
+            self._fly_soon()
         return answer
 
+    def _fly_soon(self) -> None:
+        """Once this tick is over, so that all who ask in it travel together."""
+        self._called = True
+        asyncio.get_running_loop().call_soon(self._fly)
+
     def _fly(self) -> None:
-        """Send off what waits; runs once the tick that asked is over, and again after each flight."""
+        """Send off what waits."""
         self._called = False
         self._waiting = [entry for entry in self._waiting if not entry[1].done()]
         while self._waiting and self._under_way() < self._most:
@@ -188,8 +191,8 @@ class Coalescer(_Flights[Question, Answer]):
             if isinstance(reply, Exception) and "NOSCRIPT" not in str(reply) and self._line is not None:
                 self._line.abort()  # loading, a replica now …: the client finds out where to ask
             super()._depart([asked for asked in group if not asked[1].done()])
-        if self._waiting:
-            self._fly()
+        if self._waiting and not self._called:
+            self._fly_soon()
 
     async def _carry(self, questions: list[Question]) -> list[Answer | Exception]:
         groups: dict[tuple[Slot, Words], list[int]] = {}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge
+
+from callrouter.tally import TallyCounter, TallyHistogram
 
 ALLOCATIONS = Counter(
     "callrouter_pool_allocations_total",
@@ -14,16 +16,17 @@ RENEWALS = Counter(
     "Signs of life by outcome: live, bare (visit without number), lost (its number has gone), over (visit has ended).",
     ["outcome"],
 )
-RESOLUTIONS = Counter(
+RESOLUTIONS = TallyCounter(
     "callrouter_pool_resolutions_total",
     "Calls resolved by the rule that decided: static, holder, caller_memory, last_holder, unattributed.",
-    ["method"],
+    "method",
+    ("static", "holder", "caller_memory", "last_holder", "unattributed"),
 )
-RESOLVE_SECONDS = Histogram(
+RESOLVE_SECONDS = TallyHistogram(
     "callrouter_pool_resolve_seconds",
     "Time from asking the lease store about a call to its answer, waiting included.",
-    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 1.0),
-)
+    (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 1.0),
+).labels()
 STORE_FAILURES = Counter(
     "callrouter_pool_store_failures_total",
     "Operations that the lease store did not answer, by the kind of failure.",
@@ -52,9 +55,3 @@ DIRECTORY_READ_AT = Gauge(
     "callrouter_directory_read_timestamp_seconds", "When numbers, pools and sites were last read from Postgres."
 )
 DIRECTORY_NUMBERS = Gauge("callrouter_directory_numbers", "Numbers known to this process.")
-
-RESOLVED_BY = {
-    method: RESOLUTIONS.labels(method=method)
-    for method in ("static", "holder", "caller_memory", "last_holder", "unattributed")
-}
-"""The same counter, looked up once: this is the path on which a caller waits."""

@@ -58,7 +58,7 @@ class Resolver:
             resolution = await self._from_pool(directory, entry.pool, number, caller, at, live=live, call=call)
         else:
             resolution = await self._without_lease(directory, number, caller, at, binding)
-        metrics.RESOLVED_BY[resolution.attribution.method].inc()
+        metrics.RESOLUTIONS.inc(resolution.attribution.method)
         return _timed(resolution, perf_counter() - began)
 
     async def call_ended(self, number: Number, call: str) -> None:
