@@ -57,8 +57,8 @@ def as_table(rows: Sequence[Row]) -> Table:
     table = Table("what", "ours", "peer", "unit", "ratio", "target", "")
     for row in rows:
         peer = "" if row.peer is None else f"{row.peer:,.4g}"
-        target = f"{'≤' if row.at_most else '≥'} {row.target:g}"
-        verdict = "[green]reached[/]" if row.reached else "[red]missed[/]"
+        target = "" if row.target is None else f"{'≤' if row.at_most else '≥'} {row.target:g}"
+        verdict = "" if row.target is None else "[green]reached[/]" if row.reached else "[red]missed[/]"
         table.add_row(row.name, f"{row.ours:,.4g}", peer, row.unit, f"{row.ratio:.2f}", target, verdict)
     return table
 

@@ -1,20 +1,21 @@
-"""The FastAGI servers that bench/agi.py compares, each in a process of its own: `bare`, `stock` or `ours REDIS-URL`.
+"""The FastAGI servers that bench/agi.py compares, each in a process of its own: a kind, for `ours` with REDIS-URL.
 
-`bare` is the least that can be written: an asyncio protocol on uvloop with a constant answer; `stock` is the same on
-the event loop that comes with Python. `ours` is the product: server, desk, resolver, and a look-up in Valkey for each
-call. They print their port.
+`usual` is a bare asyncio protocol on uvloop with constant answers, a command for each variable, as AGI scripts have
+them. `bare` sends our single command instead, the least that can be written; `stock` is `bare` on the event loop that
+comes with Python. `ours` is the product: server, desk, resolver, and a look-up in Valkey. They print their port.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Iterator
 from datetime import datetime
 
 import uvloop
 
 from bench.agi_client import FIRST, NUMBERS
-from callrouter.ami.dialplan import agi_commands
+from callrouter.ami.dialplan import STATUS, agi_commands
 from callrouter.ami.fastagi import FastAgiServer
 from callrouter.appeals.model import CallAppeal
 from callrouter.clock import SystemClock
@@ -45,6 +46,7 @@ VARIABLES = {
 POOL = tuple(Number(str(FIRST + place)) for place in range(NUMBERS))
 PAID = TrafficSource(channel="paid_search", source="yandex", medium="cpc", campaign="Осень 2026", keyword="окна купить")
 ANSWER = b"".join(agi_commands(VARIABLES, "ok")[0])
+COMMANDS = [f'SET VARIABLE {name} "{value}"\n'.encode() for name, value in {**VARIABLES, STATUS: "ok"}.items()]
 
 
 class Bare(asyncio.Protocol):
@@ -65,8 +67,29 @@ class Bare(asyncio.Protocol):
                 self.transport.write(ANSWER)
 
 
-async def bare() -> None:
-    server = await asyncio.get_running_loop().create_server(Bare, "127.0.0.1", 0, backlog=1024)
+class Usual(asyncio.Protocol):
+    """Sets the same variables as AGI scripts usually do: a command each, the next one after the reply."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport: asyncio.Transport = transport  # type: ignore[assignment]
+        self.received = b""
+        self.commands: Iterator[bytes] | None = None
+
+    def data_received(self, data: bytes) -> None:
+        if self.commands is None:
+            self.received += data
+            if b"\n\n" not in self.received:
+                return
+            self.commands = iter(COMMANDS)
+        command = next(self.commands, None)
+        if command is None:
+            self.transport.close()
+        else:
+            self.transport.write(command)
+
+
+async def bare(kind: type[asyncio.Protocol] = Bare) -> None:
+    server = await asyncio.get_running_loop().create_server(kind, "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
@@ -108,6 +131,8 @@ def visit(place: int, now: datetime) -> Visit:
 if __name__ == "__main__":
     if sys.argv[1] == "bare":
         uvloop.run(bare())
+    elif sys.argv[1] == "usual":
+        uvloop.run(bare(Usual))
     elif sys.argv[1] == "stock":
         asyncio.run(bare())
     else:

@@ -13,11 +13,14 @@ class Row:
     ours: float
     peer: float | None
     unit: str
-    target: float
+    target: float | None
+    """None: for information."""
     ratio: float
     at_most: bool = False
     note: str = ""
 
     @property
     def reached(self) -> bool:
+        if self.target is None:
+            return True
         return self.ratio <= self.target if self.at_most else self.ratio >= self.target

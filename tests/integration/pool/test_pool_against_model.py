@@ -74,6 +74,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.model = {number: Held() for number in numbers(NUMBERS)}
         self.history: dict[str, list[tuple[int, int]]] = defaultdict(list)
         self.visits: dict[str, tuple[str, int]] = {}
+        self.last_number: dict[str, str] = {}
         self.sequence = itertools.count(1)
         self.last: tuple[str, str, int] | None = None
 
@@ -139,6 +140,7 @@ class PoolMachine(RuleBasedStateMachine):
                 self.end(own[0])  # his earlier visit's
             self.check_choice(allocation, who, account)
         if allocation.number:
+            self.last_number[who] = allocation.number
             held = self.model[allocation.number]
             if allocation.outcome == "leased":
                 held.started = self.now
@@ -156,18 +158,13 @@ class PoolMachine(RuleBasedStateMachine):
             assert allocation.number is None
             return
         assert allocation.outcome == "leased"
-        if allocation.number in his:
+        known = self.last_number.get(who)
+        if known in his or known in open_to_all:
+            assert allocation.number == known, "the number that this visitor had last is free"
             return
         assert allocation.number in open_to_all
-        if of_account:
-            assert allocation.number in of_account
-            assert open_to_all[allocation.number] == min(of_account.values())
-        elif not self.was_last_of(who, allocation.number):
-            assert open_to_all[allocation.number] == min(open_to_all.values())
-
-    def was_last_of(self, who: str, number: str) -> bool:
-        """Somebody else held it since, but it is free and it is the number that this visitor knows."""
-        return bool(self.history[number])
+        assert open_to_all[allocation.number] == min((of_account or open_to_all).values())
+        assert not of_account or allocation.number in of_account
 
     @rule(who=st.sampled_from(VISITORS), closed=st.booleans())
     def sign_of_life(self, who: str, closed: bool) -> None:
