@@ -19,7 +19,7 @@ from prometheus_client import Counter, Gauge
 from callrouter.appeals.journal import JournalError
 from callrouter.appeals.model import CallAppeal
 from callrouter.background import Background
-from callrouter.calls.events import CallEnded, CallEvent, CallStarted
+from callrouter.calls.events import CallEnded, CallEvent, CallStarted, LiveCall
 from callrouter.calls.record import CallRecord
 from callrouter.clock import Clock
 from callrouter.log import OncePerKind
@@ -260,10 +260,14 @@ class Desk:
         """What must survive a restart of the router: the calls go on meanwhile."""
         return dict(self._known)
 
-    def take_over(self, known: Mapping[CallKey, Known]) -> None:
-        """What an earlier process knew of calls that may still be going on."""
+    def take_over(self, known: Mapping[CallKey, Known], calls: Iterable[LiveCall] = ()) -> None:
+        """What an earlier process knew of calls that may still be going on, and which of them it followed."""
         for key, each in known.items():
             self._known.setdefault(key, each)
+        for call in calls:
+            if call.direction == "inbound":
+                self._channel_of[call.pbx, call.linkedid] = call.uniqueid
+                self._open.add((call.pbx, call.uniqueid))
 
     def forget_old(self, attached: Collection[str] = ()) -> None:
         """Give up calls whose end was never seen, and calls of the PBXs `attached` that nobody follows."""

@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from callrouter import __version__
+from callrouter.calls.events import LiveCall
 from callrouter.calls.tracker import CallTracker
 from callrouter.desk import CallKey, Known
 
@@ -30,6 +31,11 @@ class Predecessor(msgspec.Struct, frozen=True):
     known: dict[CallKey, Known] = {}
     trackers: dict[str, CallTracker] = {}
     """By the PBX's name."""
+
+    @property
+    def calls(self) -> list[LiveCall]:
+        """Those that it followed when it stopped."""
+        return [call for tracker in self.trackers.values() for call in tracker.snapshot()]
 
 
 def leave(folder: Path, known: Mapping[CallKey, Known], trackers: Mapping[str, CallTracker]) -> None:

@@ -102,7 +102,7 @@ class Router:
             resolver, journal, self._clock, deadline=settings.deadline_ms / 1000, default_route=settings.default_route
         )
         predecessor = handover.taken(self._folder)
-        desk.take_over(predecessor.known)
+        desk.take_over(predecessor.known, predecessor.calls)
         links = self._links(desk, predecessor.trackers)
         stack.push_async_callback(self._finish, desk, links)
         for link in links:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from callrouter import handover
 from callrouter.ami.capture import read_capture
+from callrouter.appeals.model import CallAppeal
 from callrouter.calls.events import CallEvent
 from callrouter.calls.tracker import CallTracker
+from callrouter.clock import SystemClock
 from callrouter.config import PbxConfig
+from callrouter.desk import Desk, Known
 from callrouter.lab import company
+from callrouter.numbers import Number
+from callrouter.pool.model import Resolution
 
 CAPTURES = Path("tests/captures/22")
 PBX = PbxConfig(
@@ -65,3 +72,42 @@ def test_another_version_does_not_take_the_trackers(tmp_path: Path, monkeypatch:
     handover.leave(tmp_path, {}, {"pbx1": CallTracker(PBX)})
     monkeypatch.setattr(handover, "__version__", "99.0")
     assert handover.taken(tmp_path).trackers == {}
+
+
+def test_a_long_call_keeps_its_answer_over_a_restart(tmp_path: Path) -> None:
+    """The successor's desk follows the call: what is known of it is not taken for a leftover."""
+    events = list(read_capture(CAPTURES / "direct.ami"))
+    tracker = CallTracker(PBX)
+    for event in events[: len(events) // 2]:
+        tracker.feed(event)
+    (call,) = tracker.snapshot()
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    handover.leave(tmp_path, {(call.pbx, call.uniqueid): Known(at=hour_ago)}, {"pbx1": tracker})
+    predecessor = handover.taken(tmp_path)
+
+    async def scenario() -> None:
+        desk = Desk(Nobody(), Nothing(), SystemClock(), deadline=0.15)
+        desk.take_over(predecessor.known, predecessor.calls)
+        desk.forget_old({"pbx1"})
+        assert (call.pbx, call.uniqueid) in desk.in_hand()
+        await desk.stop()
+
+    asyncio.run(scenario())
+
+
+class Nobody:
+    """No call is resolved here."""
+
+    async def resolve(self, number: Number, caller: Number | None, at: datetime, **_: object) -> Resolution:
+        raise NotImplementedError
+
+    async def call_ended(self, number: Number, call: str) -> None:
+        raise NotImplementedError
+
+    async def remember(self, resolution: Resolution, *, client: str = "") -> None:
+        raise NotImplementedError
+
+
+class Nothing:
+    async def append(self, appeal: CallAppeal) -> None:
+        raise NotImplementedError
