@@ -70,21 +70,6 @@ def test_published_appeal_says_all_that_the_call_and_the_visit_said(database: st
     asyncio.run(run())
 
 
-def test_same_call_told_often_is_one_appeal_and_the_last_revision_counts(database: str, tmp_path: Path) -> None:
-    async def run() -> None:
-        async with shop(database) as pool:
-            first = an_appeal(a_call(talk_s=1.0), a_resolution(7, 70))
-            better = an_appeal(a_call(talk_s=99.0, at=NOON - MINUTE), a_resolution(7, 70), revision=2)
-            await publish(pool, tmp_path, [first, first, better, first])
-            await publish(pool, tmp_path, [first])
-            await publish(pool, tmp_path, [msgspec.structs.replace(first, revision=1)])
-            rows = await journal_rows(pool, "revision, talk_s, quality, is_unique, started_at")
-            assert [tuple(row.values()) for row in rows] == [(2, 99.0, True, True, NOON - MINUTE)]
-            assert await pool.fetchval("SELECT count(*) FROM clients") == 1
-
-    asyncio.run(run())
-
-
 def test_revision_that_moves_a_call_takes_it_away_from_the_other_account(database: str, tmp_path: Path) -> None:
     async def run() -> None:
         async with shop(database) as pool:
