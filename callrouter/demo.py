@@ -26,7 +26,8 @@ from callrouter.lab.asterisk import Attach, Attachment
 from callrouter.lab.calls import AsteriskLab
 from callrouter.lab.obtain import LabUnavailable, obtain
 from callrouter.lab.plan import BY_ROUTE, CallPlan, LabPbx, Outcome
-from callrouter.lab.servers import embedded_postgres, embedded_valkey, embedded_valkey_cluster
+from callrouter.lab.cluster import embedded_valkey_cluster
+from callrouter.lab.servers import embedded_postgres, embedded_valkey
 from callrouter.lab.simulated import SimulatedPbx
 from callrouter.lab.stack import Stack, running
 from callrouter.lab.verdict import Placed, Verdict, judged

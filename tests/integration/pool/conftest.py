@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from callrouter.lab.servers import EmbeddedValkey, EmbeddedValkeyCluster
+from callrouter.lab.cluster import EmbeddedValkeyCluster
+from callrouter.lab.servers import EmbeddedValkey
 
 
 @pytest.fixture(scope="session")
