@@ -1,0 +1,346 @@
+"""Random histories of two pools on a real Valkey, each answer held against the plain model (`model`).
+
+Visits, pages, signs of life, calls, the inventory, repeated requests, clocks that jump, emptied script caches and
+sweeps, in any order. Knows the store's public operations only, so that how it keeps its data may change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Coroutine
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, TypeVar
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from callrouter.numbers import Number
+from callrouter.pool.coalesce import RedisClient
+from callrouter.pool.connect import close_client, open_client
+from callrouter.pool.entries import parse_entry
+from callrouter.pool.keys import Slot, log_key, pool_slot
+from callrouter.pool.live import Allocation, milliseconds
+from callrouter.pool.store import Ask, LeaseStore, Lifetimes
+from tests.integration.pool.model import MINUTE, Hit, PlainPool, Told
+from tests.integration.pool.visitors import NOON, numbers, visit
+
+T = TypeVar("T")
+
+VISITORS = [f"v{place}" for place in range(6)]
+SITES = {1: 2, 2: 3}
+"""Site → account."""
+CHOICES: dict[int, tuple[str, ...]] = {1: ("a", "b"), 2: ("b",)}
+"""Which pools a site's visitors are given a number of, in order."""
+NUMBERS = numbers(6)
+SHARES = {"a": NUMBERS[:3], "b": NUMBERS[3:5]}
+HOLD, GAP, REST = 10 * MINUTE, 30 * MINUTE, 2 * MINUTE
+SPANS = [1_000, 5_000, 15_000, MINUTE, 2 * MINUTE, 3 * MINUTE, 5 * MINUTE, 10 * MINUTE, 20 * MINUTE, 30 * MINUTE]
+"""Chosen so that sums of them fall on the very end of holds, rests and visits."""
+_pools = itertools.count(1)
+
+LONG = int(os.environ.get("CALLROUTER_TEST_EXAMPLES", "0"))
+"""How many histories are tried; docs/contributing.md."""
+
+
+def profile(examples: int, *, steps: int = 40, shrink: bool = True) -> settings:
+    phases = [Phase.explicit, Phase.generate, *([Phase.shrink] if shrink else [])]
+    return settings(
+        max_examples=LONG or examples, stateful_step_count=steps, deadline=None, report_multiple_bugs=False,
+        derandomize=not LONG, database=None, phases=phases, suppress_health_check=list(HealthCheck), print_blob=False,
+    )  # fmt: skip
+
+
+class PoolMachine(RuleBasedStateMachine):
+    client: ClassVar[RedisClient]
+    runner: ClassVar[asyncio.Runner]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store = LeaseStore(self.client, lifetimes=Lifetimes(rest=timedelta(milliseconds=REST)))
+        self.ids = {name: next(_pools) for name in SHARES}
+        self.slots = {name: pool_slot(pool) for name, pool in self.ids.items()}
+        self.models = {name: PlainPool(rest=REST) for name in SHARES}
+        self.shares = {name: dict.fromkeys(share, True) for name, share in SHARES.items()}
+        self.now = milliseconds(NOON)
+        self.requests = itertools.count(1)
+        self.at: dict[tuple[int, str], str] = {}
+        """The pool that a site's visitor was answered from last: his token names it."""
+        self.repeatable: Hit | None = None
+
+    @property
+    def moment(self) -> datetime:
+        return NOON + timedelta(milliseconds=self.now - milliseconds(NOON))
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(coroutine)
+
+    @initialize()
+    def the_inventory_is_loaded(self) -> None:
+        for name in SHARES:
+            self.load(name)
+
+    def load(self, name: str) -> None:
+        wanted = self.shares[name]
+        changed = self.models[name].load({str(number): used for number, used in wanted.items()}, self.now)
+        for again in (changed, 0):
+            assert self.run(self.store.load_numbers(self.slots[name], wanted, now=self.moment)) == again
+
+    # Time
+
+    @rule(span=st.sampled_from(SPANS))
+    def time_passes(self, span: int) -> None:
+        self.now += span
+
+    @rule(span=st.sampled_from(SPANS))
+    def the_clock_is_set_back(self, span: int) -> None:
+        self.sweep_all()
+        self.now -= span
+
+    @rule(days=st.sampled_from([1, 29, 400]))
+    def the_clock_jumps_ahead(self, days: int) -> None:
+        self.now += days * 24 * 60 * MINUTE
+
+    @rule()
+    def the_script_cache_is_emptied(self) -> None:
+        self.run(_flush_scripts(self.client))
+
+    # Pages
+
+    @rule(
+        who=st.sampled_from(VISITORS), site=st.sampled_from(sorted(SITES)), campaign=st.sampled_from(["", "", "x", "y"]),
+        wants=st.sampled_from([True, True, True, False]), policy=st.sampled_from(["fallback", "nearest_end"]),
+        rest=st.sampled_from([0, 0, 5 * MINUTE]), counts=st.sampled_from([True, True, False]),
+    )  # fmt: skip
+    def a_page_is_opened(
+        self, who: str, site: int, campaign: str, wants: bool, policy: str, rest: int, counts: bool
+    ) -> None:
+        hit = Hit(
+            request=f"s{next(self.requests)}", visitor=who, site=site, account=SITES[site], campaign=campaign, wants=wants,
+            policy=policy, hold=HOLD, gap=GAP, rest=rest, counts=counts,
+        )  # fmt: skip
+        self.ask(hit)
+        self.repeatable = hit
+
+    @precondition(lambda self: self.repeatable is not None)
+    @rule(times=st.integers(min_value=1, max_value=3))
+    def the_same_request_arrives_again(self, times: int) -> None:
+        for _ in range(times):
+            assert self.repeatable
+            self.ask(self.repeatable)
+
+    @precondition(lambda self: self.repeatable is not None)
+    @rule(who=st.sampled_from(VISITORS))
+    def somebody_else_uses_a_request_of_another(self, who: str) -> None:
+        hit = self.repeatable
+        assert hit
+        self.ask(Hit(request=hit.request, visitor=who, site=hit.site, account=hit.account, hold=HOLD, gap=GAP))
+
+    def ask(self, hit: Hit) -> None:
+        """As a site's desk does it: the pool he was in first, then the others in order."""
+        known = self.at.get((hit.site, hit.visitor))
+        choices = CHOICES[hit.site]
+        order = sorted(choices, key=lambda name: (name != known, choices.index(name)))
+        for name in order:
+            if self.ask_pool(name, hit) != "overflow":
+                self.at[hit.site, hit.visitor] = name
+                return
+
+    def ask_pool(self, name: str, hit: Hit) -> str:
+        model = self.models[name]
+        expected = model.expect(hit, self.now)
+        told = self.run(self.allocate(name, hit))
+        assert told.outcome == expected.outcome
+        if told.outcome != "foreign":
+            assert (told.session, told.new, told.pages) == (expected.session, expected.new, expected.pages)
+        number = str(told.number) if told.number else None
+        assert number in expected.numbers if expected.numbers else number is None, (number, expected)
+        model.accept(hit, expected, number, self.now)
+        if number:
+            term = model.term_of(expected.session)
+            assert term
+            assert told.expires_at
+            assert milliseconds(told.expires_at) == term.expires
+        return told.outcome
+
+    async def allocate(self, name: str, hit: Hit) -> Allocation:
+        return await self.store.allocate(
+            self.slots[name], visit(hit.request, hit.visitor, account=hit.account, site=hit.site), campaign=hit.campaign,
+            hold=timedelta(milliseconds=hit.hold), wants_number=hit.wants,
+            policy="nearest_end" if hit.policy == "nearest_end" else "fallback", rest=timedelta(milliseconds=hit.rest),
+            gap=timedelta(milliseconds=hit.gap), counts=hit.counts, now=self.moment,
+        )  # fmt: skip
+
+    # Signs of life
+
+    @rule(
+        who=st.sampled_from(VISITORS), site=st.sampled_from(sorted(SITES)), closed=st.booleans(), page=st.booleans(),
+        times=st.integers(min_value=1, max_value=2),
+    )  # fmt: skip
+    def a_page_is_alive(self, who: str, site: int, closed: bool, page: bool, times: int) -> None:
+        name, session = self.visit_of(who, site)
+        request = f"r{next(self.requests)}"
+        for _ in range(times):
+            expected = self.models[name].renew(
+                session, self.now, hold=HOLD, gap=GAP, page=page, request=request, closed=closed
+            )
+            told = self.run(
+                self.store.renew(
+                    self.slots[name], session, request=request, hold=timedelta(milliseconds=HOLD),
+                    gap=timedelta(milliseconds=GAP), page="/next" if page else None, closed=closed, now=self.moment,
+                )
+            )  # fmt: skip
+            expires = milliseconds(told.expires_at) if told.expires_at else None
+            assert (told.outcome, told.number, expires, told.pages) == expected
+
+    @rule(who=st.sampled_from(VISITORS), site=st.sampled_from(sorted(SITES)))
+    def a_number_is_given_back(self, who: str, site: int) -> None:
+        name, session = self.visit_of(who, site)
+        for _ in range(2):
+            expected = self.models[name].release(session, self.now)
+            assert self.run(self.store.release(self.slots[name], session, now=self.moment)) == expected
+
+    def visit_of(self, who: str, site: int) -> tuple[str, str]:
+        name = self.at.get((site, who), CHOICES[site][0])
+        return name, self.models[name].latest.get((site, who), "nobody")
+
+    # Calls
+
+    @rule(number=st.sampled_from(NUMBERS), call=st.sampled_from(["c1", "c2"]))
+    def a_call_comes(self, number: Number, call: str) -> None:
+        for name in SHARES:
+            if number in self.models[name].members:
+                self.models[name].call_started(number, call, self.now)
+                self.run(self.store.call_started(self.slots[name], number, call, now=self.moment))
+
+    @rule(number=st.sampled_from(NUMBERS), call=st.sampled_from(["c1", "c2"]), times=st.integers(1, 2))
+    def a_call_ends(self, number: Number, call: str, times: int) -> None:
+        for name in SHARES:
+            for _ in range(times):
+                expected = self.models[name].call_ended(number, call, self.now, hold=HOLD)
+                hold = timedelta(milliseconds=HOLD)
+                told = self.run(self.store.call_ended(self.slots[name], number, call, hold=hold, now=self.moment))
+                assert told == expected
+
+    @rule(number=st.sampled_from(NUMBERS))
+    def the_holder_is_looked_up(self, number: Number) -> None:
+        for name, model in self.models.items():
+            model.settle(self.now)
+            live = self.run(self.store.resolve(Ask(self.slots[name], self.ids[name], number, None), now=self.moment))
+            holders = [lease for lease in live.leases if lease.ended_at is None and lease.expires_at > live.at]
+            term = model.leased().get(number)
+            assert [lease.session for lease in holders] == ([term.session] if term else [])
+            if term:
+                assert (holders[0].visitor, holders[0].closed) == (term.visitor, term.closed)
+                assert milliseconds(holders[0].started_at) == term.began
+
+    # The inventory
+
+    @rule(name=st.sampled_from(sorted(SHARES)), place=st.integers(min_value=0, max_value=5))
+    def a_number_is_switched(self, name: str, place: int) -> None:
+        share = self.shares[name]
+        if share:
+            number = sorted(share)[place % len(share)]
+            share[number] = not share[number]
+            self.load(name)
+
+    @rule(number=st.sampled_from(NUMBERS), to=st.sampled_from([None, "a", "b"]))
+    def a_number_is_moved(self, number: Number, to: str | None) -> None:
+        """Added if it was nowhere; the pool that loses it is told first."""
+        for name, share in self.shares.items():
+            if number in share and name != to:
+                del share[number]
+                self.load(name)
+        if to and number not in self.shares[to]:
+            self.shares[to][number] = True
+            self.load(to)
+
+    # Sweeps
+
+    @rule(limit=st.sampled_from([1, 2, 100]), name=st.sampled_from(sorted(SHARES)))
+    def the_sweeper_comes(self, limit: int, name: str) -> None:
+        leases, visits = self.run(self.store.sweep(self.slots[name], limit=limit, now=self.moment))
+        assert max(leases, visits) <= limit
+
+    def sweep_all(self) -> None:
+        for name, slot in self.slots.items():
+            while max(self.run(self.store.sweep(slot, limit=100, now=self.moment))) == 100:
+                pass
+            self.models[name].settle(self.now)
+
+    # What holds after every step
+
+    @invariant()
+    def the_counts_add_up(self) -> None:
+        for name, model in self.models.items():
+            if not model.members:
+                continue
+            occupancy = self.run(self.store.occupancy(self.slots[name]))
+            assert occupancy.numbers == len(model.members)
+            assert occupancy.leased + occupancy.free + len(model.disabled()) == occupancy.numbers
+
+    @invariant()
+    def a_session_has_one_number_of_a_pool_at_most(self) -> None:
+        for model in self.models.values():
+            holders = [term.session for term in model.leased().values()]
+            assert len(holders) == len(set(holders))
+
+    def teardown(self) -> None:
+        """History tells the leases of each number as the model knows them, in order, without overlap."""
+        if sys.exc_info()[0]:  # a step has failed: that is what is told
+            return
+        self.now += 4000 * MINUTE
+        self.sweep_all()
+        for name, model in self.models.items():
+            told = self.run(ended_leases(self.client, self.slots[name]))
+            assert {number: leases for number in NUMBERS if (leases := model.told(number))} == told
+            for leases in told.values():
+                assert all((a.ended or 0) <= b.began for a, b in itertools.pairwise(leases))
+            assert not model.leased()
+
+
+async def ended_leases(client: RedisClient, slot: Slot) -> dict[str, list[Told]]:
+    """The leases that a log tells of, by number, in the log's order; each began before it ended."""
+    ended: dict[str, list[Told]] = defaultdict(list)
+    running: dict[str, str] = {}
+    for name, fields in await client.execute_command("XRANGE", log_key(slot), "-", "+"):
+        entry = parse_entry(name, fields)
+        if entry.kind == "lease_started":
+            assert entry["n"] not in running, "a number was leased twice at once"
+            running[entry["n"]] = entry["l"]
+        elif entry.kind == "lease_ended":
+            assert running.pop(entry["n"]) == entry["l"], "an end without its begin"
+            times = (milliseconds(entry.moment_of("b")), milliseconds(entry.moment_of("x")))
+            ended[entry["n"]].append(Told(entry["s"], entry["v"], entry.number_of("w"), *times, entry["r"]))
+    assert not running
+    return dict(ended)
+
+
+async def _flush_scripts(client: RedisClient) -> None:
+    await client.execute_command("SCRIPT", "FLUSH")
+
+
+async def _open(url: str) -> RedisClient:
+    return open_client(url)
+
+
+def run_machine(url: str, how: settings, machine: type[PoolMachine] = PoolMachine) -> None:
+    """Try random histories on the server at `url`; fails with the steps that went wrong."""
+    with asyncio.Runner() as runner:
+        machine.runner = runner
+        machine.client = runner.run(_open(url))
+        try:
+            run_state_machine_as_test(machine, settings=how)
+        finally:
+            runner.run(close_client(machine.client))
