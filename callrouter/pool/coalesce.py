@@ -13,12 +13,13 @@ from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from redis import exceptions
+from redis.asyncio import RedisCluster
 
 from callrouter.pool.keys import Slot
 from callrouter.pool.line import Line, Lost, packed
+from callrouter.pool.nodes import Words, send_to_nodes
 from callrouter.pool.scripts import Script
 
-Words = tuple[object, ...]
 Answer = tuple[bytes, list[list[bytes | None]]]
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -106,6 +107,8 @@ class _Flights(Generic[Q, A]):
 
     async def _send(self, commands: list[tuple[Script, Words]]) -> list[Any]:
         """Carry out scripts, each with its words (slot first), by one send."""
+        if isinstance(self._client, RedisCluster):
+            return await send_to_nodes(self._client, commands)
         if len(commands) == 1:
             script, words = commands[0]
             return [await self._alone(script, words)]

@@ -22,6 +22,7 @@ from callrouter.pool.coalesce import Coalescer, Pipeliner, RedisClient
 from callrouter.pool.connect import line_of
 from callrouter.pool.keys import Slot, log_key
 from callrouter.pool.model import DEFAULT_HOLD, MINIMUM_HOLD, CallerMemory
+from callrouter.pool.nodes import Lanes
 from callrouter.pool.scripts import Script, script
 from callrouter.sessions.model import Visit
 
@@ -84,8 +85,8 @@ class LeaseStore:
     def __init__(self, client: RedisClient, *, lifetimes: Lifetimes | None = None) -> None:
         self._client = client
         self.lifetimes = lifetimes or Lifetimes()
-        self._pipeliner = Pipeliner(client)
-        self._coalescer = Coalescer(client, script("resolve"), line_of(client))
+        self._pipelines = Lanes(client, lambda: Pipeliner(client))
+        self._questions = Lanes(client, lambda: Coalescer(client, script("resolve"), line_of(client)))
         lives = self.lifetimes
         self._common = (_ms(lives.rest), _ms(lives.window))
         self._live_head = self._head(None)
@@ -156,9 +157,10 @@ class LeaseStore:
         """All that is known of one call. Questions of the same moment travel together."""
         held = self._call_ms if ask.call else b"0"
         words = (ask.number.encode(), ask.caller.encode() if ask.caller else b"", ask.call.encode(), held)
+        head = self._live_head if now is None else self._head(now)
         began = perf_counter()
         try:
-            at, found = await self._coalescer.ask(ask.slot, self._live_head if now is None else self._head(now), words)
+            at, found = await self._questions.of(ask.slot).ask(ask.slot, head, words)
         except FAILURES as error:
             raise _unavailable(error) from error
         metrics.RESOLVE_SECONDS.observe(perf_counter() - began)
@@ -243,7 +245,7 @@ class LeaseStore:
 
     async def _run(self, which: Script, slot: Slot, now: datetime | None, *arguments: object) -> Any:
         with _typed_failures():
-            return await self._pipeliner.run(which, slot, (_at(now), *self._common, *arguments))
+            return await self._pipelines.of(slot).run(which, slot, (_at(now), *self._common, *arguments))
 
 
 @contextmanager
