@@ -57,7 +57,9 @@ class FaultyWay:
             writer.transport.abort()
             self._open.discard(writer)
 
-    async def _requests(self, reader: asyncio.StreamReader, out: asyncio.StreamWriter, back: asyncio.Task[None]) -> None:
+    async def _requests(
+        self, reader: asyncio.StreamReader, out: asyncio.StreamWriter, back: asyncio.Task[None]
+    ) -> None:
         while request := await reader.read(65536):
             fault = self._fault()
             self.met[fault] += 1

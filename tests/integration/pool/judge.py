@@ -29,12 +29,13 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def rows_of(postgres: Pool) -> list[Row]:
-    """All leases of a history in which every lease has ended."""
+    """All leases of a history. One whose end was lost with a server's data ended when it was known to run out."""
     found: list[asyncpg.Record] = await postgres.fetch("SELECT * FROM leases ORDER BY number, started_at, ended_at")
     return [
         Row(
-            id=row["id"], pool=row["pool_id"], number=row["number"], session=row["session"], reason=row["end_reason"],
-            started_at=row["started_at"], expires_at=row["expires_at"], ended_at=row["ended_at"],
+            id=row["id"], pool=row["pool_id"], number=row["number"], session=row["session"],
+            started_at=row["started_at"], expires_at=row["expires_at"], ended_at=row["ended_at"] or row["expires_at"],
+            reason=row["end_reason"] or "lost",
         )
         for row in found
     ]  # fmt: skip

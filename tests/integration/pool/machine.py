@@ -48,6 +48,15 @@ SHARES = {"a": NUMBERS[:3], "b": NUMBERS[3:5]}
 HOLD, GAP, REST = 10 * MINUTE, 30 * MINUTE, 2 * MINUTE
 SPANS = [1_000, 5_000, 15_000, MINUTE, 2 * MINUTE, 3 * MINUTE, 5 * MINUTE, 10 * MINUTE, 20 * MINUTE, 30 * MINUTE]
 """Chosen so that sums of them fall on the very end of holds, rests and visits."""
+HOW = st.fixed_dictionaries(
+    {
+        "campaign": st.sampled_from(["", "", "x", "y"]),
+        "wants": st.sampled_from([True, True, True, False]),
+        "policy": st.sampled_from(["fallback", "nearest_end"]),
+        "rest": st.sampled_from([0, 0, 5 * MINUTE]),
+        "counts": st.sampled_from([True, True, False]),
+    }
+)
 _pools = itertools.count(1)
 
 LONG = int(os.environ.get("CALLROUTER_TEST_EXAMPLES", "0"))
@@ -118,18 +127,10 @@ class PoolMachine(RuleBasedStateMachine):
 
     # Pages
 
-    @rule(
-        who=st.sampled_from(VISITORS), site=st.sampled_from(sorted(SITES)), campaign=st.sampled_from(["", "", "x", "y"]),
-        wants=st.sampled_from([True, True, True, False]), policy=st.sampled_from(["fallback", "nearest_end"]),
-        rest=st.sampled_from([0, 0, 5 * MINUTE]), counts=st.sampled_from([True, True, False]),
-    )  # fmt: skip
-    def a_page_is_opened(
-        self, who: str, site: int, campaign: str, wants: bool, policy: str, rest: int, counts: bool
-    ) -> None:
-        hit = Hit(
-            request=f"s{next(self.requests)}", visitor=who, site=site, account=SITES[site], campaign=campaign, wants=wants,
-            policy=policy, hold=HOLD, gap=GAP, rest=rest, counts=counts,
-        )  # fmt: skip
+    @rule(who=st.sampled_from(VISITORS), site=st.sampled_from(sorted(SITES)), how=HOW)
+    def a_page_is_opened(self, who: str, site: int, how: dict[str, Any]) -> None:
+        request = f"s{next(self.requests)}"
+        hit = Hit(request=request, visitor=who, site=site, account=SITES[site], hold=HOLD, gap=GAP, **how)
         self.ask(hit)
         self.repeatable = hit
 
@@ -175,11 +176,12 @@ class PoolMachine(RuleBasedStateMachine):
         return told.outcome
 
     async def allocate(self, name: str, hit: Hit) -> Allocation:
+        opened = visit(hit.request, hit.visitor, account=hit.account, site=hit.site)
         return await self.store.allocate(
-            self.slots[name], visit(hit.request, hit.visitor, account=hit.account, site=hit.site), campaign=hit.campaign,
-            hold=timedelta(milliseconds=hit.hold), wants_number=hit.wants,
-            policy="nearest_end" if hit.policy == "nearest_end" else "fallback", rest=timedelta(milliseconds=hit.rest),
-            gap=timedelta(milliseconds=hit.gap), counts=hit.counts, now=self.moment,
+            self.slots[name], opened, campaign=hit.campaign, hold=timedelta(milliseconds=hit.hold),
+            wants_number=hit.wants, policy="nearest_end" if hit.policy == "nearest_end" else "fallback",
+            rest=timedelta(milliseconds=hit.rest), gap=timedelta(milliseconds=hit.gap), counts=hit.counts,
+            now=self.moment,
         )  # fmt: skip
 
     # Signs of life

@@ -283,7 +283,15 @@ class PlainPool:
     # Signs of life, and the end
 
     def renew(
-        self, session: str, now: int, *, hold: int, gap: int, page: bool = False, request: str = "", closed: bool = False
+        self,
+        session: str,
+        now: int,
+        *,
+        hold: int,
+        gap: int,
+        page: bool = False,
+        request: str = "",
+        closed: bool = False,
     ) -> tuple[str, str | None, int | None, int]:
         """Outcome, number, when the lease runs out, pages."""
         self.settle(now)
