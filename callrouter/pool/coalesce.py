@@ -17,7 +17,7 @@ from redis.asyncio import RedisCluster
 
 from callrouter.pool.keys import Slot
 from callrouter.pool.line import Line, Lost, packed
-from callrouter.pool.nodes import Words, send_to_nodes
+from callrouter.pool.nodes import NodeSender, Words
 from callrouter.pool.scripts import Script
 
 Answer = tuple[bytes, list[list[bytes | None]]]
@@ -46,6 +46,7 @@ class _Flights(Generic[Q, A]):
 
     def __init__(self, client: RedisClient) -> None:
         self._client = client
+        self._nodes = NodeSender(client) if isinstance(client, RedisCluster) else None
         self._waiting: list[tuple[Q, asyncio.Future[A]]] = []
         self._flights: set[asyncio.Task[None]] = set()
         self._called = False
@@ -107,8 +108,8 @@ class _Flights(Generic[Q, A]):
 
     async def _send(self, commands: list[tuple[Script, Words]]) -> list[Any]:
         """Carry out scripts, each with its words (slot first), by one send."""
-        if isinstance(self._client, RedisCluster):
-            return await send_to_nodes(self._client, commands)
+        if self._nodes is not None:
+            return await self._nodes.send(commands)
         if len(commands) == 1:
             script, words = commands[0]
             return [await self._alone(script, words)]

@@ -6,6 +6,7 @@ Knows which node leads a slot at this moment, as far as the client does; knows n
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -17,13 +18,19 @@ from callrouter.pool.keys import Slot
 from callrouter.pool.scripts import Script
 
 Words = tuple[Any, ...]
+Command = tuple[Script, Words]
 L = TypeVar("L")
+
+AGAIN_SECONDS = 0.5
+"""While a node is away the client asks the others no more often who leads in its place: each time costs it 15 ms."""
 
 ASK_THE_CLUSTER = (
     exceptions.ConnectionError, exceptions.TimeoutError, exceptions.AskError, exceptions.TryAgainError,
     exceptions.ReadOnlyError, exceptions.ClusterDownError, OSError,
 )  # fmt: skip
 """Failures after which the client finds out where to ask; BUSY, LOADING and the moved slot are among these classes."""
+
+FAILURES = (exceptions.RedisError, exceptions.RedisClusterException, OSError, ValueError)
 
 
 class Lanes(Generic[L]):
@@ -51,32 +58,55 @@ class Lanes(Generic[L]):
         return nodes[0].name if nodes else ""
 
 
-async def send_to_nodes(cluster: RedisCluster, commands: Sequence[tuple[Script, Words]]) -> list[Any]:
-    """Carry out scripts, each with its words (slot first). A failure is an exception in place of the reply."""
-    replies = await _piped(cluster, commands)
-    for place, (script, words) in enumerate(commands):
-        try:
-            if isinstance(replies[place], exceptions.NoScriptError):
-                replies[place] = await cluster.execute_command("EVAL", script.text, 1, *words)
-            elif isinstance(replies[place], ASK_THE_CLUSTER):
-                replies[place] = await _alone(cluster, script, words)
-        except (exceptions.RedisError, exceptions.RedisClusterException, OSError, ValueError) as error:
-            replies[place] = error
-            if isinstance(error, ASK_THE_CLUSTER):
-                break  # it is away: the others need not find that out one by one
-    return replies
+class NodeSender:
+    """Carries scripts to the nodes that lead their slots, those for one node by one send."""
+
+    def __init__(self, cluster: RedisCluster) -> None:
+        self._cluster = cluster
+        self._again_at = 0.0
+
+    async def send(self, commands: Sequence[Command]) -> list[Any]:
+        """Carry out scripts, each with its words (slot first). A failure is an exception in place of the reply."""
+        if not self._cluster.nodes_manager.slots_cache:
+            await self._cluster.initialize()
+        places: dict[str, list[int]] = {}
+        for place, (_, words) in enumerate(commands):  # one node as a rule: a lane's
+            node = _node(self._cluster, words[0])
+            places.setdefault(node.name if node else "", []).append(place)
+        parts = [self._sent([commands[place] for place in part]) for part in places.values()]
+        replies: list[Any] = [None] * len(commands)
+        for part, found in zip(places.values(), await asyncio.gather(*parts), strict=True):
+            for place, reply in zip(part, found, strict=True):
+                replies[place] = reply
+        return replies
+
+    async def _sent(self, commands: Sequence[Command]) -> list[Any]:
+        """To one node; what it does not answer is asked by the client, which finds out who leads now."""
+        replies = await _piped(self._cluster, commands)
+        for place, (script, words) in enumerate(commands):
+            try:
+                if isinstance(replies[place], exceptions.NoScriptError):
+                    replies[place] = await self._cluster.execute_command("EVAL", script.text, 1, *words)
+                elif isinstance(replies[place], ASK_THE_CLUSTER) and self._may_ask():
+                    replies[place] = await _alone(self._cluster, script, words)
+            except FAILURES as error:
+                replies[place] = error
+                if isinstance(error, ASK_THE_CLUSTER):
+                    self._again_at = asyncio.get_running_loop().time() + AGAIN_SECONDS
+        return replies
+
+    def _may_ask(self) -> bool:
+        return asyncio.get_running_loop().time() >= self._again_at
 
 
-async def _piped(cluster: RedisCluster, commands: Sequence[tuple[Script, Words]]) -> list[Any]:
-    """By one send if one node leads them all, as it does in a lane unless slots have just moved."""
-    nodes = {node.name: node for _, words in commands if (node := _node(cluster, str(words[0])))}
-    if len(nodes) != 1:
-        return [exceptions.TryAgainError("no single node leads these")] * len(commands)
+async def _piped(cluster: RedisCluster, commands: Sequence[Command]) -> list[Any]:
+    node = _node(cluster, commands[0][1][0])
+    if node is None:
+        return [exceptions.TryAgainError("nobody leads this slot")] * len(commands)
     queue = [PipelineCommand(place, "EVALSHA", script.sha, 1, *words) for place, (script, words) in enumerate(commands)]
-    (node,) = nodes.values()
     try:
         await node.execute_pipeline(queue)
-    except (exceptions.RedisError, OSError) as error:
+    except FAILURES as error:
         return [error] * len(commands)
     return [command.result for command in queue]
 

@@ -24,7 +24,6 @@ from tests.integration.pool.visitors import visit
 
 HOLD = timedelta(minutes=10)
 TRIES = 20
-PATIENCE_SECONDS = 0.25
 
 T = TypeVar("T")
 When = Callable[[], datetime | None]
@@ -72,6 +71,8 @@ class Storm(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 3.0
     speed: float = 0.0
     began: float = 0.0
+    patience: float = 1.0
+    """Seconds a client waits for an answer."""
     cluster: bool = False
     faithful: bool = False
     """Each visitor comes to one pool only."""
@@ -81,7 +82,7 @@ async def visit_at_random(storm: Storm, until: Callable[[], bool] | None = None)
     """All visitors of a storm at once, over a few clients."""
     end = time.monotonic() + storm.seconds
     over = until or (lambda: time.monotonic() > end)
-    clients = [open_client(storm.url, cluster=storm.cluster, timeout=PATIENCE_SECONDS) for _ in range(storm.clients)]
+    clients = [open_client(storm.url, cluster=storm.cluster, timeout=storm.patience) for _ in range(storm.clients)]
     stores = [LeaseStore(client) for client in clients]
     try:
         each = [_Visitor(stores[place % len(stores)], storm, place) for place in range(storm.visitors)]
@@ -156,10 +157,13 @@ class _Visitor:
             began = time.monotonic()
             try:
                 return await ask()
-            except StoreUnavailable:
+            except StoreUnavailable as error:
+                sys.stderr.write(f"DBG {time.monotonic() - began:.3f} {slot} {error}\n")
                 self._told.unanswered[slot] = self._told.unanswered.get(slot, 0) + 1
             finally:
                 took = time.monotonic() - began
+                if took > 0.2:
+                    sys.stderr.write(f"SLOW {began:.3f} {took:.3f} {self._name} {slot}\n")
                 self._told.longest[slot] = max(took, self._told.longest.get(slot, 0.0))
             await asyncio.sleep(0.01)
         raise StoreUnavailable("no answer to any of many questions")
