@@ -76,12 +76,7 @@ def list_accounts(config_file: Path | None) -> None:
     _list(config_file, "SELECT id AS account, name FROM accounts ORDER BY id")
 
 
-@click.group()
-def pool() -> None:
-    """Sets of numbers that are leased to visitors."""
-
-
-@pool.command("add")
+@click.command("add")
 @click.argument("name", callback=_named)
 @config_option
 def add_pool(name: str, config_file: Path | None) -> None:
@@ -89,9 +84,9 @@ def add_pool(name: str, config_file: Path | None) -> None:
     print_json({"pool": _done(config_file, lambda conn: inventory.add_pool(conn, name)), "name": name})
 
 
-@pool.command("list")
+@click.command("list")
 @config_option
-def list_pools(config_file: Path | None) -> None:
+def list_pool(config_file: Path | None) -> None:
     """List the pools and how many numbers each has."""
     _list(
         config_file,
