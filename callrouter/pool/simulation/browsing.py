@@ -14,6 +14,7 @@ import msgspec
 from callrouter.pool.simulation.world import Browsing
 
 SignKind = Literal["page", "alive", "closed"]
+TAB_CLOSED_FIRST = 0.5
 NEXT_PAGE_AFTER = 0.8
 """Seconds from leaving a page to the next one's sign."""
 LONGEST_PAGE = 4 * 3600.0
@@ -98,7 +99,7 @@ class Reader:
     def _second_tab(self, now: float) -> float:
         """Either it is closed and the first is looked at again, or both stay until the end, the first unseen."""
         now = self._watch(self._open(now), now + self._reading())
-        if self._stream.random() < 0.5:
+        if self._stream.random() < TAB_CLOSED_FIRST:
             self._close(now)
             if now - self._told >= self._beat:
                 self._tell(now + NEXT_PAGE_AFTER, "alive")

@@ -45,27 +45,29 @@ class PlannedCall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.kind in OWN_CALLS
 
 
-def calls_of(
-    world: World, seed: int, visit: str, person: str, account: int, at: float, delay: Delay | None
-) -> tuple[PlannedCall, ...]:
+class Reason(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Why somebody calls: his visit, and how he took his time."""
+
+    visit: str
+    person: str
+    account: int
+    delay: DelayClass
+
+
+def calls_of(world: World, seed: int, reason: Reason, at: float) -> tuple[PlannedCall, ...]:
     """The first call `at`, what its caller dials again later, and the friend's whom he gave the number. In order."""
-    if delay is None or at >= world.length:
+    if at >= world.length:
         return ()
-    draws = stream(seed, "chain", visit)
-    phone = _phones(world, seed, person)
-    found = list(_chain(world, draws, phone, person, account, at, delay.name))
+    draws = stream(seed, "chain", reason.visit)
+    found = list(_chain(world, draws, _phones(world, seed, reason.person), reason, at))
     if draws.random() < world.calling.forwarded:
         later = at + world.calling.forwarded_after.draw(draws)
-        friend = waiting_for_morning(world, later, draws.random())
-        found.append(
-            PlannedCall(at=friend, kind="friend", phone=_number(seed, "friend", visit), talk=_talk(world, draws),
-                        delay=delay.name, person=f"{visit}.friend", account=account)
-        )  # fmt: skip
+        found.append(_friend(world, draws, _number(seed, "friend", reason.visit), reason, later))
     return tuple(sorted((call for call in found if call.at < world.length), key=lambda call: call.at))
 
 
 def _chain(
-    world: World, draws: Random, phones: list[Number | None], person: str, account: int, at: float, delay: DelayClass
+    world: World, draws: Random, phones: list[Number | None], reason: Reason, at: float
 ) -> Iterator[PlannedCall]:
     """One person's calls on one number: until nobody answers and he gives up, or he has no reason to call again."""
     calling = world.calling
@@ -74,8 +76,9 @@ def _chain(
         busy = draws.random() < calling.busy
         talk = draws.uniform(3.0, 40.0) if busy else _talk(world, draws)
         yield PlannedCall(
-            at=at, kind=kind, phone=draws.choice(phones), talk=talk, delay=delay, person=person, account=account
-        )
+            at=at, kind=kind, phone=draws.choice(phones), talk=talk, delay=reason.delay, person=reason.person,
+            account=reason.account,
+        )  # fmt: skip
         if draws.random() >= (calling.redials if busy else calling.again):
             return
         if busy:
@@ -83,6 +86,13 @@ def _chain(
         else:
             kind = "again"
             at = waiting_for_morning(world, at + talk + calling.again_after.draw(draws), draws.random())
+
+
+def _friend(world: World, draws: Random, phone: Number, reason: Reason, at: float) -> PlannedCall:
+    return PlannedCall(
+        at=waiting_for_morning(world, at, draws.random()), kind="friend", phone=phone, talk=_talk(world, draws),
+        delay=reason.delay, person=f"{reason.visit}.friend", account=reason.account,
+    )  # fmt: skip
 
 
 def _phones(world: World, seed: int, person: str) -> list[Number | None]:

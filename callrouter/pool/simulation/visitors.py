@@ -17,7 +17,7 @@ from random import Random
 import msgspec
 
 from callrouter.pool.simulation.browsing import Browsed, Reader, Sign
-from callrouter.pool.simulation.calling import PlannedCall, calls_of, waiting_for_morning
+from callrouter.pool.simulation.calling import PlannedCall, Reason, calls_of, waiting_for_morning
 from callrouter.pool.simulation.spread import chance, stream
 from callrouter.pool.simulation.world import DAY, HOUR, Delay, Rhythm, Site, World
 
@@ -86,7 +86,7 @@ def visits(world: World, seed: int, *, hold: float) -> Iterator[PlannedVisit]:
 
 
 def _arrivals(world: World, seed: int, place: int, site: Site, day: int) -> list[_Coming]:
-    """New people and bots of one day: Poisson, by the hours of the site. Those who will come again are fewer by them."""
+    """New people and bots of one day: Poisson, by the hours of the site. Visits of those who come again are left out."""
     draws = stream(seed, "arrivals", site.site, day)
     people = (1 - world.browsing.bots) * (1 - world.returning.again - world.returning.compares)
     found = []
@@ -125,36 +125,50 @@ def _visit(world: World, seed: int, who: _Coming, hold: float) -> PlannedVisit:
             left=who.at + draws.uniform(1.0, 8.0), wants_number=False, bot=who.bot,
         )  # fmt: skip
     campaign = f"c{draws.randrange(habits.campaigns)}" if draws.random() < habits.campaign else ""
-    browsed, delay, after = _browse(world, seed, name, draws, who.at, hold)
+    decision = _decision(world, seed, name)
+    browsed = _browse(world, draws, who.at, decision, hold)
     return PlannedVisit(
         id=name, person=who.person, visitor=who.visitor, account=site.account, site=site.site, at=browsed.asked,
         left=browsed.left, campaign=campaign, signs=browsed.signs,
-        calls=calls_of(world, seed, name, who.person, site.account, _called_at(world, browsed, delay, after), delay),
+        calls=_calls(world, seed, who, name, browsed=browsed, decision=decision),
     )  # fmt: skip
 
 
-def _browse(
-    world: World, seed: int, name: str, draws: Random, at: float, hold: float
-) -> tuple[Browsed, Delay | None, float]:
-    """What he does, and how he takes his time to call, if he does: decided on streams that browsing does not use."""
+class _Decision(msgspec.Struct, frozen=True, gc=False):
+    """To call, in this way, so long after."""
+
+    delay: Delay
+    after: float
+    leaves: bool
+
+
+def _decision(world: World, seed: int, visit: str) -> _Decision | None:
+    """Made on streams that browsing does not use."""
+    if chance(seed, "calls", visit) >= world.calling.share:
+        return None
+    draws = stream(seed, "delay", visit)
+    delay = draws.choices(world.calling.delays, [each.share for each in world.calling.delays])[0]
+    return _Decision(delay, delay.after.draw(draws), draws.random() < world.calling.leaves)
+
+
+def _browse(world: World, draws: Random, at: float, decision: _Decision | None, hold: float) -> Browsed:
     reader = Reader(draws, world.browsing, hold / BEATS)
-    if chance(seed, "calls", name) >= world.calling.share:
-        return reader.browse(at), None, 0.0
-    decision = stream(seed, "delay", name)
-    delay = decision.choices(world.calling.delays, [each.share for each in world.calling.delays])[0]
-    after = delay.after.draw(decision)
-    if delay.name != "in_visit":
-        return reader.browse(at), delay, after
-    return reader.browse(at, call_after=after, leaves=decision.random() < world.calling.leaves), delay, after
+    if decision is None or decision.delay.name != "in_visit":
+        return reader.browse(at)
+    return reader.browse(at, call_after=decision.after, leaves=decision.leaves)
 
 
-def _called_at(world: World, browsed: Browsed, delay: Delay | None, after: float) -> float:
-    if delay is None:
-        return math.inf
-    if delay.name == "in_visit":
-        return browsed.asked + after
-    at = browsed.left + after
-    return waiting_for_morning(world, at, chance(str(at))) if delay.awake else at
+def _calls(
+    world: World, seed: int, who: _Coming, visit: str, *, browsed: Browsed, decision: _Decision | None
+) -> tuple[PlannedCall, ...]:
+    if decision is None:
+        return ()
+    delay = decision.delay
+    at = (browsed.asked if delay.name == "in_visit" else browsed.left) + decision.after
+    if delay.awake:
+        at = waiting_for_morning(world, at, chance(seed, "morning", visit))
+    reason = Reason(visit=visit, person=who.person, account=world.sites[who.site].account, delay=delay.name)
+    return calls_of(world, seed, reason, at)
 
 
 def _further(world: World, seed: int, who: _Coming, left: float) -> Iterator[_Coming]:
