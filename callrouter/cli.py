@@ -12,10 +12,10 @@ COMMANDS = {
     "config": ("config", "Check and show the configuration."),
     "db": ("db", "Bring the database to this version's tables."),
     "account": ("inventory", "Customers, who own sites."),
-    "pool": ("pool", "Sets of numbers that are leased to visitors."),
+    "pool": ("pool", "Sets of numbers that are leased to visitors: add, plan, simulate."),
     "site": ("inventory", "Tracked web sites."),
-    "numbers": ("inventory", "Substitute numbers: import, list, disable."),
-    "static": ("inventory", "Numbers that belong to a channel."),
+    "numbers": ("numbers", "Substitute numbers: import, list, move, disable."),
+    "static": ("numbers", "Numbers that belong to a channel."),
     "router": ("processes", "Run beside a PBX: answer its dialplan, follow its calls."),
     "web": ("web", "Run anywhere: lease the numbers that pages show."),
     "worker": ("processes", "Run anywhere: history, sweeper, partitions."),
@@ -24,8 +24,7 @@ COMMANDS = {
     "record": ("captures", "Write what a live PBX sends to a capture."),
     "replay": ("captures", "Tell the calls of captures, one JSON line each."),
 }
-"""Command → its module and what it does, in the order of `--help`. A module is loaded when its command is used: only
-the command that runs a reactor may choose one, and a router must be up at once."""
+"""Command → its module and what it does, in the order of `--help`."""
 
 
 @click.group(cls=LazyGroup, modules=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})

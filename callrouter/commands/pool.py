@@ -9,7 +9,7 @@ from callrouter.commands.lazy import LazyGroup
 MODULES = {
     "add": ("inventory", "Add an empty pool; fill it with `callrouter numbers import`."),
     "list": ("inventory", "List the pools and how many numbers each has."),
-    "simulate": ("pool_simulate", "Visitors and calls whose truth is known: how often is the credited visit right?"),
+    "remove": ("inventory", "Remove a pool that has no numbers and serves no site."),
 }
 """Sub-command → its module and what it does. The function in it is `<sub-command>_pool`."""
 
