@@ -1,6 +1,6 @@
-"""Who held a number at a moment: the question every dispute begins with. Reads history and live state; `holding` merges.
+"""Who held a number at a moment: the question every dispute begins with. Reads history and live state.
 
-Works with either server away, and says so.
+What they say is made one answer by `holding`. Works with either server away, and says so.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import asyncpg
 
-from callrouter.db.connect import Connection
+from callrouter.db.connect import LOST_CONNECTION, Connection
 from callrouter.numbers import Number
 from callrouter.pool.coalesce import RedisClient
 from callrouter.pool.directory import OPERATOR
@@ -52,21 +52,41 @@ class Store(NamedTuple):
     namespace: str = NAMESPACE
 
 
+class Found(NamedTuple):
+    """What the servers say, and which of them said nothing."""
+
+    archive: Archive | None
+    sight: Sight | None
+    missing: tuple[str, ...]
+
+    @property
+    def inventory(self) -> Inventory | None:
+        return self.archive.inventory if self.archive else None
+
+
 async def holding(
     conn: Connection | None, store: Store | None, number: Number, at: datetime, *, account: int = OPERATOR
 ) -> Holding:
     """Who held `number` at `at`, and how it stands now. None: that server is known to be away."""
+    found = await look_up(conn, store, number, at, account)
+    return merge(number, at, archive=found.archive, sight=found.sight, account=account, missing=found.missing)
+
+
+async def look_up(conn: Connection | None, store: Store | None, number: Number, at: datetime, account: int) -> Found:
+    """The history of that moment, and one look at the number in the lease store."""
     missing = []
-    archive, sight = None, None
-    if conn is None:
+    sight = None
+    try:
+        archive = await read_archive(conn, number, at, account) if conn is not None else None
+    except (*LOST_CONNECTION, asyncpg.InterfaceError, TimeoutError):
+        archive = None
+    if archive is None:
         missing.append("Postgres is away: leases that ended longer ago and static bindings are not known")
-    else:
-        archive = await read_archive(conn, number, at, account)
     try:
         sight = await _sight(store, number, archive)
     except StoreUnavailable as error:
         missing.append(f"{error}: renewals of a running lease, calls in progress and pins are not known")
-    return merge(number, at, archive=archive, sight=sight, account=account, missing=missing)
+    return Found(archive, sight, tuple(missing))
 
 
 async def read_archive(conn: Connection, number: Number, at: datetime, account: int) -> Archive:

@@ -19,6 +19,7 @@ from callrouter.sessions.model import Visit
 
 KnownFrom = Literal["live", "history"]
 State = Literal["static", "leased", "free", "unknown"]
+SET_ASIDE = "set aside: no visitor gets it until it is enabled"
 Standing = Literal["leased", "free", "pinned", "resting", "disabled", "not_loaded", "not_leased", "unknown"]
 
 
@@ -170,10 +171,15 @@ def merge(
         certain=certain,
         seen_before=seen_before(holder, at) if holder else None,
         now=_standing(at, archive, sight, account),
-        sources=tuple([*(["live"] if sight else []), *(["history"] if archive else [])]),  # type: ignore[list-item] # literals
+        sources=_sources(archive, sight),
         missing=tuple(missing),
         notes=tuple(_notes(holder, last, archive)),
     )
+
+
+def _sources(archive: Archive | None, sight: Sight | None) -> tuple[KnownFrom, ...]:
+    asked: tuple[tuple[KnownFrom, object], ...] = (("live", sight), ("history", archive))
+    return tuple(name for name, answer in asked if answer is not None)
 
 
 def merged_leases(archive: Archive | None, sight: Sight | None) -> list[Told]:
@@ -240,11 +246,7 @@ def _why(state: State, holder: Told | None, binding: Bound | None, last: Told | 
         return f"a static number of channel {binding.channel}"
     if holder:
         begun = f"leased to visit {holder.session} at {holder.started_at:%Y-%m-%d %H:%M:%S} UTC"
-        if holder.ended_at:
-            return f"{begun}; ended at {holder.ended_at:%H:%M:%S} ({holder.end_reason})"
-        if certain:
-            return f"{begun}; runs out at {holder.expires_at:%H:%M:%S} unless renewed"
-        return f"{begun}; not ended as far as the history goes, which does not hear of renewals"
+        return f"{begun}; {_until(holder, certain=certain)}"
     if state == "leased":
         return "leased to a visitor of another account"
     if last:
@@ -252,6 +254,14 @@ def _why(state: State, holder: Told | None, binding: Bound | None, last: Told | 
     if state == "free":
         return "never leased and never bound before, as far as the history goes"
     return "not a number of ours, as far as we know"
+
+
+def _until(holder: Told, *, certain: bool) -> str:
+    if holder.ended_at:
+        return f"ended at {holder.ended_at:%H:%M:%S} ({holder.end_reason})"
+    if certain:
+        return f"runs out at {holder.expires_at:%H:%M:%S} unless renewed"
+    return "not ended as far as the history goes, which does not hear of renewals"
 
 
 def _notes(holder: Told | None, last: Told | None, archive: Archive | None) -> Iterable[str]:
@@ -275,7 +285,7 @@ def _standing(at: datetime, archive: Archive | None, sight: Sight | None, accoun
         "disabled_at": inventory.disabled_at if inventory else None,
     }
     if inventory is not None and not inventory.active:
-        return _now("disabled", common, "set aside: no visitor gets it until it is enabled")
+        return _now("disabled", common, SET_ASIDE)
     if inventory is not None and inventory.pool is None:
         return _now("not_leased", common, "in no pool: it is not leased to visitors")
     if sight is None:
@@ -292,15 +302,19 @@ def _live_standing(sight: Sight, common: dict[str, object], account: int) -> Now
     if running is None and account != OPERATOR and not _latest_is_of(sight, account):
         return _now("free", common, "free")
     common = {**common, "calls": sight.calls, "pinned_until": sight.pinned_until}
-    if sight.disabled:
-        return _now("disabled", common, "set aside: no visitor gets it until it is enabled")
     if running is not None:
         return _now("leased", common, "free again unless the visitor shows another sign of life", running.expires_at)
+    return _now("disabled", common, SET_ASIDE) if sight.disabled else _unleased(sight, common)
+
+
+def _unleased(sight: Sight, common: dict[str, object]) -> Now:
     if sight.pinned_until:
         what = "a call goes on: it stays his who was called" if sight.calls else "pinned by a call: people call back"
         return _now("pinned", common, what, sight.pinned_until)
     if sight.free_from and sight.free_from > sight.at:
-        return _now("resting", common, "rests after its last lease; its last visitor may have it at once", sight.free_from)
+        return _now(
+            "resting", common, "rests after its last lease; its last visitor may have it at once", sight.free_from
+        )
     return _now("free", common, "may be leased to anybody")
 
 
