@@ -20,6 +20,7 @@ COMMANDS = {
     "web": ("web", "Run anywhere: lease the numbers that pages show."),
     "worker": ("processes", "Run anywhere: history, sweeper, partitions."),
     "lease": ("lease", "Who held a number when, and why."),
+    "token": ("token", "Bearer tokens of the API."),
     "source": ("source", "How the traffic source of a first hit is classified."),
     "record": ("captures", "Write what a live PBX sends to a capture."),
     "replay": ("captures", "Tell the calls of captures, one JSON line each."),

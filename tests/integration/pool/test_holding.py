@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -22,6 +23,9 @@ from tests.integration.pool.test_history import POOL, SLOT, Bench, bench
 from tests.integration.pool.visitors import NOON, visit
 
 MINUTE = timedelta(minutes=1)
+CALL = """
+INSERT INTO appeals (account_id, started_at, ended_at, id, kind, direction, called, customer, status, method, confidence)
+VALUES (2, $1, $2, gen_random_uuid(), 'call', 'inbound', $3, '79161234567', $4, $5, $6)"""
 
 
 async def asked(
@@ -142,18 +146,12 @@ def test_an_account_is_told_of_another_only_that_there_is_one(valkey_url: str, d
                     continue
                 told = await asked(here, number, datetime.now(UTC), postgres=postgres, redis=redis, account=3)
                 assert (told.another_account, told.holder, told.last_holder) == (True, None, None)
-                spoken = json.dumps(json.loads(_json(told)), ensure_ascii=False)
+                spoken = msgspec.json.encode(told).decode()
                 for secret in ("secret", "окна", "yandex", "shop.example"):
                     assert secret not in spoken
                 assert told.why == "leased to a visitor of another account"
 
     scenario(valkey_url, database, play)
-
-
-def _json(told: Holding) -> bytes:
-    import msgspec
-
-    return msgspec.json.encode(told)
 
 
 def command(*words: str, database: str, redis: str) -> Any:
@@ -175,17 +173,12 @@ def busy_number(valkey_url: str, database: str) -> Number:
         await here.leases.allocate(SLOT, visit("running", "last"))
         await here.drained()
         rows = [
-            (start + 3 * MINUTE, "answered", "holder", 0.93), (start + 130 * MINUTE, "lost", "last_holder", 0.4),
-            (start + 290 * MINUTE, "answered", "caller_memory", 0.97), (start + 400 * MINUTE, "lost", "unattributed", 0.0),
+            (3, "answered", "holder", 0.93), (130, "lost", "last_holder", 0.4),
+            (290, "answered", "caller_memory", 0.97), (400, "lost", "unattributed", 0.0),
         ]  # fmt: skip
-        for at, status, method, confidence in rows:
-            await here.postgres.execute(
-                """INSERT INTO appeals (account_id, started_at, ended_at, id, kind, direction, called, customer, status,
-                       method, confidence)
-                   VALUES (2, $1::timestamptz, $1::timestamptz + interval '3 minutes', gen_random_uuid(), 'call', 'inbound', $2, '79161234567', $3,
-                       $4, $5)""",
-                at, POOL[0], status, method, confidence,
-            )  # fmt: skip
+        for minutes, status, method, confidence in rows:
+            at = start + minutes * MINUTE
+            await here.postgres.execute(CALL, at, at + 3 * MINUTE, POOL[0], status, method, confidence)
 
     scenario(valkey_url, database, play)
     return POOL[0]
