@@ -9,9 +9,10 @@ from typing import cast
 
 from redis.asyncio import Redis
 
-from callrouter.pool.connect import close_client, open_client
+from callrouter.pool.connect import close_client, line_of, open_client
 from callrouter.pool.keys import Slot, log_key, pool_slot
-from callrouter.pool.simulation.policies import Choice, ChoosingStore
+from callrouter.pool.simulation.policies import Choice, allocation
+from callrouter.pool.simulation.swift import SwiftStore, opened
 from callrouter.pool.store import LeaseStore, Lifetimes
 
 POOL = 1
@@ -48,18 +49,20 @@ class Premises:
 async def premises(url: str, *, lifetimes: Lifetimes, choice: Choice) -> AsyncIterator[Premises]:
     """A slot of a name that nobody else has. One connection, so that operations happen in the order they were sent."""
     client = open_client(url, timeout=SECONDS, connections=1)
-    place = Premises(
-        cast(Redis, client),
-        ChoosingStore(client, lifetimes=lifetimes, choice=choice),
-        pool_slot(POOL, f"simulation-{uuid.uuid4().hex[:12]}"),
-    )
+    line = line_of(client)
+    if line is None:
+        raise ValueError(f"{url}: a simulation needs a plain server of its own: redis://host:port/db")
     try:
-        yield place
-    finally:
+        await opened(line)
+        store = SwiftStore(client, line, lifetimes=lifetimes, instead=(allocation(choice),))
+        place = Premises(cast(Redis, client), store, pool_slot(POOL, f"simulation-{uuid.uuid4().hex[:12]}"))
         try:
-            await place.clear()
+            yield place
         finally:
-            await close_client(client)
+            await place.clear()
+    finally:
+        line.close()
+        await close_client(client)
 
 
 def _literal(text: str) -> str:

@@ -41,6 +41,10 @@ DIRECT = TrafficSource(channel="direct", source="(direct)", medium="(none)")
 GAP = VISIT_GAP.total_seconds()
 
 
+Progress = Callable[[float], None]
+"""Told the share of the world's time that is over."""
+
+
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
     """How the pool is run."""
 
@@ -78,6 +82,7 @@ class _Page(msgspec.Struct):
     """Requests so far, each with a name of its own."""
 
 
+_Then = Callable[[Any], None]
 _Kind = Literal["sign", "call", "stranger", "hangup", "sample", "tidy"]
 
 
@@ -96,12 +101,14 @@ class Runner:
         self._due: list[tuple[float, int, _Kind, Any]] = []
         self._order = itertools.count()
         self._sessions: dict[tuple[int, str], _Session] = {}
-        self._under_way: list[tuple[Coroutine[Any, Any, Any], Callable[[Any], None] | None]] = []
+        self._gathered: list[tuple[Coroutine[Any, Any, Any], _Then | None]] = []
+        self._flight: tuple[asyncio.Future[list[Any]], list[_Then | None]] | None = None
         self._batch = STRICT_BATCH if setting.strict else BATCH
         self._now = 0.0
 
-    async def run(self, seed: int, progress: Callable[[float], None] = lambda _share: None) -> Outcome:
-        """From the first visit to the last call. `progress` is told the share of the world's time that is over."""
+    async def run(self, seed: int, *, progress: Progress = lambda _share: None) -> Outcome:
+        """From the first visit to the last call."""
+        self._progress = progress
         await self._store.load_numbers(self._place.slot, dict.fromkeys(self._numbers, True), now=MONDAY)
         self._plan("sample", 0.0, None)
         self._plan("tidy", 0.0, None)
@@ -110,9 +117,7 @@ class Runner:
         for visit in visits(self._world, seed, hold=self._hold):
             await self._until(visit.at)
             self._arrives(visit)
-            if len(self._under_way) >= self._batch:
-                await self._land()
-                progress(self._now / self._world.length)
+            await self._go_on()
         await self._until(self._world.length)
         await self._land()
         return Outcome(setting=self._setting, calls=self._heard, ledger=self._ledger)
@@ -134,8 +139,7 @@ class Runner:
             else:
                 await self._land()
                 await self._pause(kind, what)
-            if len(self._under_way) >= self._batch:
-                await self._land()
+            await self._go_on()
         self._now = at
 
     async def _pause(self, kind: _Kind, what: Any) -> None:
@@ -146,6 +150,7 @@ class Runner:
             await self._heard_on(self._numbers[int(what.line * len(self._numbers))], what, overflow=False)
         elif kind == "sample":
             self._ledger.sample(self._now)
+            self._progress(self._now / self._world.length)
             self._plan("sample", self._now + SAMPLED_EVERY, None)
         else:
             await self._tidy()
@@ -154,17 +159,38 @@ class Runner:
     def _moment(self) -> datetime:
         return MONDAY + timedelta(milliseconds=int(self._now * 1000))
 
-    def _send(self, operation: Coroutine[Any, Any, Any], then: Callable[[Any], None] | None = None) -> None:
-        self._under_way.append((operation, then))
+    def _send(self, operation: Coroutine[Any, Any, Any], then: _Then | None = None) -> None:
+        self._gathered.append((operation, then))
+
+    async def _go_on(self) -> None:
+        """When enough has gathered it is sent off, and the server works while we think about what comes next."""
+        if len(self._gathered) >= self._batch:
+            await self._depart()
+            if self._setting.strict:
+                await self._land()
+
+    async def _depart(self) -> None:
+        """What was sent before has to come home first, so that two batches at most are abroad."""
+        gathered, self._gathered = self._gathered, []
+        flight = asyncio.gather(*(operation for operation, _ in gathered))
+        await asyncio.sleep(0)  # sent, not answered
+        await self._home()
+        self._flight = flight, [then for _, then in gathered]
+
+    async def _home(self) -> None:
+        flight, self._flight = self._flight, None
+        if flight is None:
+            return
+        for then, reply in zip(flight[1], await flight[0], strict=True):
+            if then is not None:
+                then(reply)
 
     async def _land(self) -> None:
         """Until nothing is under way: what the replies lead to is sent as well."""
-        while self._under_way:
-            batch, self._under_way = self._under_way, []
-            replies = await asyncio.gather(*(operation for operation, _ in batch))
-            for (_, then), reply in zip(batch, replies, strict=True):
-                if then is not None:
-                    then(reply)
+        while self._gathered or self._flight:
+            if self._gathered:
+                await self._depart()
+            await self._home()
 
     # --- pages --------------------------------------------------------------------------------------------------------
 
