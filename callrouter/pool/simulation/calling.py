@@ -14,7 +14,7 @@ import msgspec
 
 from callrouter.numbers import Number
 from callrouter.pool.simulation.spread import chance, stream
-from callrouter.pool.simulation.world import DAY, HOUR, MINUTE, Delay, DelayClass, World
+from callrouter.pool.simulation.world import DAY, HOUR, MINUTE, DelayClass, World
 
 CallKind = Literal["first", "redial", "again", "friend", "wrong", "robocall"]
 OWN_CALLS: tuple[CallKind, ...] = ("first", "redial", "again")

@@ -26,7 +26,7 @@ class Spread(msgspec.Struct, frozen=True):
     def draw(self, stream: Random) -> float:
         if self.family == "lognormal":
             return self.median * math.exp(self.shape * stream.gauss(0.0, 1.0))
-        return self._scale * (-math.log(1.0 - stream.random())) ** (1.0 / self.shape)
+        return self._scale * math.pow(-math.log(1.0 - stream.random()), 1.0 / self.shape)
 
     def density(self, seconds: float) -> float:
         """Probability density, per second."""
@@ -36,7 +36,7 @@ class Spread(msgspec.Struct, frozen=True):
             z = math.log(seconds / self.median) / self.shape
             return math.exp(-z * z / 2) / (seconds * self.shape * math.sqrt(2 * math.pi))
         x = seconds / self._scale
-        return self.shape / self._scale * x ** (self.shape - 1) * math.exp(-(x**self.shape))
+        return self.shape / self._scale * math.pow(x, self.shape - 1) * math.exp(-math.pow(x, self.shape))
 
     def beyond(self, seconds: float) -> float:
         """The share that takes longer."""
@@ -44,7 +44,7 @@ class Spread(msgspec.Struct, frozen=True):
             return 1.0
         if self.family == "lognormal":
             return 0.5 * math.erfc(math.log(seconds / self.median) / self.shape / math.sqrt(2))
-        return math.exp(-((seconds / self._scale) ** self.shape))
+        return math.exp(-math.pow(seconds / self._scale, self.shape))
 
     @property
     def mean(self) -> float:
@@ -54,7 +54,7 @@ class Spread(msgspec.Struct, frozen=True):
 
     @property
     def _scale(self) -> float:
-        return self.median / LN2 ** (1 / self.shape)
+        return self.median / math.pow(LN2, 1 / self.shape)
 
 
 def stream(*names: int | str) -> Random:

@@ -86,10 +86,10 @@ def visits(world: World, seed: int, *, hold: float) -> Iterator[PlannedVisit]:
 
 
 def _arrivals(world: World, seed: int, place: int, site: Site, day: int) -> list[_Coming]:
-    """New people and bots of one day: Poisson, by the hours of the site. Visits of those who come again are left out."""
+    """New people and bots of one day: Poisson, by the hours of the site. Who comes again is not among them."""
     draws = stream(seed, "arrivals", site.site, day)
     people = (1 - world.browsing.bots) * (1 - world.returning.again - world.returning.compares)
-    found = []
+    found: list[_Coming] = []
     for kind, part in (("", people), ("b", world.browsing.bots)):
         rate = world.visits_per_hour * site.share * part
         for at in moments(draws, site.rhythm, rate, day):
