@@ -19,13 +19,7 @@ RenewOutcome = Literal["live", "bare", "lost", "over"]
 KEPT_LEASES = 8
 """Ended leases of a number that stay in live state."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ENDS: dict[str, LeaseEnd] = {
-    "expired": "expired",
-    "released": "released",
-    "taken": "taken",
-    "disabled": "disabled",
-    "moved": "moved",
-}
+_ENDS: dict[str, LeaseEnd] = {end: end for end in get_args(LeaseEnd)}
 
 
 class Allocation(msgspec.Struct, frozen=True, kw_only=True):

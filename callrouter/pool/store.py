@@ -20,7 +20,7 @@ from callrouter.numbers import Number
 from callrouter.pool import live, metrics
 from callrouter.pool.coalesce import Coalescer, Pipeliner, RedisClient
 from callrouter.pool.connect import line_of
-from callrouter.pool.keys import Slot, log_key
+from callrouter.pool.keys import Slot, log_key, pool_of
 from callrouter.pool.model import DEFAULT_HOLD, MINIMUM_HOLD, CallerMemory
 from callrouter.pool.scripts import Script, script
 from callrouter.sessions.model import Visit
@@ -33,6 +33,7 @@ CHUNK = 500
 ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 
+_OBSERVED = {"leased", "overflow"}
 FAILURES = (exceptions.RedisError, exceptions.RedisClusterException, OSError)
 
 
@@ -147,6 +148,8 @@ class LeaseStore:
         )  # fmt: skip
         allocation = live.read_allocation(reply, visit.session)
         metrics.ALLOCATIONS.labels(outcome=allocation.outcome).inc()
+        if allocation.outcome in _OBSERVED:
+            _observe(slot, allocation)
         return allocation
 
     async def renew(
@@ -228,7 +231,7 @@ class LeaseStore:
         """Make the pool's numbers those given (True: in use; False: set aside). Returns how many changed.
 
         Numbers not given leave the pool: their lease ends, their history stays for the attribution window. For pools
-        that exchange numbers see `moves.load_pools`.
+        that exchange numbers see `sweeper.load_pools`.
         """
         gone = [member async for member in self.members(slot) if member not in numbers]
         changes = [Change(number, "1" if used else "0") for number, used in numbers.items()]
@@ -261,15 +264,12 @@ class LeaseStore:
             if int(cursor) == 0:
                 return
 
-    async def departed(self, slot: Slot, *, now: datetime) -> dict[Number, float]:
+    async def departed(self, slot: Slot) -> dict[Number, float]:
         """Numbers that moved from this pool to another within the attribution window, and when."""
-        oldest = live.milliseconds(now) - _ms(self.lifetimes.window)
-        pipeline = self._client.pipeline(transaction=False)
-        pipeline.zremrangebyscore(slot + "gone", "-inf", f"({oldest}")
-        pipeline.zrange(slot + "gone", 0, -1, withscores=True)
         with _typed_failures():
-            _, found = await pipeline.execute()
-        return {Number(number.decode()): float(at) for number, at in found}
+            found = await self._client.execute_command("ZRANGE", slot + "gone", 0, -1, "WITHSCORES")
+        pairs = found if found and isinstance(found[0], list | tuple) else zip(found[::2], found[1::2], strict=True)
+        return {Number(number.decode()): float(at) for number, at in pairs}
 
     async def takeover(self, slot: Slot, number: Number, into: Literal["1", "0"]) -> Change:
         """The change that brings a number that left `slot` into another pool, with its leases and its last visit."""
@@ -328,6 +328,15 @@ def _typed_failures() -> Iterator[None]:
 def _unavailable(error: Exception) -> StoreUnavailable:
     metrics.STORE_FAILURES.labels(kind=type(error).__name__).inc()
     return StoreUnavailable(f"the lease store did not answer: {str(error) or type(error).__name__}")
+
+
+def _observe(slot: Slot, allocation: live.Allocation) -> None:
+    pool = str(pool_of(slot))
+    if allocation.outcome == "overflow":
+        metrics.POOL_OVERFLOWS.labels(pool=pool).inc()
+    elif allocation.rested is not None:
+        metrics.RESTED_SECONDS.labels(pool=pool).observe(allocation.rested)
+        metrics.RESTED_LATEST.labels(pool=pool).set(allocation.rested)
 
 
 def _at(now: datetime | None) -> int:

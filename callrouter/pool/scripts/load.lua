@@ -10,6 +10,8 @@ if version > 0 then
   call('SET', P .. 'ver', ARGV[4])
 end
 
+call('ZREMRANGEBYSCORE', P .. 'gone', '-inf', now - window)
+
 -- A number that comes from another pool brings its leases: calls that come now are for who had it there.
 local function inherit(f, record, session, visit)
   if record == '' then return f end
