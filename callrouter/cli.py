@@ -2,51 +2,33 @@
 
 from __future__ import annotations
 
-import importlib
-
 import click
 
 from callrouter import __version__
+from callrouter.commands.lazy import LazyGroup
 
 COMMANDS = {
     "demo": ("demo", "The whole product on this machine, with visitors and calls."),
     "config": ("config", "Check and show the configuration."),
     "db": ("db", "Bring the database to this version's tables."),
     "account": ("inventory", "Customers, who own sites."),
-    "pool": ("inventory", "Sets of numbers that are leased to visitors."),
+    "pool": ("pool", "Sets of numbers that are leased to visitors: add, plan, simulate."),
     "site": ("inventory", "Tracked web sites."),
-    "numbers": ("inventory", "Substitute numbers: import, list, disable."),
-    "static": ("inventory", "Numbers that belong to a channel."),
+    "numbers": ("numbers", "Substitute numbers: import, list, move, disable."),
+    "static": ("numbers", "Numbers that belong to a channel."),
     "router": ("processes", "Run beside a PBX: answer its dialplan, follow its calls."),
     "web": ("web", "Run anywhere: lease the numbers that pages show."),
     "worker": ("processes", "Run anywhere: history, sweeper, partitions."),
     "lease": ("lease", "Who held a number when, and why."),
+    "token": ("token", "Bearer tokens of the API."),
     "source": ("source", "How the traffic source of a first hit is classified."),
     "record": ("captures", "Write what a live PBX sends to a capture."),
     "replay": ("captures", "Tell the calls of captures, one JSON line each."),
 }
-"""Command → its module and what it does, in the order of `--help`. A module is loaded when its command is used: only
-the command that runs a reactor may choose one, and a router must be up at once."""
+"""Command → its module and what it does, in the order of `--help`."""
 
 
-class LazyGroup(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"callrouter.commands.{COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, cmd_name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
-        """The list of commands without loading any of them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_module, text) in COMMANDS.items()])
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, modules=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="callrouter")
 def main() -> None:
     """Call tracking beside an Asterisk PBX: who calls, which advert made the phone ring, where the call ended.

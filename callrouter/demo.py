@@ -34,13 +34,16 @@ from callrouter.lab.verdict import Placed, Verdict, judged
 from callrouter.lab.visitors import Visitor, visitors
 from callrouter.numbers import Number
 from callrouter.pool import inventory
+from callrouter.pool.number_file import ListedNumber
+from callrouter.pool.number_inventory import bind_static, import_numbers
+from callrouter.pool.site_inventory import SiteSettings, WantedPool, add_site
 
 SITES = {"shop.example": "sales", "service.example": "support"}
 """Domain → route of its calls."""
 STATIC_NUMBER = Number("74952220300")
 STATIC_SOURCE = "izvestia"
 FIRST_NUMBER = 7_495_222_1000
-FALLBACK = "+7 495 222-09-99"
+FALLBACK = Number("74952220999")
 OUTCOMES = (
     Outcome.ANSWERED_IN_QUEUE, Outcome.RING_GROUP, Outcome.ABANDONED_IN_QUEUE, Outcome.DIRECT,
     Outcome.ANSWERED_IN_QUEUE, Outcome.IVR_THEN_QUEUE, Outcome.BUSY, Outcome.ANSWERED_IN_QUEUE,
@@ -219,20 +222,19 @@ async def furnish(postgres: str, choices: Choices) -> dict[str, str]:
             await inventory.add_account(conn, "Demo")
             await inventory.add_pool(conn, "demo")
             for domain, route in SITES.items():
-                await inventory.add_site(
-                    conn, domain, account="Demo", pool="demo", fallback=FALLBACK, route=route,
-                    display="8 (###) ###-##-##", hold=timedelta(minutes=30), quality_s=1.0,
+                settings = SiteSettings(
+                    fallback_number=FALLBACK, route=route, display_pattern="8 (###) ###-##-##",
+                    hold=timedelta(minutes=30), quality_s=1.0, pools=(WantedPool("demo"),),
                 )  # fmt: skip
-            await inventory.bind_static(
-                conn, STATIC_NUMBER, site="shop.example", channel="newspaper", source=STATIC_SOURCE
-            )
+                await add_site(conn, domain, account="Demo", settings=settings)
+            await bind_static(conn, STATIC_NUMBER, site="shop.example", channel="newspaper", source=STATIC_SOURCE)
         there = await conn.fetchval(
             "SELECT count(*) FROM numbers n JOIN pools p ON p.id = n.pool_id AND p.name = 'demo'"
         )
         first = FIRST_NUMBER + there
         wanted = choices.calls * (1 + LOOKERS) + SPARE_NUMBERS
-        listed = [inventory.ListedNumber(Number(str(first + n))) for n in range(wanted)]
-        await inventory.import_numbers(conn, "demo", listed)
+        listed = [ListedNumber(Number(str(first + n))) for n in range(wanted)]
+        await import_numbers(conn, "demo", listed)
         rows = await conn.fetch("SELECT id, name FROM sites WHERE name = ANY($1)", list(SITES))
         return {str(row["id"]): f"https://{row['name']}" for row in rows}
     finally:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
+import re
 import sys
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
 import click
@@ -17,6 +19,7 @@ import phonenumbers
 
 from callrouter.configfile import ConfigError, Loaded, load
 from callrouter.numbers import NotANumber, Number, parse_number
+from callrouter.pool.inventory import Refused
 
 config_option = click.option(
     "--config",
@@ -27,19 +30,53 @@ config_option = click.option(
 )
 
 
-def _country(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+def given_country(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if value is None:
+        return None
     if value.upper() not in phonenumbers.SUPPORTED_REGIONS:
         raise click.BadParameter(f"{value!r} is no country; write two letters, as RU")
     return value.upper()
 
 
 country_option = click.option(
-    "--country", default="RU", show_default=True, callback=_country, help="Whose national spelling (ISO 3166)."
+    "--country", default="RU", show_default=True, callback=given_country, help="Whose national spelling (ISO 3166)."
 )
 
+DOMAIN = re.compile(r"[a-z0-9]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9_-]*[a-z0-9])?)*")
 CONNECT_SECONDS = 5.0
 
 T = TypeVar("T")
+
+
+class Minutes(click.ParamType[timedelta]):
+    """A span of time that people count in minutes."""
+
+    name = "minutes"
+    LONGEST = 60 * 24 * 365
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        try:
+            minutes = float(value)
+        except ValueError:
+            minutes = math.nan
+        if not 0 <= minutes <= self.LONGEST:
+            self.fail(f"{value!r} is no number of minutes between 0 and {self.LONGEST}", param, ctx)
+        return timedelta(minutes=minutes)
+
+
+def given_domain(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """As browsers name it in `Origin`: пример.рф is xn--e1afmkfd.xn--p1ai there."""
+    if value is None:
+        return None
+    try:
+        domain = value.strip().rstrip(".").lower().encode("idna").decode()
+    except UnicodeError:
+        domain = ""
+    if not DOMAIN.fullmatch(domain):
+        raise click.BadParameter(f"{value!r} is no domain; write it as shop.example, without https:// and path")
+    return domain
 
 
 def loaded(config_file: Path | None) -> Loaded:
@@ -68,6 +105,20 @@ def with_postgres(config_file: Path | None, work: Callable[[asyncpg.Connection],
             await conn.close()
 
     return asyncio.run(run())
+
+
+def inventory_work(config_file: Path | None, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+    """The same for a change of the inventory, whose refusal is told as it is."""
+    try:
+        return with_postgres(config_file, work)
+    except Refused as error:
+        raise click.ClickException(str(error)) from None
+
+
+def print_rows(config_file: Path | None, query: str) -> None:
+    """One JSON object a line."""
+    for row in with_postgres(config_file, lambda conn: conn.fetch(query)):
+        print_json(dict(row))
 
 
 def print_json(value: object) -> None:

@@ -16,5 +16,6 @@ With servers:
 - `directory_source`  keeps the directory current
 - `history`           a pool's log → Postgres (`history_rows`), exactly once and in order
 - `sweeper`           ends what has run out, loads numbers, measures the pools
-- `inventory`, `holders`      the operator's view: numbers in and out, who held a number when
+- `inventory`, `site_inventory`, `number_inventory` (its files: `number_file`), `holders`
+                      the operator's view: what there is, numbers in and out, who held a number when
 """

@@ -13,7 +13,6 @@ import msgspec
 
 from callrouter.db.connect import Connection
 from callrouter.pool.entries import Entry
-from callrouter.pool.live import unpack_visit
 from callrouter.sessions.model import Visit
 
 
@@ -31,6 +30,8 @@ class _Lease(msgspec.Struct, kw_only=True):
     ended_at: datetime | None = None
     end: str | None = None
     closed: bool = False
+    signs: str | None = None
+    """As Postgres spells an array: unnest would flatten an array of arrays."""
 
 
 class _Change(msgspec.Struct, kw_only=True):
@@ -63,6 +64,8 @@ class _Batch:
         self.visits: dict[str, Visit] = {}
         self.changes: dict[str, _Change] = {}
         self.pages: list[_Page] = []
+        self.page_ends: dict[tuple[str, int], datetime] = {}
+        """Session and page → when the next was opened, or the last sign of life on it."""
         self.visitors: dict[tuple[int, str], tuple[datetime, datetime]] = {}
 
     def add(self, entry: Entry, pool: int) -> None:
@@ -72,14 +75,13 @@ class _Batch:
             "lease_ended": self._lease_ended,
         }  # fmt: skip
         if entry.kind not in handlers:
-            raise ValueError(f"an entry of unknown kind {entry.fields.get('t')!r}")
+            raise ValueError(f"an entry of unknown kind: {', '.join(entry.fields)[:80]}")
         handlers[entry.kind](entry, pool)
 
     def _visit_started(self, entry: Entry, _: int) -> None:
-        at = entry.moment_of("at")
-        visit = unpack_visit(
-            entry["f"].encode(), started_at=at, seen_at=at, pages=1, page=entry["pg"], title=entry["ti"], overflow=False
-        )
+        if entry.visit is None:
+            raise ValueError("a visit begins without its facts")
+        visit, at = entry.visit, entry.visit.started_at
         self.visits[visit.session] = visit
         self._page(entry, at, 1)
         self._visitor(visit.account, visit.visitor, at)
@@ -87,13 +89,18 @@ class _Batch:
     def _page_opened(self, entry: Entry, _: int) -> None:
         change = self._change(entry)
         change.page, change.title = entry["pg"], entry["ti"]
-        self._page(entry, entry.moment_of("at"), entry.number_of("i"))
+        at, sequence = entry.moment_of("at"), entry.number_of("i")
+        self._page(entry, at, sequence)
+        self.page_ends[entry["s"], sequence - 1] = at
 
     def _touched(self, entry: Entry, _: int) -> None:
         self._change(entry)
+        self.page_ends[entry["s"], entry.number_of("i")] = entry.moment_of("at")
 
     def _visit_ended(self, entry: Entry, _: int) -> None:
-        self._change(entry).ended_at = entry.moment_of("at")
+        at = entry.moment_of("at")
+        self._change(entry).ended_at = at
+        self.page_ends[entry["s"], entry.number_of("i")] = at
 
     def _overflow(self, entry: Entry, _: int) -> None:
         self._change(entry).overflow = True
@@ -106,6 +113,7 @@ class _Batch:
     def _lease_ended(self, entry: Entry, pool: int) -> None:
         lease = _lease(entry, pool)
         lease.ended_at, lease.end, lease.closed = entry.moment_of("x"), entry["r"], entry["c"] == "1"
+        lease.signs = "{" + ",".join(str(int(sign)) for sign in entry.fields.get("zs", "").split(",") if sign) + "}"
         self.leases[lease.id] = lease
 
     def _change(self, entry: Entry, *, started: str = "b", at: str = "at") -> _Change:
@@ -152,6 +160,8 @@ async def _write_visits(connection: Connection, batch: _Batch) -> None:
         await connection.execute(CHANGES, *_columns([msgspec.structs.astuple(c) for c in batch.changes.values()]))
     if batch.pages:
         await connection.execute(PAGES, *_columns([msgspec.structs.astuple(page) for page in batch.pages]))
+    if ends := batch.page_ends:
+        await connection.execute(PAGE_SECONDS, *_columns([(*key, at) for key, at in ends.items()]))
 
 
 async def _write_leases(connection: Connection, leases: list[_Lease]) -> None:
@@ -231,6 +241,14 @@ SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::int[], $5:
 ON CONFLICT (account_id, at, session, sequence) DO NOTHING
 """
 
+# How long a page was looked at: until the next was opened, or to the last sign of life. Only ever longer: a page closed
+# may have been opened again.
+PAGE_SECONDS = """
+UPDATE visit_pages p SET seconds = greatest(p.seconds, extract(epoch FROM e.ended_at - p.at))
+FROM unnest($1::text[], $2::int[], $3::timestamptz[]) AS e (session, sequence, ended_at)
+WHERE p.session = e.session AND p.sequence = e.sequence AND e.ended_at >= p.at
+"""
+
 # A lease whose end was lost with the store's data is closed by the next lease of its number.
 CLOSE_FORGOTTEN = """
 UPDATE leases l SET
@@ -241,9 +259,13 @@ WHERE l.number = n.number AND l.ended_at IS NULL AND l.started_at < n.started_at
 
 _LEASE_ROWS = """
 INSERT INTO leases (id, number, pool_id, account_id, site_id, session, visitor, started_at, seen_at, expires_at,
-    ended_at, end_reason, closed)
-SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[],
-    $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::text[], $13::bool[])
+    ended_at, end_reason, closed, signs)
+SELECT r.id, r.number, r.pool, r.account, r.site, r.session, r.visitor, r.started_at, r.seen_at, r.expires_at,
+    r.ended_at, r.end_reason, r.closed, r.signs::int[]
+FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[],
+    $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::text[], $13::bool[], $14::text[])
+    AS r (id, number, pool, account, site, session, visitor, started_at, seen_at, expires_at, ended_at, end_reason,
+    closed, signs)
 ON CONFLICT (account_id, number, id) DO """
 
 RUNNING_LEASES = _LEASE_ROWS + "NOTHING"
@@ -252,6 +274,6 @@ ENDED_LEASES = (
     _LEASE_ROWS
     + """UPDATE SET
     seen_at = excluded.seen_at, expires_at = excluded.expires_at, ended_at = excluded.ended_at,
-    end_reason = excluded.end_reason, closed = excluded.closed
+    end_reason = excluded.end_reason, closed = excluded.closed, signs = excluded.signs
 """
 )

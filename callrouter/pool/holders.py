@@ -1,54 +1,125 @@
-"""Who held a number at a moment, from the lease history in Postgres: the question every dispute begins with."""
+"""Who held a number at a moment: the question every dispute begins with. Reads history and live state.
+
+What they say is made one answer by `holding`. Works with either server away, and says so.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 
-import msgspec
+import asyncpg
 
-from callrouter.db.connect import Connection
+from callrouter.db.connect import LOST_CONNECTION, Connection
 from callrouter.numbers import Number
+from callrouter.pool.coalesce import RedisClient
+from callrouter.pool.directory import OPERATOR
+from callrouter.pool.holding import Archive, Bound, Holding, Inventory, Sight, Told, merge
+from callrouter.pool.keys import NAMESPACE, pool_slot
+from callrouter.pool.sight import find_slot, look
+from callrouter.pool.store import LeaseStore, StoreUnavailable
 
-LEASE = """
-SELECT l.id AS lease, l.session, l.visitor, l.account_id AS account, l.site_id AS site, l.started_at, l.seen_at,
-       l.expires_at, l.ended_at, l.end_reason, l.closed, v.source, v.medium, v.campaign, v.landing_page
-FROM leases l LEFT JOIN visits v ON v.account_id = l.account_id AND v.session = l.session
-WHERE l.number = $1 AND """
+KEPT = 3
+"""The lease that may cover the moment, and those before it."""
 
-HELD = LEASE + "l.started_at <= $2 AND coalesce(l.ended_at, l.expires_at) > $2"
-BEFORE = LEASE + "coalesce(l.ended_at, l.expires_at) <= $2 ORDER BY l.started_at DESC LIMIT 1"
-BOUND = """
+LEASE_COLUMNS = """
+l.id AS lease, l.session, l.visitor, l.account_id AS account, l.site_id AS site, l.pool_id AS pool, l.started_at,
+l.seen_at, l.expires_at, l.ended_at, l.end_reason, l.closed, coalesce(l.signs, '{}') AS signs,
+v.channel, v.source, v.medium, v.campaign, v.keyword, v.landing_page"""
+THEIR_VISIT = """
+LEFT JOIN LATERAL (
+    SELECT * FROM visits v
+    WHERE v.session = l.session AND v.account_id = l.account_id AND v.started_at <= l.started_at
+    ORDER BY v.started_at DESC LIMIT 1) v ON true"""
+
+LEASES = f"""
+SELECT {LEASE_COLUMNS} FROM leases l {THEIR_VISIT}
+WHERE l.number = $1 AND l.started_at <= $2 AND ($3::bigint = {OPERATOR} OR l.account_id = $3)
+ORDER BY l.started_at DESC, l.ended_at DESC NULLS FIRST LIMIT {KEPT}"""  # noqa: S608 - constants of this module
+BINDING = f"""
 SELECT b.account_id AS account, b.site_id AS site, b.channel, b.source, b.medium, b.campaign, b.valid_from, b.valid_to
-FROM static_bindings b WHERE b.number = $1 AND tstzrange(b.valid_from, b.valid_to) @> $2::timestamptz"""
+FROM static_bindings b WHERE b.number = $1 AND tstzrange(b.valid_from, b.valid_to) @> $2::timestamptz
+    AND ($3::bigint = {OPERATOR} OR b.account_id = $3)"""  # noqa: S608 - a constant of this module
+INVENTORY = "SELECT * FROM number_standing($1, $2)"
+HELD_BY_ANOTHER = "SELECT held_by_another($1, $2, $3)"
 
 
-class Holding(msgspec.Struct, frozen=True, kw_only=True):
-    """`holder` is the lease that covered `at`, `static` the binding; `last_holder` the lease that ended before."""
+class Store(NamedTuple):
+    """The lease store, for reading."""
 
-    number: Number
-    at: datetime
-    holder: dict[str, object] | None = None
-    static: dict[str, object] | None = None
-    last_holder: dict[str, object] | None = None
-    why: str = ""
+    leases: LeaseStore
+    client: RedisClient
+    namespace: str = NAMESPACE
 
 
-async def holding(conn: Connection, number: Number, at: datetime) -> Holding:
-    """Who held `number` at `at`, and why."""
-    bound, held, before = [await conn.fetchrow(query, number, at) for query in (BOUND, HELD, BEFORE)]
-    if bound:
-        why = f"a static number of channel {bound['channel']}"
-    elif held:
-        end = held["ended_at"] or held["expires_at"]
-        how = "ended" if held["ended_at"] else "runs out unless renewed"
-        why = (
-            f"leased to visit {held['session']} at {held['started_at']:%Y-%m-%d %H:%M:%S} UTC; {how} at {end:%H:%M:%S}"
-        )
-    elif before:
-        why = f"free; the last lease ended before ({before['end_reason'] or 'ran out'})"
+class Found(NamedTuple):
+    """What the servers say, and which of them said nothing."""
+
+    archive: Archive | None
+    sight: Sight | None
+    missing: tuple[str, ...]
+
+    @property
+    def inventory(self) -> Inventory | None:
+        return self.archive.inventory if self.archive else None
+
+
+async def holding(
+    conn: Connection | None, store: Store | None, number: Number, at: datetime, *, account: int = OPERATOR
+) -> Holding:
+    """Who held `number` at `at`, and how it stands now. None: that server is known to be away."""
+    found = await look_up(conn, store, number, at, account)
+    return merge(number, at, archive=found.archive, sight=found.sight, account=account, missing=found.missing)
+
+
+async def look_up(conn: Connection | None, store: Store | None, number: Number, at: datetime, account: int) -> Found:
+    """The history of that moment, and one look at the number in the lease store."""
+    missing = []
+    sight = None
+    try:
+        archive = await read_archive(conn, number, at, account) if conn is not None else None
+    except (*LOST_CONNECTION, asyncpg.InterfaceError, TimeoutError):
+        archive = None
+    if archive is None:
+        missing.append("Postgres is away: leases that ended longer ago and static bindings are not known")
+    try:
+        sight = await _sight(store, number, archive)
+    except StoreUnavailable as error:
+        missing.append(f"{error}: renewals of a running lease, calls in progress and pins are not known")
+    return Found(archive, sight, tuple(missing))
+
+
+async def read_archive(conn: Connection, number: Number, at: datetime, account: int) -> Archive:
+    """What the history has on one moment, for one account's eyes."""
+    leases = [told(row) for row in await conn.fetch(LEASES, number, at, account)]
+    bound = await conn.fetchrow(BINDING, number, at, account)
+    standing = await conn.fetchrow(INVENTORY, number, account)
+    another = account != OPERATOR and await conn.fetchval(HELD_BY_ANOTHER, number, at, account)
+    return Archive(
+        leases=tuple(leases),
+        binding=Bound(**bound) if bound else None,
+        inventory=Inventory(**standing) if standing else None,
+        held_by_another=bool(another),
+    )
+
+
+def told(row: asyncpg.Record) -> Told:
+    """A row of LEASE_COLUMNS."""
+    facts = {name: value for name, value in row.items() if name in Told.__struct_fields__}
+    for name in ("channel", "source", "medium", "campaign", "keyword", "landing_page"):
+        facts[name] = facts[name] or ""
+    return Told(**{**facts, "signs": tuple(facts["signs"])})
+
+
+async def _sight(store: Store | None, number: Number, archive: Archive | None) -> Sight | None:
+    if store is None:
+        raise StoreUnavailable("the lease store is away")
+    if archive is None:
+        slot = await find_slot(store.client, number, store.namespace)
+    elif archive.inventory is not None and archive.inventory.pool is not None:
+        slot = pool_slot(archive.inventory.pool, store.namespace)
+    elif archive.leases:
+        slot = pool_slot(archive.leases[0].pool, store.namespace)
     else:
-        why = "never leased and never bound, as far as the history goes"
-    return Holding(
-        number=number, at=at, holder=dict(held) if held else None, static=dict(bound) if bound else None,
-        last_holder=dict(before) if before else None, why=why,
-    )  # fmt: skip
+        slot = None
+    return await look(store.leases, store.client, slot, number) if slot else None

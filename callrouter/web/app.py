@@ -10,7 +10,7 @@ from pathlib import Path
 
 import asyncpg
 import msgspec
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.exceptions import HTTPException
 
 from callrouter.clock import Clock, SystemClock
@@ -18,8 +18,13 @@ from callrouter.db.connect import connect
 from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.directory import Directory
 from callrouter.pool.directory_source import DirectorySource
+from callrouter.pool.holders import Store
 from callrouter.pool.keys import NAMESPACE
 from callrouter.pool.store import LeaseStore, Lifetimes, StoreUnavailable
+from callrouter.web.api.access import Access
+from callrouter.web.api.leases import lease_handlers
+from callrouter.web.api.reading import Reading
+from callrouter.web.api.routes import api_router, openapi_config
 from callrouter.web.operation import Check, operation_handlers
 from callrouter.web.problem import Refusal, failed, refused, refused_by_framework
 from callrouter.web.visitor.desk import Desk
@@ -66,22 +71,30 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Litestar
     def directory() -> Directory:
         return source.directory
 
+    reading = Reading(settings.postgres_url)
+
     @asynccontextmanager
     async def services(_: Litestar) -> AsyncIterator[None]:
         await source.start()
+        await reading.open()
         try:
             yield
         finally:
+            await reading.close()
             await source.stop()
             await close_client(client)
 
     desk = Desk(store, directory, TokenSigner(settings.token_keys), clock=clock)
     checks = _checks(settings, store, directory, clock)
+    undescribed = Router(
+        "/", route_handlers=[visitor_router(desk), *operation_handlers(checks)], include_in_schema=False
+    )
+    access, looked_at = Access(reading), Store(store, client, settings.namespace)
     return Litestar(
-        route_handlers=[visitor_router(desk), *operation_handlers(checks)],
+        route_handlers=[undescribed, api_router(lease_handlers(access, reading, looked_at, clock))],
         lifespan=[services],
         exception_handlers={Refusal: refused, HTTPException: refused_by_framework, Exception: failed},
-        openapi_config=None,
+        openapi_config=openapi_config(),
         logging_config=None,
     )
 

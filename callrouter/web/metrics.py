@@ -22,3 +22,9 @@ SECONDS = Histogram(
     ["call"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0),
 )
+API_SECONDS = Histogram(
+    "callrouter_web_api_seconds",
+    "Time to answer a question of the API, by call.",
+    ["call"],
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0),
+)

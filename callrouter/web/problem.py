@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import structlog
 from litestar import Request, Response
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, ValidationException
 
 from callrouter.web import metrics
 
@@ -41,8 +41,19 @@ def refused_by_framework(request: Request[Any, Any, Any], error: HTTPException) 
     """Unknown paths, wrong methods, bodies over the limit."""
     metrics.REFUSED.labels(reason=f"http_{error.status_code}").inc()
     title = {404: "No such page", 405: "Method not allowed", 413: "The body is too large"}.get(error.status_code)
-    problem = Problem(type="about:blank", title=title or "The request is refused", status=error.status_code)
+    detail = _what_is_wrong(error) if isinstance(error, ValidationException) else ""
+    problem = Problem(
+        type="about:blank", title=title or "The request is refused", status=error.status_code, detail=detail
+    )
     return _response(request, problem)
+
+
+def _what_is_wrong(error: ValidationException) -> str:
+    """Which parameter does not fit, and why; never what was sent."""
+    faults = error.extra if isinstance(error.extra, list) else []
+    if not faults:
+        return error.detail.partition(" for path ")[0] if error.detail.startswith("Missing required") else ""
+    return "; ".join(f"{fault.get('key', '')}: {fault.get('message', '')}" for fault in faults)[:200]
 
 
 def failed(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from callrouter.cli import main
+from tests.integration.conftest import administer
 
 Cli = Callable[..., Result]
 
@@ -144,3 +145,174 @@ def test_a_domain_is_kept_as_browsers_name_it_in_the_origin(shop: Cli) -> None:
     assert rows(shop("site", "list"))[1]["pools"] == []
     bound = shop("static", "bind", "84952220010", "--site", "пример.рф", "--channel", "newspaper")
     assert rows(bound)[0]["number"] == "74952220010"
+
+
+def two_pools(shop: Cli, tmp_path: Path) -> Cli:
+    """84952220001 and -02 in pool moscow, -03 in pool spb."""
+    rows(shop("pool", "add", "spb"))
+    rows(shop("numbers", "import", numbers_file(tmp_path, "84952220001\n84952220002\n"), "--pool", "moscow"))
+    rows(shop("numbers", "import", numbers_file(tmp_path, "84952220003\n"), "--pool", "spb"))
+    return shop
+
+
+def pools_of_numbers(cli: Cli) -> dict[str, str]:
+    return {row["number"][-2:]: row["pool"] for row in rows(cli("numbers", "list"))}
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_every_fault_of_a_file_is_told_in_the_order_of_its_lines_also_those_that_only_the_inventory_knows(
+    shop: Cli, tmp_path: Path, dry: tuple[str, ...]
+) -> None:
+    two_pools(shop, tmp_path)
+    rows(shop("static", "bind", "84952220010", "--site", "shop.example", "--channel", "radio"))
+    before = rows(shop("numbers", "list"))
+    text = (
+        "number,route,note\n84952220003,,\n12,,\n84952220010,,\n84952220004,sales\n84952220000,,\n84952220005,a,b,c\n"
+    )
+    told = refusal(shop("numbers", "import", numbers_file(tmp_path, text), "--pool", "moscow", *dry))
+    assert [line.partition(":")[0] for line in told.splitlines()[1:]] == [f"line {n}" for n in (2, 3, 4, 6, 7)]
+    assert "line 2: 74952220003 is in pool spb" in told
+    assert "line 4: 74952220010 is a static number (channel radio)" in told
+    assert "line 6: 74952220000 is the own number of site shop.example" in told
+    assert "line 7: 4 cells, where 3 are known" in told
+    assert rows(shop("numbers", "list")) == before
+
+
+def test_a_dry_run_of_a_good_file_changes_nothing(shop: Cli, tmp_path: Path) -> None:
+    file = numbers_file(tmp_path, "84952220001\n")
+    assert rows(shop("numbers", "import", file, "--pool", "moscow", "--dry-run")) == [{"numbers": 1, "imported": False}]
+    assert rows(shop("numbers", "list")) == []
+    assert "did you mean moscow?" in refusal(shop("numbers", "import", file, "--pool", "moskow", "--dry-run"))
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("номер\n8495".encode("cp1251"), "line 1: is not UTF-8 text"),
+        ("84952220001\nтелефон".encode("cp1251"), "line 2: is not UTF-8 text"),
+        (b"", "the file has no numbers"),
+        (b"number\n", "the file has no numbers"),
+        (b"number;number\n84952220001;84952220002\n", "the column 'number' stands there twice"),
+        (b"number;phone\n84952220001;1\n", "line 1: unknown column 'phone'"),
+        (b'number,note\n84952220001,"' + b"x" * 200_000 + b'"\n', "line 2: is no CSV"),
+        (b'number,note\n84952220001,"two\nlines"\n', "signs that cannot be printed"),
+    ],
+)
+def test_a_file_that_is_none_is_refused_with_the_line(shop: Cli, tmp_path: Path, content: bytes, told: str) -> None:
+    file = tmp_path / "numbers.csv"
+    file.write_bytes(content)
+    assert told in refusal(shop("numbers", "import", str(file), "--pool", "moscow"))
+    assert rows(shop("numbers", "list")) == []
+
+
+def test_a_number_of_another_pool_is_taken_only_on_purpose(shop: Cli, tmp_path: Path) -> None:
+    two_pools(shop, tmp_path)
+    file = numbers_file(tmp_path, "84952220003\n84952220004\n")
+    assert "74952220003 is in pool spb" in refusal(shop("numbers", "import", file, "--pool", "moscow"))
+    assert rows(shop("numbers", "import", file, "--pool", "moscow", "--move")) == [
+        {"added": 1, "changed": 1, "unchanged": 0}
+    ]
+    assert set(pools_of_numbers(shop).values()) == {"moscow"}
+
+
+def test_numbers_move_between_pools_all_or_none(shop: Cli, tmp_path: Path) -> None:
+    two_pools(shop, tmp_path)
+    move = ("numbers", "move", "84952220001", "8 495 222-00-03")
+    assert "74952229999 is not in the inventory" in refusal(shop(*move, "84952229999", "--pool", "spb"))
+    assert pools_of_numbers(shop) == {"01": "moscow", "02": "moscow", "03": "spb"}
+    assert rows(shop(*move, "--pool", "spb")) == [{"numbers": 2, "moved": 1, "pool": "spb"}]
+    assert pools_of_numbers(shop) == {"01": "spb", "02": "moscow", "03": "spb"}
+    assert "did you mean moscow?" in refusal(shop(*move, "--pool", "Moscow"))
+
+
+def test_a_static_number_enters_a_pool_only_after_its_binding_has_ended(shop: Cli) -> None:
+    rows(shop("static", "bind", "84952220010", "--site", "shop.example", "--channel", "radio"))
+    move = ("numbers", "move", "84952220010", "--pool", "moscow")
+    assert "is a static number (channel radio)" in refusal(shop(*move))
+    assert rows(shop("static", "end", "84952220010"))[0]["channel"] == "radio"
+    assert "is bound to no channel at that time" in refusal(shop("static", "end", "84952220010"))
+    assert rows(shop(*move))[0]["moved"] == 1
+    assert rows(shop("static", "list"))[0]["valid_to"] is not None
+
+
+def test_numbers_set_aside_come_back(shop: Cli, tmp_path: Path) -> None:
+    two_pools(shop, tmp_path)
+    assert "74952220001 is active already" in refusal(shop("numbers", "enable", "84952220001"))
+    rows(shop("numbers", "disable", "84952220001", "84952220002"))
+    assert [row["state"] for row in rows(shop("numbers", "list"))] == ["disabled", "disabled", "active"]
+    assert "74952220001 is disabled already" in refusal(shop("numbers", "disable", "84952220003", "84952220001"))
+    rows(shop("numbers", "enable", "84952220001", "84952220002"))
+    assert [row["state"] for row in rows(shop("numbers", "list"))] == ["active", "active", "active"]
+
+
+def test_a_pool_is_removed_only_when_nothing_depends_on_it(shop: Cli, tmp_path: Path) -> None:
+    two_pools(shop, tmp_path)
+    assert "pool spb has 1 numbers" in refusal(shop("pool", "remove", "spb"))
+    rows(shop("numbers", "move", "84952220003", "--pool", "moscow"))
+    rows(shop("site", "change", "shop.example", "--pool", "moscow", "--pool", "spb"))
+    assert "pool spb serves shop.example" in refusal(shop("pool", "remove", "spb"))
+    rows(shop("site", "change", "shop.example", "--pool", "moscow"))
+    assert rows(shop("pool", "remove", "spb"))[0]["removed"] is True
+    assert [row["name"] for row in rows(shop("pool", "list"))] == ["moscow"]
+
+
+def test_a_site_changes_what_is_given_and_keeps_the_rest(shop: Cli, tmp_path: Path) -> None:
+    two_pools(shop, tmp_path)
+    rows(
+        shop(
+            "site", "change", "shop.example", "--hold", "45", "--rest", "10", "--overflow", "nearest_end",
+            "--fallback", "8 (495) 222-05-05", "--domain", "shop.example", "--domain", "магазин.рф", "--disabled",
+            "--pool", "spb:regions=RU-SPE,RU-LEN:sources=yandex", "--pool", "moscow",
+        )
+    )  # fmt: skip
+    listed = rows(shop("site", "list"))[0]
+    assert listed | {"site": 0} == {
+        "site": 0, "domain": "shop.example", "account": "Acme", "pools": ["spb", "moscow"], "route": "",
+        "fallback": "74952220505", "hold_minutes": 45.0, "rest_minutes": 10.0, "overflow": "nearest_end",
+        "domains": ["shop.example", "xn--80aairftm.xn--p1ai"], "enabled": False,
+    }  # fmt: skip
+    rows(shop("site", "change", "shop.example", "--no-fallback", "--no-pool", "--enabled"))
+    changed = rows(shop("site", "list"))[0]
+    assert changed == listed | {"fallback": None, "pools": [], "enabled": True}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("shop.example",), "nothing to change was given"),
+        (("shop.example", "--hold", "4.9"), "hold is 0:04:54"),
+        (("shop.example", "--hold", "nan"), "no number of minutes"),
+        (("shop.example", "--hold", "-5"), "no number of minutes"),
+        (("shop.example", "--hold", "1e99"), "no number of minutes"),
+        (("shop.example", "--quality", "inf"), "no number of seconds"),
+        (("shop.exmaple", "--hold", "30"), "there is no site 'shop.exmaple'; did you mean shop.example?"),
+        (("shop.example", "--account", "Other", "--hold", "30"), "belongs to another account than 'Other'"),
+        (("shop.example", "--hold", "30", "--pool", "spd"), "there is no 'spd' among the pools; did you mean spb?"),
+        (("shop.example", "--hold", "30", "--pool", "foreign"), "pool 'foreign' belongs to another account"),
+        (("shop.example", "--pool", "moscow", "--pool", "moscow:regions=X"), "a pool is named twice"),
+        (("shop.example", "--pool", "moscow:priority=first"), "a priority is a whole number"),
+        (("shop.example", "--pool", ":regions=X"), "names no pool"),
+        (("shop.example", "--pool", "moscow", "--no-pool"), "exclude each other"),
+        (("shop.example", "--fallback", "84952220001"), "74952220001 is in pool moscow"),
+        (("shop.example", "--fallback", "12"), "'12' is not a telephone number"),
+        (("shop.example", "--route", "a\nb"), "a route is a name"),
+        (("https://shop.example", "--hold", "30"), "is no domain"),
+    ],
+)
+def test_a_change_of_a_site_that_makes_no_sense_leaves_it_as_it_was(
+    shop: Cli, database: str, tmp_path: Path, words: tuple[str, ...], told: str
+) -> None:
+    two_pools(shop, tmp_path)
+    other = rows(shop("account", "add", "Other"))[0]["account"]
+    foreign = f"INSERT INTO pools (account_id, name) VALUES ({other}, 'foreign')"
+    administer(database, foreign)
+    before = rows(shop("site", "list"))
+    assert told in refusal(shop("site", "change", *words))
+    assert rows(shop("site", "list")) == before
+
+
+def test_who_gives_a_site_a_pool_without_numbers_is_told_what_its_visitors_will_see(shop: Cli) -> None:
+    rows(shop("pool", "add", "empty"))
+    result = shop("site", "change", "shop.example", "--pool", "empty")
+    assert result.exit_code == 0
+    assert "pool empty has no numbers: visitors see the fallback number" in result.stderr

@@ -1,0 +1,19 @@
+"""`callrouter pool …`: knows only which module holds which sub-command, so that adding a pool loads no simulation."""
+
+from __future__ import annotations
+
+import click
+
+from callrouter.commands.lazy import LazyGroup
+
+MODULES = {
+    "add": ("inventory", "Add an empty pool; fill it with `callrouter numbers import`."),
+    "list": ("inventory", "List the pools and how many numbers each has."),
+    "remove": ("inventory", "Remove a pool that has no numbers and serves no site."),
+}
+"""Sub-command → its module and what it does. The function in it is `<sub-command>_pool`."""
+
+
+@click.group(cls=LazyGroup, modules=MODULES)
+def pool() -> None:
+    """Sets of numbers that are leased to visitors."""

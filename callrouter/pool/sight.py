@@ -1,0 +1,45 @@
+"""A look at one number in the lease store, for people who ask. Changes nothing there: no pin, no sign of life."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from callrouter.numbers import Number
+from callrouter.pool.coalesce import RedisClient
+from callrouter.pool.holding import CallInProgress, Sight
+from callrouter.pool.keys import NAMESPACE, Slot, pool_of, pool_slot
+from callrouter.pool.live import moment
+from callrouter.pool.store import FAILURES, Ask, LeaseStore, StoreUnavailable
+
+SCAN_AT_ONCE = 5000
+
+
+async def look(store: LeaseStore, client: RedisClient, slot: Slot, number: Number) -> Sight:
+    """How the number stands. Raises StoreUnavailable."""
+    pool = pool_of(slot)
+    pipeline = client.pipeline(transaction=False)
+    pipeline.hmget(f"{slot}n:{number}", "st", "p").hgetall(f"{slot}c:{number}").zscore(f"{slot}free", number)
+    try:
+        (state, pinned), calls, free_from = await pipeline.execute()
+    except FAILURES as error:
+        raise StoreUnavailable(f"the lease store did not answer: {str(error) or type(error).__name__}") from error
+    known = await store.resolve(Ask(slot, pool, number, None))
+    pinned_until = moment(pinned) if pinned and moment(pinned) > known.at else None
+    return Sight(
+        at=known.at, pool=pool, known=known.known, leases=known.leases, visit=known.visit, disabled=state == b"D",
+        calls=tuple(CallInProgress(call.decode(), moment(begun)) for call, begun in calls.items()),
+        pinned_until=pinned_until, free_from=moment(int(free_from)) if free_from is not None else None,
+    )  # fmt: skip
+
+
+async def find_slot(client: RedisClient, number: Number, namespace: str = NAMESPACE) -> Slot | None:
+    """The pool that knows `number`, found by walking the store's keys: for when the inventory cannot be asked."""
+    pattern = f"{namespace}:{{p*}}:n:{number}"
+    pattern = pattern.replace("{", r"\{").replace("}", r"\}")
+    try:
+        async for key in cast(Any, client).scan_iter(match=pattern, count=SCAN_AT_ONCE):
+            pool = pool_of(Slot(key.decode()))
+            return pool_slot(pool, namespace)
+    except FAILURES as error:
+        raise StoreUnavailable(f"the lease store did not answer: {str(error) or type(error).__name__}") from error
+    return None

@@ -1,0 +1,162 @@
+"""Sites in Postgres: what an operator sets for them, and which pools serve them. Knows no visitors or leases."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import msgspec
+
+from callrouter.db.connect import Connection
+from callrouter.numbers import Number
+from callrouter.pool.inventory import Refused, account_named, pool_named, site_named
+from callrouter.pool.model import DEFAULT_HOLD, MINIMUM_HOLD
+
+NARROWING = re.compile(r":(regions?|sources?|priority)=([^:]*)$")
+
+
+class WantedPool(msgspec.Struct, frozen=True):
+    """A pool for a site's visitors; empty regions and sources mean all of them."""
+
+    name: str
+    priority: int = 0
+    regions: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+
+class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be set; what is None stays as it is (a new site: the table's default)."""
+
+    hold: timedelta | None = None
+    rest: timedelta | None = None
+    visit_gap: timedelta | None = None
+    overflow: str | None = None
+    fallback_number: Number | None = None
+    route: str | None = None
+    display_pattern: str | None = None
+    country: str | None = None
+    quality_s: float | None = None
+    domains: tuple[str, ...] | None = None
+    enabled: bool | None = None
+    without_fallback: bool = False
+    pools: tuple[WantedPool, ...] | None = None
+
+    def columns(self) -> dict[str, object]:
+        aside = ("pools", "without_fallback")
+        given = {name: getattr(self, name) for name in self.__struct_fields__ if name not in aside}
+        columns: dict[str, object] = {name: value for name, value in given.items() if value is not None}
+        if self.without_fallback:
+            columns["fallback_number"] = None
+        return columns
+
+
+def wanted_pool(text: str, place: int) -> WantedPool:
+    """`NAME[:regions=A,B][:sources=C,D][:priority=N]`; without a priority it is tried in its `place` of the list."""
+    name, told = text.strip(), dict[str, str]()
+    while match := NARROWING.search(name):
+        key = match[1].removesuffix("s")
+        if key in told:
+            raise Refused(f"{text!r} says {key} twice")
+        told[key] = match[2]
+        name = name[: match.start()]
+    if not name:
+        raise Refused(f"{text!r} names no pool; write NAME:regions=A,B:sources=C,D:priority=N")
+    priority = told.get("priority", str(place))
+    if not re.fullmatch(r"-?\d{1,6}", priority):
+        raise Refused(f"{text!r}: a priority is a whole number, the lowest is tried first")
+    return WantedPool(name, int(priority), _words(told.get("region", "")), _words(told.get("source", "")))
+
+
+async def add_site(conn: Connection, domain: str, *, account: str, settings: SiteSettings | None = None) -> int:
+    """A site of `account`, whose visitors get numbers of its pools (none: static numbers only)."""
+    wanted = settings or SiteSettings()
+    _require_sound(wanted)
+    async with conn.transaction():
+        owner = await account_named(conn, account)
+        if await conn.fetchval("SELECT 1 FROM sites WHERE account_id = $1 AND name = $2", owner, domain):
+            raise Refused(f"{account!r} has a site {domain!r} already")
+        own = [wanted.fallback_number] if wanted.fallback_number else []
+        site = await conn.fetchval(
+            "INSERT INTO sites (account_id, name, domains, own_numbers) VALUES ($1, $2, ARRAY[$2], $3) RETURNING id",
+            owner, domain, own,
+        )  # fmt: skip
+        await _set(conn, owner, site, wanted)
+    return int(site)
+
+
+async def change_site(conn: Connection, domain: str, settings: SiteSettings, *, account: str | None = None) -> int:
+    """Set what `settings` names, all of it or nothing. Pools given replace the site's pools."""
+    _require_sound(settings)
+    if settings == SiteSettings():
+        raise Refused("nothing to change was given; see callrouter site change --help")
+    async with conn.transaction():
+        owner, site = await site_named(conn, domain, account=account)
+        await _set(conn, owner, site, settings)
+    return site
+
+
+async def pools_without_numbers(conn: Connection, site: int) -> list[str]:
+    """Pools of a site that can lease nothing: its visitors see the fallback number."""
+    rows = await conn.fetch(
+        """SELECT p.name FROM site_pools sp JOIN pools p ON p.id = sp.pool_id WHERE sp.site_id = $1
+           AND NOT EXISTS (SELECT 1 FROM numbers n WHERE n.pool_id = p.id AND n.state = 'active') ORDER BY p.name""",
+        site,
+    )
+    return [row["name"] for row in rows]
+
+
+async def _set(conn: Connection, owner: int, site: int, settings: SiteSettings) -> None:
+    if settings.fallback_number:
+        await _require_no_substitute(conn, settings.fallback_number)
+    columns = settings.columns()
+    if columns:
+        sets = ", ".join(f"{name} = ${index}" for index, name in enumerate(columns, 3))
+        await conn.execute(
+            f"UPDATE sites SET {sets} WHERE account_id = $1 AND id = $2",  # noqa: S608 - names of SiteSettings' fields
+            owner, site, *columns.values(),
+        )  # fmt: skip
+    if settings.fallback_number:
+        await conn.execute(
+            """UPDATE sites SET own_numbers = own_numbers || $3::text
+               WHERE account_id = $1 AND id = $2 AND NOT $3::text = ANY(own_numbers)""",
+            owner, site, settings.fallback_number,
+        )  # fmt: skip
+    if settings.pools is not None:
+        await _set_pools(conn, owner, site, settings.pools)
+
+
+async def _set_pools(conn: Connection, owner: int, site: int, pools: tuple[WantedPool, ...]) -> None:
+    ids = [await pool_named(conn, pool.name, account=owner) for pool in pools]
+    if len(set(ids)) < len(ids):
+        raise Refused("a pool is named twice; give one pool several regions by regions=A,B")
+    await conn.execute("DELETE FROM site_pools WHERE account_id = $1 AND site_id = $2", owner, site)
+    await conn.executemany(
+        """INSERT INTO site_pools (account_id, site_id, pool_id, priority, regions, sources)
+           VALUES ($1, $2, $3, $4, $5, $6)""",
+        [
+            (owner, site, pool_id, pool.priority, pool.regions, pool.sources)
+            for pool_id, pool in zip(ids, pools, strict=True)
+        ],
+    )
+
+
+async def _require_no_substitute(conn: Connection, number: Number) -> None:
+    pool = await conn.fetchval(
+        "SELECT p.name FROM numbers n JOIN pools p ON p.id = n.pool_id WHERE n.number = $1", number
+    )
+    if pool is not None:
+        raise Refused(f"{number} is in pool {pool} and leased to visitors; the fallback is the site's own number")
+
+
+def _require_sound(settings: SiteSettings) -> None:
+    hold = settings.hold if settings.hold is not None else DEFAULT_HOLD
+    if hold < MINIMUM_HOLD:
+        raise Refused(f"hold is {hold}; visitors who call late need at least {MINIMUM_HOLD}, 30 minutes are usual")
+    if settings.route and not settings.route.isprintable():
+        raise Refused("a route is a name that the dialplan maps, on one line")
+    if settings.domains is not None and not settings.domains:
+        raise Refused("a site has at least one domain")
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))

@@ -1,0 +1,77 @@
+"""Examples and refusals for the OpenAPI description. The tests hold each example to its type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import Example
+
+from callrouter.web.problem import MEDIA_TYPE, Problem
+
+REFUSALS = {
+    400: ("A parameter does not fit", "bad-time", "That is no time with an offset"),
+    401: ("No valid token", "invalid-token", "The token is not valid"),
+    403: ("The token lacks a scope", "missing-scope", "The token may not do this"),
+    404: ("Nothing that concerns this account", "unknown-number", "No such number"),
+    429: ("Too many wrong tokens from this address", "too-many-wrong-tokens", "Too many wrong tokens"),
+    503: ("A server that is needed is away", "database-away", "The database does not answer"),
+}
+
+LEASE = {
+    "lease": "kq3v-1", "session": "kq3v", "visitor": "Zk8xQ2", "account": 2, "site": 1, "pool": 1,
+    "started_at": "2026-03-02T12:00:00Z", "seen_at": "2026-03-02T12:03:00Z", "expires_at": "2026-03-02T12:33:00Z",
+    "ended_at": "2026-03-02T12:33:00Z", "end_reason": "expired", "closed": True, "signs": [0, 60000, 180000],
+    "channel": "paid_search", "source": "yandex", "medium": "cpc", "campaign": "windows", "keyword": "",
+    "landing_page": "https://shop.example/", "known_from": "history",
+}  # fmt: skip
+HOLDING = {
+    "number": "74952232725", "at": "2026-03-02T12:10:00Z", "state": "leased",
+    "why": "leased to visit kq3v at 2026-03-02 12:00:00 UTC; ended at 12:33:00 (expired)", "holder": LEASE,
+    "another_account": False, "static": None, "last_holder": None, "certain": True,
+    "seen_before": "2026-03-02T12:03:00Z",
+    "now": {
+        "state": "free", "at": "2026-03-03T09:00:00Z", "account": 1, "pool": 1, "pool_name": "Moscow",
+        "disabled_at": None, "calls": [], "pinned_until": None, "next": "may be leased to anybody", "next_at": None,
+    },
+    "sources": ["live", "history"], "missing": [], "notes": [],
+}  # fmt: skip
+CALL = {
+    "kind": "call", "started_at": "2026-03-02T12:05:00Z", "ended_at": "2026-03-02T12:08:00Z",
+    "appeal": "5b0f3a3e-8c1d-5a55-9f0e-0d4a7f0c7c11", "account": 2, "site": 1, "caller": "79161234567",
+    "status": "answered", "method": "holder", "confidence": 0.93, "session": "kq3v", "late": False,
+    "pinned_until": "2026-03-02T12:38:00Z",
+}  # fmt: skip
+TIMELINE = {
+    "number": "74952232725", "since": "2026-03-02T00:00:00Z", "until": "2026-03-03T00:00:00Z", "pool": 1,
+    "items": [
+        {"kind": "lease", **LEASE},
+        CALL,
+        {"kind": "another_account", "started_at": "2026-03-02T15:00:00Z", "ended_at": "2026-03-02T17:00:00Z"},
+    ],
+    "sources": ["live", "history"], "missing": [], "next": None,
+}  # fmt: skip
+LEAKS = {
+    "since": "2026-02-16T00:00:00Z", "until": "2026-03-02T00:00:00Z",
+    "items": [{
+        "number": "74952232725", "account": 1, "pool": 1, "callers": 9, "calls": 11, "days": 6, "expected": 0.4,
+        "p_value": 1.3e-9, "last_lease_ended_at": "2026-02-02T12:33:00Z", "evidence": [{
+            "started_at": "2026-02-17T10:02:00Z", "caller": "79161234567", "status": "answered",
+            "method": "unattributed", "confidence": 0.0, "lease_ended_before_s": 1287000.0,
+        }],
+    }],
+    "next": None,
+}  # fmt: skip
+
+
+def of(answer: type, example: dict[str, Any]) -> dict[int, ResponseSpec]:
+    """The responses of a handler: its answer with an example, and each way to refuse."""
+    found = ResponseSpec(answer, generate_examples=False, description="Found", examples=[Example(value=example)])
+    return {200: found, **{status: _refusal(status, *told) for status, told in REFUSALS.items()}}
+
+
+def _refusal(status: int, description: str, kind: str, title: str) -> ResponseSpec:
+    example = Example(value={"type": f"/problems/{kind}", "title": title, "status": status, "detail": ""})
+    return ResponseSpec(
+        Problem, generate_examples=False, description=description, media_type=MEDIA_TYPE, examples=[example]
+    )

@@ -1,0 +1,52 @@
+"""The API's router and its description. What is answered is decided by the handlers' modules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, get_args
+
+from litestar import Request, Router
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+
+from callrouter import __version__
+from callrouter.pool.timeline import Item
+
+BASE = "/api/v1"
+
+
+def api_router(handlers: Sequence[HTTPRouteHandler]) -> Router:
+    return Router(BASE, route_handlers=handlers, security=[{"bearer": []}])
+
+
+class Description(JsonRenderPlugin):
+    """As the framework makes it, and with `kind`, which tells the items of a timeline apart: that it leaves out."""
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        schemas = openapi_schema["components"]["schemas"]
+        for item in get_args(Item):
+            told = schemas[item.__name__]
+            told["properties"]["kind"] = {"const": item.__struct_config__.tag}
+            told["required"] = sorted({*told.get("required", ()), "kind"})
+        return super().render(request, openapi_schema)
+
+
+def openapi_config() -> OpenAPIConfig:
+    """GET /api/v1/openapi.json; what is not of the API keeps itself out of it."""
+    return OpenAPIConfig(
+        title="callrouter",
+        version=__version__,
+        description="Each token sees its own account; a token of account 1, the operator's, sees all.",
+        path=f"{BASE}/openapi.json",
+        render_plugins=[Description(path="/", media_type="application/json")],
+        components=Components(
+            security_schemes={
+                "bearer": SecurityScheme(
+                    type="http", scheme="bearer", description="Made by `callrouter token add --account A --scope S`."
+                )
+            }
+        ),
+        create_examples=False,
+    )

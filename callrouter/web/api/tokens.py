@@ -1,0 +1,90 @@
+"""Bearer tokens: made, listed, revoked, looked up. Postgres has their SHA-256 only; knows no HTTP."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from datetime import datetime
+from typing import Literal, get_args
+
+import msgspec
+
+from callrouter.db.connect import Connection
+
+Scope = Literal["leases:read", "numbers:read", "appeals:read"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+PREFIX = "crt_"
+"""So that a token that got into a file or a chat is known for what it is."""
+TOKEN = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{43}}")
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Who asks: the account that the token acts for, and what it may do."""
+
+    account: int
+    token: int
+    scopes: frozenset[str]
+
+
+class Made(msgspec.Struct, frozen=True, kw_only=True):
+    """`secret` is shown this once."""
+
+    id: int
+    account: int
+    name: str
+    scopes: tuple[Scope, ...]
+    expires_at: datetime | None
+    secret: str
+
+
+def hashed(secret: str) -> bytes:
+    """256 random bits need no salt and no slow hash."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+async def add_token(
+    conn: Connection, account: int, name: str, scopes: tuple[Scope, ...], expires_at: datetime | None = None
+) -> Made:
+    secret = PREFIX + secrets.token_urlsafe(32)
+    async with conn.transaction():
+        token = await conn.fetchval(ADD, account, name, hashed(secret), list(scopes), expires_at)
+        await conn.execute(AUDIT, account, token, "token.add", name)
+    return Made(id=token, account=account, name=name, scopes=scopes, expires_at=expires_at, secret=secret)
+
+
+async def revoke_token(conn: Connection, token: int) -> bool:
+    """From now on it is refused. False: there is no such token, or it was revoked before."""
+    async with conn.transaction():
+        row = await conn.fetchrow(REVOKE, token)
+        if row is not None:
+            await conn.execute(AUDIT, row["account_id"], token, "token.revoke", row["name"])
+    return row is not None
+
+
+async def find_caller(conn: Connection, secret: str) -> Caller | None:
+    """Whom the token stands for; None: unknown, revoked or expired."""
+    digest = hashed(secret)
+    row = await conn.fetchrow(FIND, digest)
+    if row is None or not hmac.compare_digest(row["hash"], digest):
+        return None
+    if row["idle"]:
+        await conn.execute(USED, row["account_id"], row["id"])
+    return Caller(row["account_id"], row["id"], frozenset(row["scopes"]))
+
+
+ADD = """
+INSERT INTO tokens (account_id, name, hash, scopes, expires_at) VALUES ($1, $2, $3, $4, $5) RETURNING id"""
+REVOKE = """
+UPDATE tokens SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL RETURNING account_id, name"""
+AUDIT = "INSERT INTO audit (account_id, token_id, action, subject) VALUES ($1, $2, $3, $4)"
+LIST = """
+SELECT t.id AS token, t.name, a.name AS account, t.scopes, t.created_at, t.expires_at, t.last_used_at, t.revoked_at
+FROM tokens t JOIN accounts a ON a.id = t.account_id ORDER BY t.id"""
+# `idle`: a token in steady use is noted once a minute.
+FIND = """
+SELECT account_id, id, hash, scopes, coalesce(last_used_at < now() - interval '1 minute', true) AS idle
+FROM tokens
+WHERE hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())"""
+USED = "UPDATE tokens SET last_used_at = now() WHERE account_id = $1 AND id = $2"
