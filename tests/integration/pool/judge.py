@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import asyncpg
 import msgspec
@@ -50,7 +50,7 @@ def overlaps(rows: Iterable[Row]) -> list[tuple[Row, Row]]:
 
 
 def broken(promises: Iterable[Promise], rows: Sequence[Row]) -> list[Promise]:
-    """Those that no lease of the history keeps, or more than one."""
+    """Those that no lease of the history keeps."""
     leases: dict[tuple[int, str, str], list[Row]] = defaultdict(list)
     for row in rows:
         leases[row.pool, row.session, row.number].append(row)
@@ -59,11 +59,11 @@ def broken(promises: Iterable[Promise], rows: Sequence[Row]) -> list[Promise]:
         of_session = leases[pool_of(Slot(promise.slot)), promise.session, promise.number]
         return [row for row in of_session if _keeps(row, promise)]
 
-    return [promise for promise in promises if len(keepers(promise)) != 1]
+    return [promise for promise in promises if not keepers(promise)]
 
 
 def _keeps(row: Row, promise: Promise) -> bool:
-    begun = row.started_at <= promise.expires_at - HOLD + timedelta(milliseconds=1)
+    begun = row.started_at <= promise.expires_at - HOLD
     ran = row.expires_at >= promise.expires_at and (row.reason != "expired" or row.ended_at >= promise.expires_at)
     return begun and ran
 

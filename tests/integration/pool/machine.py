@@ -12,6 +12,7 @@ import os
 import sys
 from collections import defaultdict
 from collections.abc import Coroutine
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, TypeVar
 
@@ -27,13 +28,16 @@ from hypothesis.stateful import (
 )
 
 from callrouter.numbers import Number
+from callrouter.pool.choice import NO_POOL, lease_from, pools_in_order
 from callrouter.pool.coalesce import RedisClient
 from callrouter.pool.connect import close_client, open_client
-from callrouter.pool.entries import parse_entry
+from callrouter.pool.directory import Directory, NumberEntry, PoolChoice, Site
+from callrouter.pool.entries import parse_entries
 from callrouter.pool.keys import Slot, log_key, pool_slot
 from callrouter.pool.live import Allocation, milliseconds
 from callrouter.pool.store import Ask, LeaseStore, Lifetimes
-from tests.integration.pool.model import MINUTE, Hit, PlainPool, Told
+from callrouter.pool.sweeper import load_pools
+from tests.integration.pool.model import MINUTE, Expected, Hit, PlainPool, Told, load
 from tests.integration.pool.visitors import NOON, numbers, visit
 
 T = TypeVar("T")
@@ -41,7 +45,7 @@ T = TypeVar("T")
 VISITORS = [f"v{place}" for place in range(6)]
 SITES = {1: 2, 2: 3}
 """Site → account."""
-CHOICES: dict[int, tuple[str, ...]] = {1: ("a", "b"), 2: ("b",)}
+CHOICES = {1: ("a", "b"), 2: ("b",)}
 """Which pools a site's visitors are given a number of, in order."""
 NUMBERS = numbers(6)
 SHARES = {"a": NUMBERS[:3], "b": NUMBERS[3:5]}
@@ -78,7 +82,9 @@ class PoolMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.store = LeaseStore(self.client, lifetimes=Lifetimes(rest=timedelta(milliseconds=REST)))
-        self.ids = {name: next(_pools) for name in SHARES}
+        self.ids = {name: next(_pools) for name in sorted(SHARES)}
+        self.names = {pool: name for name, pool in self.ids.items()}
+        self.version = 0
         self.slots = {name: pool_slot(pool) for name, pool in self.ids.items()}
         self.models = {name: PlainPool(rest=REST) for name in SHARES}
         self.shares = {name: dict.fromkeys(share, True) for name, share in SHARES.items()}
@@ -97,14 +103,24 @@ class PoolMachine(RuleBasedStateMachine):
 
     @initialize()
     def the_inventory_is_loaded(self) -> None:
-        for name in SHARES:
-            self.load(name)
+        self.reload()
 
-    def load(self, name: str) -> None:
-        wanted = self.shares[name]
-        changed = self.models[name].load({str(number): used for number, used in wanted.items()}, self.now)
-        for again in (changed, 0):
-            assert self.run(self.store.load_numbers(self.slots[name], wanted, now=self.moment)) == again
+    def directory(self) -> Directory:
+        entries = [
+            NumberEntry(number=number, account=1, pool=self.ids[name], active=used)
+            for name, share in self.shares.items()
+            for number, used in share.items()
+        ]
+        return Directory(numbers=tuple(entries), pools=tuple(self.ids.values()), version=self.version)
+
+    def reload(self) -> None:
+        """As a process does that reads a new inventory, and one that read it too."""
+        self.version += 1
+        wanted = {name: {str(number): used for number, used in share.items()} for name, share in self.shares.items()}
+        load(self.models, wanted, self.now)
+        directory = self.directory()
+        self.run(load_pools(self.store, directory, now=self.moment))
+        assert self.run(load_pools(self.store, directory, now=self.moment)) == 0
 
     # Time
 
@@ -142,47 +158,56 @@ class PoolMachine(RuleBasedStateMachine):
             self.ask(self.repeatable)
 
     @precondition(lambda self: self.repeatable is not None)
-    @rule(who=st.sampled_from(VISITORS))
-    def somebody_else_uses_a_request_of_another(self, who: str) -> None:
+    @rule(who=st.sampled_from(VISITORS), how=HOW)
+    def somebody_else_uses_a_request_of_another(self, who: str, how: dict[str, Any]) -> None:
         hit = self.repeatable
         assert hit
-        self.ask(Hit(request=hit.request, visitor=who, site=hit.site, account=hit.account, hold=HOLD, gap=GAP))
+        self.ask(Hit(request=hit.request, visitor=who, site=hit.site, account=hit.account, hold=HOLD, gap=GAP, **how))
 
     def ask(self, hit: Hit) -> None:
-        """As a site's desk does it: the pool he was in first, then the others in order."""
+        """As a page's desk does it: the pool that his token names first, then the others in order."""
         known = self.at.get((hit.site, hit.visitor))
-        choices = CHOICES[hit.site]
-        order = sorted(choices, key=lambda name: (name != known, choices.index(name)))
-        for name in order:
-            if self.ask_pool(name, hit) != "overflow":
-                self.at[hit.site, hit.visitor] = name
-                return
+        site = self.site(hit)
+        pools = pools_in_order(site, known=self.ids[known] if known else NO_POOL)
+        name, expected = self.expected([self.names[pool] for pool in pools], hit)
+        opened = visit(hit.request, hit.visitor, account=hit.account, site=hit.site)
+        pool, told = self.run(
+            lease_from(
+                self.store, self.directory(), site, pools, opened, campaign=hit.campaign, wants_number=hit.wants,
+                counts=hit.counts, now=self.moment,
+            )
+        )  # fmt: skip
+        assert (self.names[pool], told.outcome) == (name, expected.outcome)
+        self.at[hit.site, hit.visitor] = name
+        self.check(self.models[name], hit, expected, told)
 
-    def ask_pool(self, name: str, hit: Hit) -> str:
-        model = self.models[name]
-        expected = model.expect(hit, self.now)
-        told = self.run(self.allocate(name, hit))
-        assert told.outcome == expected.outcome
-        if told.outcome != "foreign":
-            assert (told.session, told.new, told.pages) == (expected.session, expected.new, expected.pages)
+    def site(self, hit: Hit) -> Site:
+        hold, gap, rest = (timedelta(milliseconds=span) for span in (hit.hold, hit.gap, hit.rest))
+        return Site(
+            id=hit.site, account=hit.account, hold=hold, gap=gap, rest=rest,
+            overflow="nearest_end" if hit.policy == "nearest_end" else "fallback",
+            pools=tuple(PoolChoice(pool=self.ids[name]) for name in CHOICES[hit.site]),
+        )  # fmt: skip
+
+    def expected(self, names: list[str], hit: Hit) -> tuple[str, Expected]:
+        if len(names) > 1 and hit.wants:
+            policies = ["fallback", "nearest_end"] if hit.policy == "nearest_end" else ["fallback"]
+            for policy, name in itertools.product(policies, names):
+                expected = self.models[name].expect(replace(hit, policy=policy), self.now, trial=True)
+                if expected.outcome != "empty":
+                    return name, expected
+        return names[0], self.models[names[0]].expect(hit, self.now)
+
+    def check(self, model: PlainPool, hit: Hit, expected: Expected, told: Allocation) -> None:
+        if told.outcome == "foreign":
+            return
+        assert (told.session, told.new, told.pages) == (expected.session, expected.new, expected.pages)
         number = str(told.number) if told.number else None
         assert number in expected.numbers if expected.numbers else number is None, (number, expected)
         model.accept(hit, expected, number, self.now)
-        if number:
-            term = model.term_of(expected.session)
-            assert term
+        if term := model.term_of(expected.session) if number else None:
             assert told.expires_at
-            assert milliseconds(told.expires_at) == term.expires
-        return told.outcome
-
-    async def allocate(self, name: str, hit: Hit) -> Allocation:
-        opened = visit(hit.request, hit.visitor, account=hit.account, site=hit.site)
-        return await self.store.allocate(
-            self.slots[name], opened, campaign=hit.campaign, hold=timedelta(milliseconds=hit.hold),
-            wants_number=hit.wants, policy="nearest_end" if hit.policy == "nearest_end" else "fallback",
-            rest=timedelta(milliseconds=hit.rest), gap=timedelta(milliseconds=hit.gap), counts=hit.counts,
-            now=self.moment,
-        )  # fmt: skip
+            assert (milliseconds(told.expires_at), term.number) == (term.expires, number)
 
     # Signs of life
 
@@ -245,7 +270,7 @@ class PoolMachine(RuleBasedStateMachine):
             assert [lease.session for lease in holders] == ([term.session] if term else [])
             if term:
                 assert (holders[0].visitor, holders[0].closed) == (term.visitor, term.closed)
-                assert milliseconds(holders[0].started_at) == term.began
+                assert (milliseconds(holders[0].started_at), list(holders[0].signs)) == (term.began, term.signs)
 
     # The inventory
 
@@ -255,18 +280,21 @@ class PoolMachine(RuleBasedStateMachine):
         if share:
             number = sorted(share)[place % len(share)]
             share[number] = not share[number]
-            self.load(name)
+            self.reload()
 
     @rule(number=st.sampled_from(NUMBERS), to=st.sampled_from([None, "a", "b"]))
     def a_number_is_moved(self, number: Number, to: str | None) -> None:
-        """Added if it was nowhere; the pool that loses it is told first."""
-        for name, share in self.shares.items():
-            if number in share and name != to:
-                del share[number]
-                self.load(name)
-        if to and number not in self.shares[to]:
-            self.shares[to][number] = True
-            self.load(to)
+        """Added if it was nowhere."""
+        used = any(share.pop(number, False) for share in self.shares.values()) or number not in SHARES["a"]
+        if to:
+            self.shares[to][number] = used
+        self.reload()
+
+    @rule()
+    def an_older_inventory_is_loaded_by_a_slow_process(self) -> None:
+        old = Directory(pools=tuple(self.ids.values()), version=self.version - 1)
+        if old.version:
+            assert self.run(load_pools(self.store, old, now=self.moment)) == 0
 
     # Sweeps
 
@@ -275,9 +303,17 @@ class PoolMachine(RuleBasedStateMachine):
         leases, visits = self.run(self.store.sweep(self.slots[name], limit=limit, now=self.moment))
         assert max(leases, visits) <= limit
 
+    @rule()
+    def the_sweeper_comes_for_all(self) -> None:
+        self.sweep_all()
+        for name, model in self.models.items():
+            occupancy = self.run(self.store.occupancy(self.slots[name]))
+            counted = (occupancy.numbers, occupancy.leased, occupancy.free)
+            assert counted == (len(model.members), len(model.leased()), len(model.free()))
+
     def sweep_all(self) -> None:
         for name, slot in self.slots.items():
-            while max(self.run(self.store.sweep(slot, limit=100, now=self.moment))) == 100:
+            while self.run(self.store.sweep_some(slot, limit=100, now=self.moment))[2]:
                 pass
             self.models[name].settle(self.now)
 
@@ -316,8 +352,9 @@ async def ended_leases(client: RedisClient, slot: Slot) -> dict[str, list[Told]]
     """The leases that a log tells of, by number, in the log's order; each began before it ended."""
     ended: dict[str, list[Told]] = defaultdict(list)
     running: dict[str, str] = {}
-    for name, fields in await client.execute_command("XRANGE", log_key(slot), "-", "+"):
-        entry = parse_entry(name, fields)
+    told = await client.execute_command("XRANGE", log_key(slot), "-", "+")
+    for entry in (entry for name, fields in told for entry in parse_entries(name, fields)):
+        assert entry.kind != "unknown"
         if entry.kind == "lease_started":
             assert entry["n"] not in running, "a number was leased twice at once"
             running[entry["n"]] = entry["l"]

@@ -6,15 +6,16 @@ good as each other the model names them all, and is told which was given.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
-End = Literal["expired", "released", "taken", "disabled"]
+End = Literal["expired", "released", "taken", "disabled", "moved"]
 MINUTE = 60_000
 YOUNG = 5 * MINUTE
 """No lease is taken from its visitor sooner."""
 CALL = 240 * MINUTE
 """A call whose end is never told pins its number for so long."""
+DAY = 24 * 60 * MINUTE
 SIGN_APART, SIGNS_KEPT = 15_000, 64
 
 
@@ -114,6 +115,8 @@ class PlainPool:
         self.numbers: dict[str, Number] = {}
         """All that ever were of this pool."""
         self.members: set[str] = set()
+        self.gone: dict[str, int] = {}
+        """Members that moved to another pool within a day, and when."""
         self.visits: dict[str, Visit] = {}
         self.latest: dict[tuple[int, str], str] = {}
         """The latest visit of a site's visitor."""
@@ -149,8 +152,8 @@ class PlainPool:
 
     # Hits
 
-    def expect(self, hit: Hit, now: int) -> Expected:
-        """What a hit may be answered; changes nothing but what time has changed."""
+    def expect(self, hit: Hit, now: int, *, trial: bool = False) -> Expected:
+        """What a hit may be answered; changes nothing but what time has. `trial`: another pool is asked next."""
         self.settle(now)
         mine = self.visits.get(hit.request)
         if mine and (mine.visitor, mine.site) != (hit.visitor, hit.site):
@@ -169,12 +172,12 @@ class PlainPool:
         if not numbers and hit.policy == "nearest_end":
             numbers = self._nearest_end(now)
             taken = bool(numbers)
-        outcome = "leased" if numbers else "overflow"
+        outcome = "leased" if numbers else "empty" if trial else "overflow"
         return Expected(outcome=outcome, session=session, new=not visit, pages=pages, numbers=numbers, taken=taken)
 
     def accept(self, hit: Hit, expected: Expected, number: str | None, now: int) -> None:
         """The hit was answered as expected, with this number."""
-        if expected.outcome == "foreign":
+        if expected.outcome in ("foreign", "empty"):
             return
         visit = self.visits.get(expected.session)
         if visit is None:
@@ -318,8 +321,9 @@ class PlainPool:
         return term.number if term else None
 
     def _sign(self, term: Term, now: int) -> None:
-        if not term.signs or now - term.began - term.signs[-1] >= SIGN_APART:
-            term.signs = [*term.signs, now - term.began][-SIGNS_KEPT:]
+        offset = now - term.began
+        if offset >= 0 and (not term.signs or offset - term.signs[-1] >= SIGN_APART):
+            term.signs = [*term.signs, offset][-SIGNS_KEPT:]
 
     def _end(self, term: Term, at: int, reason: End) -> None:
         held = self.numbers[term.number]
@@ -345,22 +349,47 @@ class PlainPool:
             held.pinned = now + hold
         return True
 
-    def load(self, wanted: dict[str, bool], now: int) -> int:
-        """The inventory as it is now; returns how many numbers changed."""
-        self.settle(now)
-        changed = 0
-        self.members = set(wanted)
-        for number in {*wanted, *self.numbers}:
-            used = wanted.get(number, False)
-            if number not in self.numbers:
-                self.numbers[number] = Number(used=used)
-                changed += 1
-            elif self.numbers[number].used != used:
-                self._switch(self.numbers[number], used, now)
-                changed += 1
-        return changed
+    def _let_go(self, number: str, now: int, reason: End) -> None:
+        held = self.numbers[number]
+        if held.lease:
+            self._end(held.lease, now, reason)
+        held.used = False
 
-    def _switch(self, held: Number, used: bool, now: int) -> None:
-        held.used = used
-        if held.lease and not used:
-            self._end(held.lease, now, "disabled")
+
+def load(pools: dict[str, PlainPool], wanted: dict[str, dict[str, bool]], now: int) -> None:
+    """The inventory as it is now, of all pools (by a name that sorts as their slots do). False: set aside.
+
+    What leaves a pool does so before anything comes; what comes from another pool brings what is known of it there.
+    """
+    everywhere = {number for share in wanted.values() for number in share}
+    for name, pool in pools.items():
+        pool.settle(now)
+        pool.gone = {number: at for number, at in pool.gone.items() if at > now - DAY}
+        for number in sorted(pool.members - wanted[name].keys()):
+            pool._let_go(number, now, "moved" if number in everywhere else "disabled")
+            pool.members.discard(number)
+            if number in everywhere:
+                pool.gone[number] = now
+    for name, pool in pools.items():
+        for number, used in wanted[name].items():
+            if number not in pool.members:
+                _join(pool, number, pools)
+            pool.gone.pop(number, None)
+            if used:
+                pool.numbers[number].used = True
+            else:
+                pool._let_go(number, now, "disabled")
+
+
+def _join(pool: PlainPool, number: str, pools: dict[str, PlainPool]) -> None:
+    pool.members.add(number)
+    own = pool.numbers.get(number)
+    left = max(((other.gone[number], name) for name, other in pools.items() if number in other.gone), default=None)
+    there = pools[left[1]] if left else pool
+    known = there.numbers.get(number)
+    if there is pool or known is None or (own and own.last and known.last and own.last.began > known.last.began):
+        pool.numbers.setdefault(number, Number(used=False))
+        return
+    pool.numbers[number] = Number(used=False, last=known.last, pinned=known.pinned, calls=dict(known.calls))
+    if known.last and known.last.session in there.visits:
+        pool.visits.setdefault(known.last.session, replace(there.visits[known.last.session]))

@@ -70,11 +70,6 @@ async def stocked(client: RedisClient) -> None:
 def lost(promises: list[Promise], rows: list[Row], died_at: float) -> list[Promise]:
     """What was acknowledged and is not in history; all of it was said in the last moments before the death."""
     gone = broken(promises, rows)
-    for g in gone:
-        print("GONE", round(g.answered_at - died_at, 2), g)
-        for r in rows:
-            if r.session == g.session:
-                print("   ROW", r)
     early = [promise for promise in gone if not died_at - LOST_WITHIN < promise.answered_at < died_at + 0.1]
     assert [round(promise.answered_at - died_at, 2) for promise in early] == []
     return gone
@@ -100,7 +95,6 @@ def test_a_cluster_goes_on_when_one_of_its_masters_does_not(tmp_path: Path, data
             await until(lambda: history_has(postgres, 40))
             victim.signal(how)
             died_at = time.monotonic()
-            print("DIED", died_at, victim.port, hit)
             await until(lambda: led_by_another(cluster, victim))
             moved_after = time.monotonic() - died_at
             await until(lambda: served(LeaseStore(client), SLOTS[0]))

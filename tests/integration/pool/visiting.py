@@ -157,13 +157,10 @@ class _Visitor:
             began = time.monotonic()
             try:
                 return await ask()
-            except StoreUnavailable as error:
-                sys.stderr.write(f"DBG {time.monotonic() - began:.3f} {slot} {error}\n")
+            except StoreUnavailable:
                 self._told.unanswered[slot] = self._told.unanswered.get(slot, 0) + 1
             finally:
                 took = time.monotonic() - began
-                if took > 0.2:
-                    sys.stderr.write(f"SLOW {began:.3f} {took:.3f} {self._name} {slot}\n")
                 self._told.longest[slot] = max(took, self._told.longest.get(slot, 0.0))
             await asyncio.sleep(0.01)
         raise StoreUnavailable("no answer to any of many questions")
