@@ -1,0 +1,99 @@
+"""Faults put into the pool's scripts on purpose: whoever proofs the pool must find each of them.
+
+Knows the shipped scripts' text, by lines that mean something; a fault whose line is gone says so. `python -m
+tests.mutants` tries them all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from callrouter.pool import scripts
+
+
+class Mutant(NamedTuple):
+    file: str
+    line: str
+    """A regular expression."""
+    instead: str
+
+
+MUTANTS = {
+    # When a lease ends
+    "renewed at the very end": Mutant("renew", r"if f\[E\] <= now then", "if f[E] < now then"),
+    "kept at the very end": Mutant("allocate", r"and now < f\[E\] then return f", "and now <= f[E] then return f"),
+    "ends when noticed": Mutant("numbers", r"set_free\(f, f\[E\], 'expired'\)", "set_free(f, now, 'expired')"),
+    "renewal forgotten by the sweeper": Mutant("numbers", r"f\[ST\] == 'L' and f\[E\] > now then", "false then"),
+    "renewal shortens": Mutant("renew", r"if now \+ hold > f\[E\] then f\[E\] = now \+ hold end", "f[E] = now + hold"),
+    "ended, still due": Mutant("numbers", r"call\('ZREM', P \.\. 'due', f\[NUMBER\]\)\n  if", "if"),
+    "earlier visit keeps its lease": Mutant(
+        "allocate", r"f\[ST\] == 'L' and f\[SESSION\] == latest then", "false then"
+    ),
+    "begins before the last one ended": Mutant("allocate", r"f\[X\] > now and f\[X\] or now", "now"),
+    # Whose lease it is
+    "renews another's": Mutant("renew", r" or f\[SESSION\] ~= ARGV\[4\] then", " then"),
+    "gives another's back": Mutant("release", r" or f\[SESSION\] ~= ARGV\[4\] then", " then"),
+    "asked twice, leased twice": Mutant("allocate", r"if f and f\[ST\] == 'L' and f\[SESSION\] == visit.*", "f = nil"),
+    "another's request answered": Mutant("allocate", r"if visit\[V_VISITOR\] ~= visitor or ", "if "),
+    # The choice
+    "newest-free first": Mutant("choose", r"call\('ZPOPMIN', all\)", "call('ZPOPMAX', all)"),
+    "own number forgotten": Mutant("choose", r"last ~= '' and number_of\(last\)", "nil"),
+    "own number though it is another's now": Mutant("choose", r"if f and f\[ST\] == 'F' and \(.*\) then", "if f then"),
+    "no affinity": Mutant("choose", r"unpack\(call\('ZPOPMIN', ours\)\)", "nil, nil"),
+    "affinity for ever": Mutant("choose", r"since == 0 or now - since > affinity \* \(now - score\)", "false"),
+    "pin ignored": Mutant("numbers", r"local from, rested = f\[PIN\], f\[X\]", "local from, rested = 0, f[X]"),
+    "rest ignored": Mutant("numbers", r"if rested > 0 then rested = .*", "rested = 0"),
+    "site's rest ignored": Mutant("numbers", r"\(f\[REST\] > rest and f\[REST\] or rest\)", "rest"),
+    # Taking a closed lease
+    "open page's lease taken": Mutant("renew", r"elseif f\[CLOSED\] == 1 then", "elseif false then"),
+    "reopened page's lease taken": Mutant(
+        "allocate", r"if f\[CLOSED\] == 1 then call\('ZREM'", "if false then call('ZREM'"
+    ),
+    "young lease taken": Mutant("allocate", r"f\[B\] \+ young <= now and ", ""),
+    "lease with a call on it taken": Mutant("allocate", r" and f\[PIN\] <= now then", " then"),
+    # Calls
+    "unpinned at once": Mutant("hangup", r"f\[PIN\] = now \+ tonumber\(ARGV\[6\]\)", "f[PIN] = now"),
+    "one call's end unpins all": Mutant("hangup", r"if f\[CALLS\] == '' then", "if true then"),
+    # Visits
+    "a repeated page counts": Mutant("renew", r" and visit\[V_REQUEST\] ~= request then", " then"),
+    "goes on after its end": Mutant("allocate", r"now >= visit\[V_Z\] \+ gap or", "now > visit[V_Z] + gap or"),
+    "a campaign changes nothing": Mutant("allocate", r" or campaign ~= '' and campaign ~= visit\[V_CAMPAIGN\]", ""),
+    "an empty pool remembers": Mutant("allocate", r"if not f and ARGV\[22\] == '1' then", "if false then"),
+    "signs too close": Mutant("numbers", r"< 15000 then", "< 5000 then"),
+    # The inventory
+    "disabled, still offered": Mutant("load", r"elseif f\[ST\] == 'F' then\n    withdraw\(f\)\n", ""),
+    "leased in two pools": Mutant("load", r"let_go\(f, wanted == '>' and 'moved' or 'disabled'\)", ""),
+    "moves without its past": Mutant("load", r"if record == '' then return f end", "if record then return f end"),
+    "older inventory taken": Mutant("load", r"if version < tonumber\(.*\) then", "if false then"),
+    # History
+    "no end in history": Mutant("numbers", r"call\('XADD', P \.\. 'log', '\*', 'E'.*\n", "\n"),
+    "no begin in history": Mutant("allocate", r"(call\('XADD', .*session), 'L', .*\)", r"\1)"),
+}
+QUICK = [
+    "earlier visit keeps its lease",
+    "asked twice, leased twice",
+    "newest-free first",
+    "rest ignored",
+    "pin ignored",
+]
+"""Tried with every run of the tests."""
+
+
+@contextmanager
+def mutated(name: str) -> Iterator[None]:
+    """The scripts with this fault, for the time of the block. LookupError if its line is no longer there."""
+    mutant = MUTANTS[name]
+    shipped = scripts._text
+    text, found = re.subn(mutant.line, mutant.instead, shipped(mutant.file))
+    if not found:
+        raise LookupError(f"{mutant.file}.lua has no line like {mutant.line!r}: write the fault {name!r} anew")
+    scripts._text = lambda part: text if part == mutant.file else shipped(part)
+    scripts.script.cache_clear()
+    try:
+        yield
+    finally:
+        scripts._text = shipped
+        scripts.script.cache_clear()
