@@ -61,7 +61,7 @@ MUTANTS = {
     "a repeated page counts": Mutant("renew", r" and visit\[V_REQUEST\] ~= request then", " then"),
     "goes on after its end": Mutant("allocate", r"now >= visit\[V_Z\] \+ gap or", "now > visit[V_Z] + gap or"),
     "a campaign changes nothing": Mutant("allocate", r" or campaign ~= '' and campaign ~= visit\[V_CAMPAIGN\]", ""),
-    "an empty pool remembers": Mutant("allocate", r"if not f and ARGV\[22\] == '1' then", "if false then"),
+    "an empty pool remembers": Mutant("allocate", r"if not f and ARGV\[21\] == '1' then", "if false then"),
     "signs too close": Mutant("numbers", r"< 15000 then", "< 5000 then"),
     # The inventory
     "disabled, still offered": Mutant("load", r"elseif f\[ST\] == 'F' then\n    withdraw\(f\)\n", ""),
