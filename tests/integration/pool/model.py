@@ -17,6 +17,8 @@ CALL = 240 * MINUTE
 """A call whose end is never told pins its number for so long."""
 DAY = 24 * 60 * MINUTE
 SIGN_APART, SIGNS_KEPT = 15_000, 64
+LEASES_KEPT = 8
+"""Ended ones, in live state."""
 
 
 class Told(NamedTuple):
@@ -56,10 +58,14 @@ class Term:
 class Number:
     used: bool = True
     lease: Term | None = None
-    last: Term | None = None
-    """The latest lease that has ended."""
+    ended: list[Term] = field(default_factory=list)
+    """Leases that have ended, the latest last; those of other pools where it was before too."""
     pinned: int = 0
     calls: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def last(self) -> Term | None:
+        return self.ended[-1] if self.ended else None
 
 
 @dataclass(kw_only=True)
@@ -141,6 +147,11 @@ class PlainPool:
 
     def told(self, number: str) -> list[Told]:
         return [term.told for term in self.history if term.number == number and term.ended is not None]
+
+    def past(self, number: str) -> list[tuple[str, str | None]]:
+        """Who had it before, the latest first, as far as live state remembers."""
+        held = self.numbers.get(number)
+        return [(term.session, term.reason) for term in reversed(held.ended)][:LEASES_KEPT] if held else []
 
     # The clock
 
@@ -328,7 +339,8 @@ class PlainPool:
     def _end(self, term: Term, at: int, reason: End) -> None:
         held = self.numbers[term.number]
         term.ended, term.reason = max(at, term.began), reason
-        held.last, held.lease = term, None
+        held.ended.append(term)
+        held.lease = None
 
     # Calls and the inventory
 
@@ -390,6 +402,6 @@ def _join(pool: PlainPool, number: str, pools: dict[str, PlainPool]) -> None:
     if there is pool or known is None or (own and own.last and known.last and own.last.began > known.last.began):
         pool.numbers.setdefault(number, Number(used=False))
         return
-    pool.numbers[number] = Number(used=False, last=known.last, pinned=known.pinned, calls=dict(known.calls))
+    pool.numbers[number] = replace(known, used=False, ended=list(known.ended), calls=dict(known.calls))
     if known.last and known.last.session in there.visits:
         pool.visits.setdefault(known.last.session, replace(there.visits[known.last.session]))

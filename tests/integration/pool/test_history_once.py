@@ -48,9 +48,7 @@ async def written(client: RedisClient) -> Leases:
             await store.release(SLOT, f"s{place}", now=at)
     await store.sweep(SLOT, limit=1000, now=at + timedelta(days=1))
     log = await client.execute_command("XRANGE", log_key(SLOT), "-", "+")
-    ended = [
-        entry for name, fields in log for entry in parse_entries(name, fields) if entry.kind == "lease_ended"
-    ]
+    ended = [entry for name, fields in log for entry in parse_entries(name, fields) if entry.kind == "lease_ended"]
     return sorted(
         [
             (entry["l"], entry["n"], *(entry.number_of(field) for field in ("b", "e", "x")), entry["r"])
