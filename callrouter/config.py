@@ -115,6 +115,16 @@ class LogConfig(Section, frozen=True, kw_only=True):
     format: Literal["console", "json"] = "console"
 
 
+class PoolConfig(Section, frozen=True, kw_only=True):
+    affinity: float = 4.0
+    """An account is leased its own longest-free number unless another has been free more than so many times as long;
+    1: the longest-free of all, whoever had it."""
+
+    def __post_init__(self) -> None:
+        if not self.affinity >= 1:
+            raise ValueError("affinity must be 1 at least")
+
+
 class AttributionConfig(Section, frozen=True, kw_only=True):
     window_hours: float = 24.0
     """How long after a lease ended its visit may still be credited with a call (rules §2)."""
@@ -159,6 +169,7 @@ class Config(Section, frozen=True, kw_only=True):
     web: WebConfig = WebConfig()
     worker: WorkerConfig = WorkerConfig()
     log: LogConfig = LogConfig()
+    pool: PoolConfig = PoolConfig()
     attribution: AttributionConfig = AttributionConfig()
     pbx: tuple[PbxConfig, ...] = ()
 

@@ -38,7 +38,7 @@ def web(config_file: Path | None) -> None:
         redis_cluster=config.redis.cluster,
         postgres_url=config.postgres.url,
         token_keys=((config.web.token_secret or secrets.token_hex(32)).encode(),),
-        lifetimes=Lifetimes(window=config.attribution.window),
+        lifetimes=Lifetimes(window=config.attribution.window, affinity=config.pool.affinity),
         log_level=config.log.level,
         log_format=config.log.format,
     )

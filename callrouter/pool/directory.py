@@ -61,12 +61,17 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
         """What a page shows when no number is leased: the fallback, else the site's own first."""
         return self.fallback_number or (self.own_numbers[0] if self.own_numbers else None)
 
+    def pools_for(self, *, region: str = "", source: str = "") -> tuple[int, ...]:
+        """The pools that take visitors of this region and source, the first to be tried first."""
+        return tuple(
+            choice.pool
+            for choice in self.pools
+            if (not choice.regions or region in choice.regions) and (not choice.sources or source in choice.sources)
+        )
+
     def pool_for(self, *, region: str = "", source: str = "") -> int | None:
-        """The first pool that takes visitors of this region and source."""
-        for choice in self.pools:
-            if (not choice.regions or region in choice.regions) and (not choice.sources or source in choice.sources):
-                return choice.pool
-        return None
+        """The first of them."""
+        return next(iter(self.pools_for(region=region, source=source)), None)
 
 
 class NumberEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -86,6 +91,8 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     bindings: tuple[StaticBinding, ...] = ()
     pools: tuple[int, ...] = ()
     read_at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    version: int = 0
+    """Higher for each newer state of the inventory; 0: not known. The lease store takes no older one than it has."""
     known: bool = True
     """False: neither Postgres nor a snapshot has told anything yet, so that a number missing here proves nothing."""
     namespace: str = NAMESPACE

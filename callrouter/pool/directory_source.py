@@ -181,6 +181,7 @@ async def read_directory(
         numbers = await connection.fetch(
             "SELECT account_id, number, pool_id, state, route FROM numbers ORDER BY number"
         )
+        version = await connection.fetchval("SELECT version FROM directory_version")
         bindings = await connection.fetch("SELECT * FROM static_bindings ORDER BY number, valid_from DESC")
     by_site: dict[int, list[PoolChoice]] = {}
     for row in choices:
@@ -195,6 +196,7 @@ async def read_directory(
         numbers=tuple(_number(row) for row in numbers),
         bindings=tuple(_binding(row) for row in bindings),
         pools=tuple(row["id"] for row in pools),
+        version=version,
         read_at=(clock or SystemClock()).now(),
         namespace=namespace,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 from callrouter.tally import TallyCounter, TallyHistogram
 
@@ -36,6 +36,20 @@ POOL_NUMBERS = Gauge(
     "callrouter_pool_numbers",
     "Numbers by pool and state: leased, free (resting and pinned ones included), disabled.",
     ["pool", "state"],
+)
+RESTED_SECONDS = Histogram(
+    "callrouter_pool_rested_seconds",
+    "How long a number had been free when it was leased (quarantine); numbers never leased before do not count.",
+    ["pool"],
+    buckets=(60, 300, 900, 1800, 3600, 7200, 14400, 28800, 86400, 259200),
+)
+RESTED_LATEST = Gauge(
+    "callrouter_pool_rested_latest_seconds", "The same of the number that this process leased last.", ["pool"]
+)
+POOL_OVERFLOWS = Counter(
+    "callrouter_pool_overflows_total",
+    "Hits that wanted a number when no pool of the site had one, by its first pool.",
+    ["pool"],
 )
 POOL_BACKLOG = Gauge(
     "callrouter_pool_history_backlog_entries", "Entries of a pool's log that history has not taken yet.", ["pool"]

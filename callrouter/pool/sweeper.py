@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from datetime import datetime
+from typing import Literal
 
 import structlog
 
+from callrouter.numbers import Number
 from callrouter.pool import metrics
 from callrouter.pool.directory import Directory
 from callrouter.pool.keys import Slot, pool_of
-from callrouter.pool.store import LeaseStore, StoreUnavailable
+from callrouter.pool.store import Change, LeaseStore, StaleInventory, StoreUnavailable
 
 log = structlog.get_logger()
 
@@ -52,10 +55,10 @@ class Sweeper:
 
     async def sweep(self, slot: Slot) -> None:
         for _ in range(ROUNDS):
-            leases, visits = await self._store.sweep(slot, limit=LIMIT)
+            leases, visits, more = await self._store.sweep_some(slot, limit=LIMIT)
             metrics.SWEPT.labels(kind="lease").inc(leases)
             metrics.SWEPT.labels(kind="visit").inc(visits)
-            if max(leases, visits) < LIMIT:
+            if not more:
                 break
         pool = pool_of(slot)
         if not pool:
@@ -72,9 +75,48 @@ class Sweeper:
             log.warning("POOL-EMPTY", pool=pool, numbers=occupancy.numbers)
 
 
-async def load_pools(store: LeaseStore, directory: Directory) -> int:
-    """Bring the inventory into the lease store; returns how many numbers changed. Repeating it changes nothing."""
-    changed = 0
-    for pool in directory.pools:
-        changed += await store.load_numbers(directory.slot_of_pool(pool), directory.pool_numbers(pool))
+async def load_pools(store: LeaseStore, directory: Directory, *, now: datetime | None = None) -> int:
+    """Bring the inventory into the lease store; returns how many numbers changed. Repeating it changes nothing.
+
+    A number that moved is let go by its old pool before the new one takes it, so that it is never leased in both. Pools
+    may be on different servers and several processes may load at once, one of them with an older directory: each pool
+    first takes note of the inventory's version, and refuses all older ones from then on.
+    """
+    try:
+        return await _load_pools(store, directory, now)
+    except StaleInventory as error:
+        log.warning("INVENTORY-STALE", reason=str(error))
+        return 0
+
+
+async def _load_pools(store: LeaseStore, directory: Directory, now: datetime | None) -> int:
+    changed, members = 0, {}
+    departed: dict[Number, tuple[float, Slot]] = {}
+    slots = {pool: directory.slot_of_pool(pool) for pool in directory.pools}
+    for slot in slots.values():
+        await store.change_numbers(slot, (), version=directory.version, now=now)
+    for pool, slot in slots.items():
+        wanted = directory.pool_numbers(pool)
+        members[pool] = {number async for number in store.members(slot)}
+        gone = [Change(number, _whither(directory, number)) for number in members[pool] if number not in wanted]
+        if gone:
+            changed += await store.change_numbers(slot, gone, version=directory.version, now=now)
+        for number, at in (await store.departed(slot)).items():
+            departed[number] = max(departed.get(number, (0.0, slot)), (at, slot))
+    for pool, slot in slots.items():
+        changes = []
+        for number, used in directory.pool_numbers(pool).items():
+            into: Literal["1", "0"] = "1" if used else "0"
+            _, there = departed.get(number, (0.0, slot))
+            if number in members[pool] or there == slot:
+                changes.append(Change(number, into))
+            else:
+                changes.append(await store.takeover(there, number, into))
+        if changes:
+            changed += await store.change_numbers(slot, changes, version=directory.version, now=now)
     return changed
+
+
+def _whither(directory: Directory, number: Number) -> Literal["-", ">"]:
+    entry = directory.number(number)
+    return ">" if entry is not None and entry.pool is not None else "-"

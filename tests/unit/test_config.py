@@ -159,6 +159,8 @@ def test_a_password_among_the_parameters_of_a_url_is_not_shown(tmp_path: Path) -
         ('redis = "x"\n', {"CALLROUTER_REDIS_URL": "redis://h"}),
         ("[worker]\nsweep_seconds = 0\n", {}),
         ("[worker]\nsweep_seconds = nan\n", {}),
+        ("[pool]\naffinity = 0.5\n", {}),
+        ("[pool]\naffinity = nan\n", {}),
         ("[attribution]\nwindow_hours = 1e300\n", {}),
         ("[attribution]\nwindow_hours = nan\n", {}),
     ],

@@ -1,0 +1,68 @@
+"""A site's pools in the order in which they are asked for a number, until one has a number to give.
+
+Knows the store's operations and a site's choices; knows neither tokens nor what a page shows.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from callrouter.pool.directory import Directory, Site
+from callrouter.pool.live import Allocation
+from callrouter.pool.store import LeaseStore
+from callrouter.sessions.model import Visit
+
+NO_POOL = 0
+"""The visit is kept in the site's own slot."""
+
+
+class Placed(NamedTuple):
+    pool: int
+    """Whose slot keeps the visit; NO_POOL: the site's own."""
+    allocation: Allocation
+
+
+def pools_in_order(site: Site, *, known: int = NO_POOL, region: str = "", source: str = "") -> tuple[int, ...]:
+    """The pools for this visitor. The one that he is `known` in comes first, if the site still has it."""
+    fitting = site.pools_for(region=region, source=source)
+    if known and any(choice.pool == known for choice in site.pools):
+        return (known, *(pool for pool in fitting if pool != known))
+    return fitting
+
+
+async def lease_from(
+    store: LeaseStore,
+    directory: Directory,
+    site: Site,
+    pools: tuple[int, ...],
+    visit: Visit,
+    *,
+    campaign: str = "",
+    wants_number: bool = True,
+    counts: bool = True,
+    now: datetime | None = None,
+) -> Placed:
+    """Answer a hit from the first of `pools` that has a number.
+
+    An empty pool keeps no trace of the hit unless all are empty: then the closed lease nearest to its end is taken, by
+    the same order, if the site wants that; else the visit is the first pool's, marked as overflow.
+    """
+
+    async def ask(pool: int, *, trial: bool, nearest_end: bool) -> Placed:
+        slot = directory.slot_of_pool(pool) if pool else directory.slot_of_site(site.id)
+        allocation = await store.allocate(
+            slot, visit, campaign=campaign, hold=site.hold, wants_number=wants_number and pool != NO_POOL,
+            policy="nearest_end" if nearest_end else "fallback", rest=site.rest, gap=site.gap, counts=counts,
+            trial=trial, now=now,
+        )  # fmt: skip
+        return Placed(pool, allocation)
+
+    takes = site.overflow == "nearest_end"
+    if len(pools) > 1 and wants_number:
+        for nearest_end in (False, True) if takes else (False,):
+            for pool in pools:
+                placed = await ask(pool, trial=True, nearest_end=nearest_end)
+                if placed.allocation.outcome != "empty":
+                    return placed
+    return await ask(pools[0] if pools else NO_POOL, trial=False, nearest_end=takes)
