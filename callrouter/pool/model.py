@@ -34,6 +34,8 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     end: LeaseEnd | None = None
     closed: bool = False
     """The visitor's page was closed: a sign of life with a flag."""
+    signs: tuple[int, ...] = ()
+    """Signs of life, ms from the start, ascending: one in 15 s at most, the latest 64."""
 
 
 class CallerMemory(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +44,8 @@ class CallerMemory(msgspec.Struct, frozen=True, kw_only=True):
     visit: Visit
     called_at: datetime
     number: Number
+    confidence: float = 1.0
+    """How sure that was."""
 
 
 class StaticBinding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -66,6 +70,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     site: int
     session: str | None
     weight: float
+    since: float | None = None
+    """Seconds from the visitor's last sign of life, or the caller's last call, to the call: whichever weighs more."""
 
 
 class Attribution(msgspec.Struct, frozen=True, kw_only=True, gc=False):
