@@ -51,16 +51,16 @@ class _Person(msgspec.Struct):
     strongest: float
 
 
-def credit(evidence: Evidence, models: Models = DEFAULT_MODELS) -> Attribution:
+def credit(evidence: Evidence, model: Models | DelayModel = DEFAULT_MODELS) -> Attribution:
     """Weigh who may have placed the call and credit the heaviest.
 
     Weights are the rates of the explanations over their sum, "somebody else" included: they sum to less than 1, and the
-    credited one's weight is the confidence. Without any candidate the call is unattributed and belongs to the site
-    that last held the number, if it is known.
+    credited one's weight is the confidence. Each candidate is rated by his own account's model. Without any candidate
+    the call is unattributed and belongs to the site that last held the number, if it is known.
     """
     if evidence.binding:
         return _static(evidence.binding)
-    race = _Race(evidence, models)
+    race = _Race(evidence, Models(default=model) if isinstance(model, DelayModel) else model)
     race.enter_leases()
     race.enter_memory()
     if not race.people:
@@ -106,7 +106,8 @@ class _Race:
         newest = evidence.newest or evidence.same_number if evidence.caller else None
         self.known = {_who(memory.visit) for memory in (self.memory, newest) if memory}
         self.moment = evidence.at.timestamp()
-        self.now = models.default.now(self.moment)
+        self.clocks: dict[int, Now] = {}
+        self.now = self._now(models.default)
         self.people: dict[tuple[str, int], _Person] = {}
         pool = self.leases[0].pool if self.leases else 0
         self.somebody_else = models.stranger(pool) * self.now.pace * self._phone(None)
@@ -131,11 +132,12 @@ class _Race:
         if memory is not self.evidence.same_number:
             rate *= model.other_number
             visit = self._latest_visit() or visit
-        # What the earlier call was credited with: with the rest of the odds it was somebody else's then, and so is this.
+        # With the rest of its odds the earlier call was somebody else's, and so is this one.
         self.somebody_else += rate * (1.0 - memory.confidence)
         rate *= memory.confidence
-        self._enter(_Person("caller_memory", visit.account, visit.site, visit.session, visit.started_at, since, rate, rate),
-                    _who(visit))  # fmt: skip
+        began = visit.started_at
+        entry = _Person("caller_memory", visit.account, visit.site, visit.session, began, since, rate, rate)
+        self._enter(entry, _who(visit))
 
     def _enter_lease(self, lease: Lease) -> None:
         who = (lease.visitor, lease.site)
@@ -185,7 +187,10 @@ class _Race:
             self.somebody_else += frequency * now.pace * model.still_to_come(began, now) * self._phone(None)
 
     def _now(self, model: DelayModel) -> Now:
-        return self.now if model is self.models.default else model.now(self.moment)
+        now = self.clocks.get(id(model))
+        if now is None:
+            now = self.clocks[id(model)] = model.now(self.moment)
+        return now
 
     def _phone(self, lease: Lease | None) -> float:
         """How likely this caller is to be anybody whom nothing links to him, against one who has a new number."""

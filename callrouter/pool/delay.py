@@ -15,11 +15,11 @@ A caller whom we know is himself. That a visitor whom we cannot link to him shou
 about one in the number of people who might call: `same_phone`. It scales every explanation but the caller's own visits.
 
 Two clocks run. Who reads, or has just read, is awake; who calls hours or days later waits for the day. The scales of
-`delays` and `returns` from LATE on, and strangers, go by waking time: it passes at its full pace from `opens` to `closes`
-and at the share `night` of it otherwise, as many seconds a day in all as the sun's.
+`delays` and `returns` from LATE on, and strangers, go by waking time: it passes at its full pace from `opens` to
+`closes` and at the share `night` of it otherwise, as many seconds a day in all as the sun's.
 
-The delays are mixtures of exponentials on fixed scales, half a minute to a week: whatever falls with time can be written
-so, and then fitting it is a question with one best answer (`fit`). docs/concepts/attribution.md says where the
+The delays are mixtures of exponentials on fixed scales, half a minute to a week: whatever falls with time can be
+written so, and then fitting it is a question with one best answer (`fit`). docs/concepts/attribution.md says where the
 defaults come from. An account's own calls are to be fitted in their place: `callrouter pool fit`.
 """
 
