@@ -218,9 +218,11 @@ class LeaseStore:
         client: str = "",
         visit: Visit | None = None,
         own_number: bool = True,
+        confidence: float = 1.0,
     ) -> None:
         """Keep that `caller` called, and the visit he was credited to. `own_number`: `number` is of this slot."""
-        memory = live.pack_memory(CallerMemory(visit=visit, called_at=at, number=number)) if visit else b""
+        known = CallerMemory(visit=visit, called_at=at, number=number, confidence=confidence) if visit else None
+        memory = live.pack_memory(known) if known else b""
         visitor = f"{visit.site}:{visit.visitor}" if visit else ""
         await self._run(
             script("remember"), slot, None, caller, number if own_number else "", account, client, memory, visitor,
