@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from callrouter.pool.connect import close_client, line_of, open_client
 from callrouter.pool.keys import Slot, log_key, pool_slot
-from callrouter.pool.simulation.policies import Choice, allocation
+from callrouter.pool.scripts import Script
 from callrouter.pool.simulation.swift import SwiftStore, opened
 from callrouter.pool.store import LeaseStore, Lifetimes
 
@@ -46,7 +46,7 @@ class Premises:
 
 
 @asynccontextmanager
-async def premises(url: str, *, lifetimes: Lifetimes, choice: Choice) -> AsyncIterator[Premises]:
+async def premises(url: str, *, lifetimes: Lifetimes, instead: tuple[Script, ...] = ()) -> AsyncIterator[Premises]:
     """A slot of a name that nobody else has. One connection, so that operations happen in the order they were sent."""
     client = open_client(url, timeout=SECONDS, connections=1)
     line = line_of(client)
@@ -54,7 +54,7 @@ async def premises(url: str, *, lifetimes: Lifetimes, choice: Choice) -> AsyncIt
         raise ValueError(f"{url}: a simulation needs a plain server of its own: redis://host:port/db")
     try:
         await opened(line)
-        store = SwiftStore(client, line, lifetimes=lifetimes, instead=(allocation(choice),))
+        store = SwiftStore(client, line, lifetimes=lifetimes, instead=instead)
         place = Premises(cast(Redis, client), store, pool_slot(POOL, f"simulation-{uuid.uuid4().hex[:12]}"))
         try:
             yield place

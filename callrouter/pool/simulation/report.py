@@ -79,11 +79,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Mean and most numbers leased at once."""
     rests_s: tuple[float | None, ...]
     """How long numbers had rested when they were given out again: the quantiles RESTS."""
-    judges: dict[str, Accuracy]
-
-    @property
-    def engine(self) -> Accuracy:
-        return self.judges[ENGINE]
+    engine: Accuracy
+    others: dict[str, Accuracy]
+    """What further judges made of the same calls."""
 
 
 class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,9 +96,10 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     days: float
 
 
-def report(circumstances: Circumstances, calls: Sequence[Heard], ledger: Ledger) -> Report:
+def report(circumstances: Circumstances, calls: Sequence[Heard], ledger: Ledger, *, judge: str = ENGINE) -> Report:
+    """The engine of the report is `judge`; the others are told beside it."""
     own = [heard for heard in calls if heard.call.attributable]
-    judges = dict.fromkeys(name for heard in calls for name in heard.judged) or {ENGINE: None}
+    judges = dict.fromkeys(name for heard in calls for name in heard.judged)
     usage = use(ledger)
     return Report(
         **msgspec.structs.asdict(circumstances),
@@ -111,7 +110,8 @@ def report(circumstances: Circumstances, calls: Sequence[Heard], ledger: Ledger)
         overflow=_overflow(ledger),
         in_use=(usage.mean, usage.most),
         rests_s=tuple(ledger.rest(share) for share in RESTS),
-        judges={name: _accuracy(name, calls, own) for name in judges},
+        engine=_accuracy(judge, calls, own),
+        others={name: _accuracy(name, calls, own) for name in judges if name != judge},
     )
 
 

@@ -1,4 +1,4 @@
-"""How sure a share is: Wilson's interval where trials are independent, the bootstrap over people where they are not. Pure.
+"""How sure a share is: Wilson's interval where trials are independent, else the bootstrap over people. Pure.
 
 One person's calls stand or fall together (who is not known at his first call is not at his second), so that calls are
 drawn again person by person.
