@@ -20,7 +20,7 @@ from redis import exceptions
 from callrouter.db.connect import LOST_CONNECTION, Connection, Pool
 from callrouter.pool import metrics
 from callrouter.pool.coalesce import RedisClient
-from callrouter.pool.entries import Entry, parse_entry
+from callrouter.pool.entries import Entry, parse_entries
 from callrouter.pool.history_rows import write_entries
 from callrouter.pool.keys import Slot, log_key, pool_of
 
@@ -111,7 +111,7 @@ class History:
 
     async def _read(self, slot: Slot) -> list[Entry]:
         found = await self._client.execute_command("XRANGE", log_key(slot), "-", "+", "COUNT", self._batch)
-        return [parse_entry(name, fields) for name, fields in found]
+        return [entry for name, fields in found for entry in parse_entries(name, fields)]
 
     async def _write(self, connection: Connection, entries: list[Entry], pool: int) -> list[tuple[Entry, str]]:
         """All at once; if that is refused, one by one, to find which. Returns the refused ones with the reason."""
@@ -142,5 +142,5 @@ class History:
             log.error("HISTORY-REFUSED", slot=slot, entry=entry.name, kind=entry.kind, reason=reason)
             fields: dict[Any, Any] = {**entry.fields, "why": reason}
             pipeline.xadd(slot + "refused", fields, maxlen=REFUSED_KEPT, approximate=True)
-        pipeline.xdel(log_key(slot), *(entry.name for entry in entries))
+        pipeline.xdel(log_key(slot), *dict.fromkeys(entry.name for entry in entries))
         await pipeline.execute()

@@ -13,7 +13,6 @@ import msgspec
 
 from callrouter.db.connect import Connection
 from callrouter.pool.entries import Entry
-from callrouter.pool.live import unpack_visit
 from callrouter.sessions.model import Visit
 
 
@@ -76,14 +75,13 @@ class _Batch:
             "lease_ended": self._lease_ended,
         }  # fmt: skip
         if entry.kind not in handlers:
-            raise ValueError(f"an entry of unknown kind {entry.fields.get('t')!r}")
+            raise ValueError(f"an entry of unknown kind: {', '.join(entry.fields)[:80]}")
         handlers[entry.kind](entry, pool)
 
     def _visit_started(self, entry: Entry, _: int) -> None:
-        at = entry.moment_of("at")
-        visit = unpack_visit(
-            entry["f"].encode(), started_at=at, seen_at=at, pages=1, page=entry["pg"], title=entry["ti"], overflow=False
-        )
+        if entry.visit is None:
+            raise ValueError("a visit begins without its facts")
+        visit, at = entry.visit, entry.visit.started_at
         self.visits[visit.session] = visit
         self._page(entry, at, 1)
         self._visitor(visit.account, visit.visitor, at)

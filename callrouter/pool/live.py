@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -13,11 +14,18 @@ from callrouter.numbers import Number
 from callrouter.pool.model import CallerMemory, Lease, LeaseEnd
 from callrouter.sessions.model import TrafficSource, Visit
 
-Outcome = Literal["kept", "leased", "overflow", "none", "foreign"]
+Outcome = Literal["kept", "leased", "overflow", "none", "empty", "foreign"]
 RenewOutcome = Literal["live", "bare", "lost", "over"]
-SEPARATOR = "\x1f"
+KEPT_LEASES = 8
+"""Ended leases of a number that stay in live state."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ENDS: dict[str, LeaseEnd] = {"expired": "expired", "released": "released", "taken": "taken", "disabled": "disabled"}
+_ENDS: dict[str, LeaseEnd] = {
+    "expired": "expired",
+    "released": "released",
+    "taken": "taken",
+    "disabled": "disabled",
+    "moved": "moved",
+}
 
 
 class Allocation(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +42,8 @@ class Allocation(msgspec.Struct, frozen=True, kw_only=True):
     pages: int
     at: datetime
     """By the store's clock."""
+    rested: float | None = None
+    """Seconds for which the number leased now had been free; None: for ever, or none is leased now."""
 
 
 class Renewal(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +54,17 @@ class Renewal(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime | None
     pages: int
     at: datetime
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """How a number stands in its pool. Gone to another pool, it is `disabled` until that is forgotten."""
+
+    state: Literal["leased", "free", "disabled"]
+    calls: dict[str, datetime]
+    """Calls whose end has not been told, and when they began."""
+    pinned_until: datetime | None = None
+    free_from: datetime | None = None
+    """From when on anybody may have it, if it is free."""
 
 
 class Live(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,10 +88,6 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
 class _Facts(msgspec.Struct, frozen=True, array_like=True):
     """A visit's first hit, as kept in Redis: an array, for half of the space is names otherwise."""
 
-    session: str
-    visitor: str
-    account: int
-    site: int
     channel: str
     source: str
     medium: str
@@ -89,7 +106,77 @@ class _Facts(msgspec.Struct, frozen=True, array_like=True):
     ym_client_id: str
 
 
+class VisitRecord(msgspec.Struct, frozen=True, array_like=True):
+    """A visit as the scripts keep it (scripts/visits.lua)."""
+
+    visitor: str
+    site: str
+    account: str
+    begun: int
+    seen: int
+    pages: int
+    number: str
+    campaign: str
+    request: str
+    leases: int
+    closed: int
+    overflow: int
+    gap: int
+    page: str
+    facts: str
+
+
+class NumberRecord(msgspec.Struct, frozen=True, array_like=True):
+    """A number as the scripts keep it (scripts/prelude.lua): its running or latest lease, and those before.
+
+    A log entry has it without `past`."""
+
+    state: str
+    session: str
+    which: int
+    visitor: str
+    account: str
+    site: str
+    visit_begun: int
+    begun: int
+    seen: int
+    expires: int
+    closed: int
+    rest: int
+    ended: int
+    why: str
+    pinned: int
+    calls: dict[str, int] | str
+    signs: msgspec.Raw
+    past: msgspec.Raw = msgspec.Raw(b"\xa0")
+
+    @property
+    def lease(self) -> str:
+        """The lease's id."""
+        return f"{self.session}-{self.which}"
+
+
+class _PastLease(msgspec.Struct, frozen=True, array_like=True):
+    session: str
+    which: int
+    visitor: str
+    account: str
+    site: str
+    begun: int
+    seen: int
+    expires: int
+    closed: int
+    ended: int
+    why: str
+    signs: msgspec.Raw
+
+
 _facts_of = msgspec.json.Decoder(_Facts).decode
+_page_of = msgspec.json.Decoder(list[str]).decode
+_visit_record = msgspec.msgpack.Decoder(VisitRecord).decode
+_number_record = msgspec.msgpack.Decoder(NumberRecord).decode
+PAST_FIELDS = len(_PastLease.__struct_fields__)
+_past_lease = msgspec.msgpack.Decoder(_PastLease).decode
 _memory_of = msgspec.json.Decoder(CallerMemory).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -104,30 +191,61 @@ def moment(ms: bytes | str | int) -> datetime:
     return datetime.fromtimestamp(int(ms) / 1000, UTC)
 
 
+def visit_record(packed: bytes) -> VisitRecord:
+    return _visit_record(_row(packed, len(VisitRecord.__struct_fields__)))
+
+
+def number_record(packed: bytes, *, past: bool = True) -> NumberRecord:
+    return _number_record(_row(packed, len(NumberRecord.__struct_fields__) - (not past)))
+
+
+def _row(packed: bytes, fields: int) -> bytes:
+    """The scripts pack values one after another: behind this head they are an array."""
+    return b"\xdc" + fields.to_bytes(2) + packed
+
+
+def signs_of(packed: msgspec.Raw) -> tuple[int, ...]:
+    """Signs of life in ms after the lease's beginning."""
+    text = _text_of(packed)
+    return struct.unpack(f">{len(text) // 4}I", text)
+
+
+def _text_of(packed: msgspec.Raw) -> bytes:
+    """A packed text that is no UTF-8, without its head."""
+    view = bytes(packed)
+    return view[{0xD9: 2, 0xDA: 3, 0xDB: 5}.get(view[0], 1) :]
+
+
 def pack_facts(visit: Visit) -> bytes:
     traffic = visit.traffic
     facts = _Facts(
-            visit.session, visit.visitor, visit.account, visit.site, traffic.channel, traffic.source, traffic.medium,
-            traffic.campaign, traffic.keyword, traffic.content, traffic.click_id, visit.landing_page, visit.referrer,
-            visit.user_agent, visit.device, visit.os, visit.browser, visit.location, visit.ga_client_id,
-            visit.ym_client_id,
+            traffic.channel, traffic.source, traffic.medium, traffic.campaign, traffic.keyword, traffic.content,
+            traffic.click_id, visit.landing_page, visit.referrer, visit.user_agent, visit.device, visit.os,
+            visit.browser, visit.location, visit.ga_client_id, visit.ym_client_id,
     )  # fmt: skip
     return _without_nul(_encode(facts))
 
 
-def unpack_visit(
-    facts: bytes, *, started_at: datetime, seen_at: datetime, pages: int, page: str, title: str, overflow: bool
-) -> Visit:
-    f = _facts_of(facts)
+def pack_page(url: str, title: str, *, landing_page: str = "") -> bytes:
+    """The page that is open; its address is left out if it is the visit's first."""
+    return _without_nul(_encode((title,) if url == landing_page else (title, url)))
+
+
+def unpack_visit(session: str, packed: bytes) -> Visit:
+    """A visit from its record."""
+    record = visit_record(packed)
+    f = _facts_of(record.facts)
+    title, *url = _page_of(record.page)
     traffic = TrafficSource(
         channel=f.channel, source=f.source, medium=f.medium, campaign=f.campaign, keyword=f.keyword, content=f.content,
         click_id=f.click_id,
     )  # fmt: skip
     return Visit(
-        session=f.session, visitor=f.visitor, account=f.account, site=f.site, traffic=traffic,
-        landing_page=f.landing_page, referrer=f.referrer, started_at=started_at, seen_at=seen_at, pages=pages,
-        page=page, title=title, user_agent=f.user_agent, device=f.device, os=f.os, browser=f.browser,
-        location=f.location, ga_client_id=f.ga_client_id, ym_client_id=f.ym_client_id, overflow=overflow,
+        session=session, visitor=record.visitor, account=int(record.account), site=int(record.site), traffic=traffic,
+        landing_page=f.landing_page, referrer=f.referrer, started_at=moment(record.begun), seen_at=moment(record.seen),
+        pages=record.pages, page=url[0] if url else f.landing_page, title=title, user_agent=f.user_agent,
+        device=f.device, os=f.os, browser=f.browser, location=f.location, ga_client_id=f.ga_client_id,
+        ym_client_id=f.ym_client_id, overflow=record.overflow == 1,
     )  # fmt: skip
 
 
@@ -140,83 +258,96 @@ def _without_nul(text: bytes) -> bytes:
     return text.replace(b"\\u0000", b"\\ufffd")
 
 
-def read_allocation(reply: list[bytes], asked: str) -> Allocation:
-    if reply[0] == b"foreign":
-        epoch = _EPOCH
+def read_allocation(reply: list[Any], asked: str) -> Allocation:
+    if reply[0] in (b"foreign", b"empty"):
+        outcome, now = reply
         return Allocation(
-            outcome="foreign", session=asked, new=False, number=None, expires_at=None, started_at=epoch, pages=0,
-            at=epoch,
+            outcome=outcome.decode(), session=asked, new=False, number=None, expires_at=None, started_at=moment(now),
+            pages=0, at=moment(now),
         )  # fmt: skip
-    outcome, session, new, number, _lease, expires, started, pages, now = reply
+    outcome, session, new, number, expires, started, pages, now, idle = reply
     return Allocation(
-        outcome=outcome.decode(),  # type: ignore[arg-type] # the script answers only these words
+        outcome=outcome.decode(),
         session=session.decode(),
-        new=int(new) == 1,
+        new=new == 1,
         number=Number(number.decode()) if number else None,
         expires_at=moment(expires) if number else None,
         started_at=moment(started),
-        pages=int(pages),
+        pages=pages,
         at=moment(now),
+        rested=idle / 1000 if idle >= 0 else None,
     )
 
 
-def read_renewal(reply: list[bytes]) -> Renewal:
+def read_renewal(reply: list[Any]) -> Renewal:
     outcome, number, expires, pages, now = reply
     return Renewal(
-        outcome=outcome.decode(),  # type: ignore[arg-type] # the script answers only these words
+        outcome=outcome.decode(),
         number=Number(number.decode()) if number else None,
         expires_at=moment(expires) if number else None,
-        pages=int(pages),
+        pages=pages,
         at=moment(now),
     )
 
 
-def read_live(now: bytes, found: list[list[bytes | None]], *, pool: int, number: Number) -> Live:
+def read_live(now: int, found: list[Any], *, pool: int, number: Number) -> Live:
     """One call's part of the resolve script's reply."""
-    fields, ended, visit, memory, latest = found
-    if fields[0] is None and not memory:
+    packed, visit, memory, latest_session, latest = found
+    if not packed and not memory:
         return Live(at=moment(now), known=False)
-    leases = tuple([_ended_lease(entry.decode(), pool, number) for entry in ended if entry])
-    if fields[0] == b"L":
-        leases = (_running_lease(fields, pool, number), *leases)
+    leases: tuple[Lease, ...] = ()
+    held_by = ""
+    if packed:
+        record = number_record(packed)
+        leases, held_by = _leases(record, pool, number), record.session
     same, newest, clients = _read_memory(memory, number) if memory else (None, None, {})
     return Live(
         at=moment(now),
-        known=fields[0] is not None,
+        known=bool(packed),
         leases=leases,
-        visit=_visit(visit),
+        visit=unpack_visit(held_by, visit) if visit else None,
         same_number=same,
         newest=newest,
-        newest_visit=_visit(latest),
+        newest_visit=unpack_visit(latest_session.decode(), latest) if latest else None,
         clients=clients,
     )
 
 
-def _visit(fields: Sequence[bytes | None]) -> Visit | None:
-    if not fields or fields[0] is None:
-        return None
-    facts, started, seen, pages, page, title, overflow = [part or b"" for part in fields[:7]]
-    return unpack_visit(
-        facts, started_at=moment(started), seen_at=moment(seen), pages=int(pages), page=page.decode(),
-        title=title.decode(), overflow=overflow == b"1",
+def read_standing(packed: bytes, rest: int) -> Standing:
+    """How a number stands, from its record; `rest` is the installation's minimum, in ms."""
+    record = number_record(packed)
+    rested = record.ended + max(record.rest, rest) if record.ended else 0
+    return Standing(
+        state={"L": "leased", "D": "disabled"}.get(record.state, "free"),
+        calls={call: moment(at) for call, at in record.calls.items()} if isinstance(record.calls, dict) else {},
+        pinned_until=moment(record.pinned) if record.pinned else None,
+        free_from=moment(max(record.pinned, rested)) if record.state == "F" else None,
     )  # fmt: skip
 
 
-def _running_lease(fields: Sequence[bytes | None], pool: int, number: Number) -> Lease:
-    _, lease, session, visitor, account, site, begun, seen, expires, closed, _ = [part or b"" for part in fields]
-    return Lease(
-        id=lease.decode(), pool=pool, number=number, account=int(account), site=int(site), session=session.decode(),
-        visitor=visitor.decode(), started_at=moment(begun), seen_at=moment(seen), expires_at=moment(expires),
-        closed=closed == b"1",
-    )  # fmt: skip
+def _leases(record: NumberRecord, pool: int, number: Number) -> tuple[Lease, ...]:
+    """Newest first."""
+    if not record.session:
+        return ()
+    leases = [_lease(record, pool, number)]
+    past = _text_of(record.past)
+    if past:
+        before, at = [], 1
+        while at < len(past):
+            end = at + 2 + int.from_bytes(past[at : at + 2])
+            before.append(_lease(_past_lease(_row(past[at + 2 : end], PAST_FIELDS)), pool, number))
+            at = end
+        leases += reversed(before)
+    return tuple(leases[: KEPT_LEASES + (record.state == "L")])
 
 
-def _ended_lease(entry: str, pool: int, number: Number) -> Lease:
-    lease, session, visitor, account, site, begun, seen, expires, ended, reason, closed = entry.split(SEPARATOR)
+def _lease(record: NumberRecord | _PastLease, pool: int, number: Number) -> Lease:
     return Lease(
-        id=lease, pool=pool, number=number, account=int(account), site=int(site), session=session, visitor=visitor,
-        started_at=moment(begun), seen_at=moment(seen), expires_at=moment(expires), ended_at=moment(ended),
-        end=_ENDS[reason], closed=closed == "1",
+        id=f"{record.session}-{record.which}", pool=pool, number=number, account=int(record.account),
+        site=int(record.site), session=record.session, visitor=record.visitor, started_at=moment(record.begun),
+        seen_at=moment(record.seen), expires_at=moment(record.expires),
+        ended_at=moment(record.ended) if record.why else None, end=_ENDS[record.why] if record.why else None,
+        closed=record.closed == 1, signs=signs_of(record.signs),
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ MINIMUM_HOLD = timedelta(minutes=5)
 DEFAULT_HOLD = timedelta(minutes=30)
 
 Method = Literal["static", "holder", "caller_memory", "last_holder", "unattributed"]
-LeaseEnd = Literal["expired", "released", "taken", "disabled"]
+LeaseEnd = Literal["expired", "released", "taken", "disabled", "moved"]
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +34,8 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     end: LeaseEnd | None = None
     closed: bool = False
     """The visitor's page was closed: a sign of life with a flag."""
+    signs: tuple[int, ...] = ()
+    """Signs of life, ms from the start, ascending: one in 15 s at most, the latest 64."""
 
 
 class CallerMemory(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,11 +7,11 @@ operation may be repeated with the same arguments without another effect: the cl
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from redis import exceptions
@@ -44,6 +44,22 @@ class RefusedRequest(ValueError):
     """The request is not one the store can hold: a hold under the minimum, an id of strange characters."""
 
 
+class StaleInventory(ValueError):
+    """Another process has loaded a newer inventory: this one must not be carried out."""
+
+
+class Change(NamedTuple):
+    """What becomes of a number in a pool. `into`: 1 in use, 0 set aside, - not ours any more, > another pool's now."""
+
+    number: Number
+    into: Literal["1", "0", "-", ">"]
+    record: bytes = b""
+    """Its record in the pool that it left."""
+    session: str = ""
+    visit: bytes = b""
+    """The latest visit that was leased it there."""
+
+
 class Lifetimes(msgspec.Struct, frozen=True, kw_only=True):
     """How long things are kept or rest, for all pools of an installation."""
 
@@ -55,6 +71,9 @@ class Lifetimes(msgspec.Struct, frozen=True, kw_only=True):
     """A visitor gets his last number again, if it is free."""
     caller: timedelta = timedelta(days=90)
     """A caller is remembered."""
+    affinity: float = 4.0
+    """An account is leased its own longest-free number unless another has been free more than so many times as long;
+    1: the longest-free of all, whoever had it."""
     call: timedelta = timedelta(hours=4)
     """A number on which a call began stays pinned at most so long when nobody tells that the call has ended."""
 
@@ -81,8 +100,10 @@ class Occupancy(msgspec.Struct, frozen=True, kw_only=True):
 class LeaseStore:
     """The operations of rules §3 on the pools of one Redis, Valkey or cluster."""
 
-    def __init__(self, client: RedisClient, *, lifetimes: Lifetimes | None = None) -> None:
+    def __init__(self, client: RedisClient, *, lifetimes: Lifetimes | None = None, chooser: str | None = None) -> None:
+        """`chooser` is Lua that stands in the place of scripts/choose.lua: other rules of choice, to compare with."""
         self._client = client
+        self._allocate = script("allocate", chooser=chooser)
         self.lifetimes = lifetimes or Lifetimes()
         self._pipeliner = Pipeliner(client)
         self._coalescer = Coalescer(client, script("resolve"), line_of(client))
@@ -103,22 +124,26 @@ class LeaseStore:
         rest: timedelta = timedelta(0),
         gap: timedelta = VISIT_GAP,
         counts: bool = True,
+        trial: bool = False,
         now: datetime | None = None,
     ) -> live.Allocation:
         """Continue the visitor's visit or begin `visit`, and lease him a number.
 
         `visit.session` is proposed for a new visit and names the request: asking again with it is asking once.
         `campaign` is a signature of the hit's utm and click ids; another one than the visit's begins a new visit.
-        `rest` is the site's own minimum quarantine after this lease. `counts`: the hit opened a page.
+        `rest` is the site's own minimum quarantine after this lease. `counts`: the hit opened a page. `trial`: if there
+        is no number to give, the hit leaves no trace (outcome `empty`), for another pool is asked next.
         """
         if hold < MINIMUM_HOLD:
             raise RefusedRequest(f"a hold of {hold} is under the minimum of {MINIMUM_HOLD}")
         _require_ids(visit.session, visit.visitor)
         reply = await self._run(
-            script("allocate"), slot, now,
-            visit.session, visit.site, visit.account, visit.visitor, campaign, live.pack_facts(visit), visit.page,
-            visit.title, _ms(hold), _ms(gap), int(wants_number), policy, _ms(MINIMUM_HOLD),
-            _ms(self.lifetimes.visitor), _ms(rest), int(counts),
+            self._allocate, slot, now,
+            visit.session, visit.site, visit.account, visit.visitor, campaign, live.pack_facts(visit),
+            live.pack_page(visit.page, visit.title),
+            live.pack_page(visit.page, visit.title, landing_page=visit.landing_page), _ms(hold), _ms(gap),
+            int(wants_number), policy, _ms(MINIMUM_HOLD), _ms(self.lifetimes.visitor), _ms(rest), int(counts),
+            self.lifetimes.affinity, int(trial),
         )  # fmt: skip
         allocation = live.read_allocation(reply, visit.session)
         metrics.ALLOCATIONS.labels(outcome=allocation.outcome).inc()
@@ -141,7 +166,7 @@ class LeaseStore:
         _require_ids(session)
         reply = await self._run(
             script("renew"), slot, now, session, request, _ms(hold), _ms(gap), int(page is not None),
-            page or "", title, int(closed),
+            live.pack_page(page, title) if page is not None else b"", int(closed),
         )  # fmt: skip
         renewal = live.read_renewal(reply)
         metrics.RENEWALS.labels(outcome=renewal.outcome).inc()
@@ -202,36 +227,31 @@ class LeaseStore:
     async def load_numbers(self, slot: Slot, numbers: dict[Number, bool], *, now: datetime | None = None) -> int:
         """Make the pool's numbers those given (True: in use; False: set aside). Returns how many changed.
 
-        Numbers not given leave the pool: their lease ends, their history stays for the attribution window.
+        Numbers not given leave the pool: their lease ends, their history stays for the attribution window. For pools
+        that exchange numbers see `moves.load_pools`.
+        """
+        gone = [member async for member in self.members(slot) if member not in numbers]
+        changes = [Change(number, "1" if used else "0") for number, used in numbers.items()]
+        return await self.change_numbers(slot, [*changes, *(Change(number, "-") for number in gone)], now=now)
+
+    async def change_numbers(
+        self, slot: Slot, changes: Sequence[Change], *, version: int = 0, now: datetime | None = None
+    ) -> int:
+        """Carry out changes of the inventory; returns how many changed something.
+
+        Raises StaleInventory, from that point on, if the slot has seen a newer `version`; 0 is none.
         """
         changed = 0
-        wanted = {number: "1" if used else "0" for number, used in numbers.items()}
-        gone = [member async for member in self._members(slot) if member not in wanted]
-        pairs = [*wanted.items(), *((number, "-") for number in gone)]
-        for start in range(0, len(pairs), CHUNK):
-            chunk = [word for pair in pairs[start : start + CHUNK] for word in pair]
-            changed += int(await self._run(script("load"), slot, now, *chunk))
+        for start in range(0, max(1, len(changes)), CHUNK):
+            words = [word for change in changes[start : start + CHUNK] for word in change]
+            done = int(await self._run(script("load"), slot, now, version, *words))
+            if done < 0:
+                raise StaleInventory(f"{slot} has been loaded with a newer inventory than {version}")
+            changed += done
         return changed
 
-    async def sweep(self, slot: Slot, *, limit: int = 100, now: datetime | None = None) -> tuple[int, int]:
-        """End leases and visits that have run out, at most `limit` of each; returns how many of each."""
-        leases, visits = await self._run(script("sweep"), slot, now, limit)
-        return int(leases), int(visits)
-
-    async def occupancy(self, slot: Slot) -> Occupancy:
-        pipeline = self._client.pipeline(transaction=False)
-        pipeline.scard(slot + "all").zcard(slot + "exp").zcard(slot + "free").zcard(slot + "live")
-        pipeline.xlen(log_key(slot))
-        with _typed_failures():
-            numbers, leased, free, visits, backlog = await pipeline.execute()
-        return Occupancy(numbers=numbers, leased=leased, free=free, visits=visits, backlog=backlog)
-
-    async def ping(self) -> None:
-        """Raises StoreUnavailable if the server is."""
-        with _typed_failures():
-            await self._client.execute_command("PING")
-
-    async def _members(self, slot: Slot) -> AsyncIterator[Number]:
+    async def members(self, slot: Slot) -> AsyncIterator[Number]:
+        """The pool's numbers; one may come twice."""
         cursor = b"0"
         while True:
             with _typed_failures():
@@ -240,6 +260,56 @@ class LeaseStore:
                 yield Number(number.decode())
             if int(cursor) == 0:
                 return
+
+    async def departed(self, slot: Slot, *, now: datetime) -> dict[Number, float]:
+        """Numbers that moved from this pool to another within the attribution window, and when."""
+        oldest = live.milliseconds(now) - _ms(self.lifetimes.window)
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.zremrangebyscore(slot + "gone", "-inf", f"({oldest}")
+        pipeline.zrange(slot + "gone", 0, -1, withscores=True)
+        with _typed_failures():
+            _, found = await pipeline.execute()
+        return {Number(number.decode()): float(at) for number, at in found}
+
+    async def takeover(self, slot: Slot, number: Number, into: Literal["1", "0"]) -> Change:
+        """The change that brings a number that left `slot` into another pool, with its leases and its last visit."""
+        with _typed_failures():
+            packed = await self._client.execute_command("GET", f"{slot}n:{number}")
+            session = live.number_record(packed).session if packed else ""
+            visit = await self._client.execute_command("GET", f"{slot}s:{session}") if session else None
+        return Change(number, into, packed or b"", session, visit or b"")
+
+    async def standing(self, slot: Slot, number: Number) -> live.Standing | None:
+        """How a number stands; None: it is not of this pool. Changes nothing."""
+        with _typed_failures():
+            packed = await self._client.execute_command("GET", f"{slot}n:{number}")
+        return live.read_standing(packed, _ms(self.lifetimes.rest)) if packed else None
+
+    async def sweep(self, slot: Slot, *, limit: int = 100, now: datetime | None = None) -> tuple[int, int]:
+        """End leases and visits that have run out; returns how many of each. Looks at `limit` of each at most."""
+        leases, visits, _ = await self.sweep_some(slot, limit=limit, now=now)
+        return leases, visits
+
+    async def sweep_some(self, slot: Slot, *, limit: int, now: datetime | None = None) -> tuple[int, int, bool]:
+        """The same, and whether there may be more."""
+        leases, visits, looked = await self._run(script("sweep"), slot, now, limit)
+        return int(leases), int(visits), int(looked) >= limit
+
+    async def occupancy(self, slot: Slot) -> Occupancy:
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.scard(slot + "all").scard(slot + "off").zcard(slot + "due").scard(slot + "resting")
+        pipeline.zcard(slot + "live").xlen(log_key(slot))
+        with _typed_failures():
+            numbers, aside, due, resting, waiting, backlog = await pipeline.execute()
+        leased = due - resting
+        return Occupancy(
+            numbers=numbers, leased=leased, free=numbers - aside - leased, visits=waiting + leased, backlog=backlog
+        )
+
+    async def ping(self) -> None:
+        """Raises StoreUnavailable if the server is."""
+        with _typed_failures():
+            await self._client.execute_command("PING")
 
     async def _run(self, which: Script, slot: Slot, now: datetime | None, *arguments: object) -> Any:
         with _typed_failures():

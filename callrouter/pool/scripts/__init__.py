@@ -1,4 +1,4 @@
-"""The pool's operations as Lua, one script each, every one behind the same prelude. Knows no client."""
+"""The pool's operations as Lua, one script each, behind the parts that it needs. Knows no client."""
 
 from __future__ import annotations
 
@@ -6,6 +6,16 @@ import hashlib
 from functools import cache
 from importlib import resources
 from typing import NamedTuple
+
+PARTS = {
+    "allocate": ("visits", "numbers", "choose"),
+    "renew": ("visits", "numbers"),
+    "release": ("visits", "numbers"),
+    "hangup": ("numbers",),
+    "sweep": ("visits", "numbers"),
+    "load": ("numbers",),
+}
+"""What stands before a script, after the prelude: what a script does not use is not set up on each call."""
 
 
 class Script(NamedTuple):
@@ -15,8 +25,14 @@ class Script(NamedTuple):
 
 
 @cache
-def script(name: str) -> Script:
-    """The script `name`.lua, ready for EVALSHA."""
-    folder = resources.files(__package__)
-    text = (folder / "prelude.lua").read_text("utf-8") + (folder / f"{name}.lua").read_text("utf-8")
+def script(name: str, *, chooser: str | None = None) -> Script:
+    """The script `name`.lua, ready for EVALSHA. `chooser` is Lua to stand in the place of choose.lua."""
+    parts = [_text(part) for part in ("prelude", *PARTS.get(name, ()), name)]
+    if chooser is not None:
+        parts[parts.index(_text("choose"))] = chooser
+    text = "\n".join(parts)
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+def _text(name: str) -> str:
+    return (resources.files(__package__) / f"{name}.lua").read_text("utf-8")

@@ -1,134 +1,141 @@
 -- A hit of a visitor: continue his visit or begin a new one, and see that it has a number if it wants one.
 -- ARGV[4..]: proposed session (also names the request: asking twice is asking once), site, account, visitor, campaign
--- signature, facts of the first hit, page, title, hold, visit time-out, wants a number (1/0), policy when the pool is
--- empty (fallback/nearest_end), minimum age of a lease that may be taken, ms a visitor is remembered, rest
--- after this lease, counts as a page (1/0).
--- Returns outcome, session, 1 if the visit is new, number, lease, lease expires, visit started, pages, now.
--- Outcomes: kept, leased, overflow, none (no number wanted), foreign (the session is another visitor's).
+-- signature, facts of the first hit, page and title, the same as they are written at the beginning of a visit, hold,
+-- visit time-out, wants a number (1/0), policy when the pool is empty (fallback/nearest_end), minimum age of a lease
+-- that may be taken, ms a visitor is remembered, rest after this lease, counts as a page (1/0), affinity, and 1 if an
+-- empty pool is to leave no trace of this hit, for another one is asked next.
+-- Returns outcome, session, 1 if the visit is new, number, lease expires, visit started, pages, now, ms for which the
+-- number had been free (-1: for ever, or not leased now).
+-- Outcomes: kept, leased, overflow, none (no number wanted), empty (no trace), foreign (the session is another's).
 
 local asked, site, account, visitor, campaign = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
-local facts, page, title = ARGV[9], ARGV[10], ARGV[11]
-local hold, timeout, wants, policy = tonumber(ARGV[12]), tonumber(ARGV[13]), ARGV[14], ARGV[15]
-local young, memory = tonumber(ARGV[16]), tonumber(ARGV[17])
+local hold, gap, wants, policy = tonumber(ARGV[12]), tonumber(ARGV[13]), ARGV[14] == '1', ARGV[15]
+local ROUNDS, AT_ONCE = 32, 16
 local vkey = P .. 'v:' .. site .. ':' .. visitor
-local known = redis.call('HMGET', vkey, 's', 'n')
-local RECLAIM_AT_ONCE = 16
+local latest, last = '', ''
+local known = call('GET', vkey)
+if known then latest, last = open(known) end
 
-local function visit_of(session)
-  local f = redis.call('HMGET', key('s:', session), 'v', 'w', 'b', 'z', 'n', 'num', 'g', 'r', 'q', 'pg')
-  if not f[1] then return nil end
-  return {s = session, v = f[1], w = f[2], b = tonumber(f[3]), z = tonumber(f[4]), n = tonumber(f[5]), num = f[6],
-          g = f[7], r = f[8], q = tonumber(f[9]), pg = f[10]}
-end
-
--- Which visit is this? A repeated request's own, else the visitor's latest, unless it is over or a new campaign came.
-local visit, is_new = visit_of(asked), 0
-if visit and (visit.v ~= visitor or visit.w ~= site) then return {'foreign'} end
-if not visit and known[1] then
-  local latest = visit_of(known[1])
-  if latest and now < latest.z + timeout and (campaign == '' or campaign == latest.g) then visit = latest end
-end
-
-local previous = known[1]
-if not visit then
-  is_new = 1
-  visit = {s = asked, v = visitor, w = site, b = now, z = now, n = 1, num = '', g = campaign, r = asked, q = 0}
-  redis.call('HSET', key('s:', asked), 'f', facts, 'a', account, 'w', site, 'v', visitor, 'b', ms(now), 'z', ms(now),
-             'n', 1, 'pg', page, 'ti', title, 'num', '', 'g', campaign, 'r', asked, 'q', 0, 'o', 0)
-  log('t', 'V', 's', asked, 'v', visitor, 'a', account, 'w', site, 'at', ms(now), 'f', facts, 'pg', page, 'ti', title)
-elseif ARGV[19] == '1' and visit.r ~= asked and visit.s ~= asked then
-  visit.n, visit.z, visit.r = visit.n + 1, now, asked
-  redis.call('HSET', key('s:', visit.s), 'z', ms(now), 'n', visit.n, 'pg', page, 'ti', title, 'r', asked)
-  log('t', 'P', 's', visit.s, 'v', visitor, 'a', account, 'w', site, 'b', ms(visit.b), 'at', ms(now), 'i', visit.n, 'pg', page, 'ti', title)
-else
-  visit.z = now
-  redis.call('HSET', key('s:', visit.s), 'z', ms(now))
-end
-touch_visit(visit.s, timeout)
-redis.call('HSET', vkey, 's', visit.s)
-redis.call('PEXPIRE', vkey, ms(memory))
-
-local function answer(outcome, number, lease, expires)
-  return {outcome, visit.s, is_new, number, lease, ms(expires), ms(visit.b), visit.n, ms(now)}
-end
-
-local function take(f, outcome)
-  withdraw(f)
-  visit.q = visit.q + 1
-  local lease = visit.s .. '-' .. visit.q
-  local begun = now
-  if f.x > begun then begun = f.x end -- the clock went back: leases still do not overlap
-  local expires = ms(begun + hold)
-  redis.call('HSET', key('n:', f.n), 'st', 'L', 'l', lease, 's', visit.s, 'v', visitor, 'a', account, 'w', site,
-             'b', ms(begun), 'z', ms(now), 'e', expires, 'q', ARGV[18], 'c', '0')
-  redis.call('ZADD', P .. 'exp', expires, f.n)
-  redis.call('HSET', key('s:', visit.s), 'num', f.n, 'q', visit.q)
-  redis.call('HSET', vkey, 'n', f.n)
-  log('t', 'L', 'l', lease, 'n', f.n, 's', visit.s, 'v', visitor, 'a', account, 'w', site, 'b', ms(begun),
-      'z', ms(now), 'e', expires, 'vb', ms(visit.b))
-  return answer(outcome, f.n, lease, expires)
-end
-
-if wants ~= '1' then return answer('none', '', '', 0) end
-
--- His own number, if this session holds it still.
-if visit.num ~= '' then
-  local f = number_of(visit.num)
-  if f and f.st == 'L' and f.s == visit.s and now < f.e then
-    local expires = f.e
-    if now + hold > expires then expires = now + hold end
-    redis.call('HSET', key('n:', f.n), 'z', ms(now), 'e', ms(expires), 'c', '0')
-    redis.call('ZADD', P .. 'exp', ms(expires), f.n)
-    redis.call('ZREM', P .. 'shut', f.n)
-    return answer('kept', f.n, f.l, expires)
-  end
-end
-
--- An earlier session of this visitor gives way: its lease ends now and the number stays his.
-if previous and previous ~= visit.s then
-  local old = visit_of(previous)
-  local f = old and old.num ~= '' and number_of(old.num)
-  if f and f.st == 'L' and f.s == previous then
-    local expired = f.e <= now
-    end_lease(f, expired and f.e or now, expired and 'expired' or 'released')
-  end
-end
-
-reclaim(RECLAIM_AT_ONCE)
-
-if known[2] then
-  local f = number_of(known[2])
-  if f and f.st == 'L' and f.e <= now then end_lease(f, f.e, 'expired') end
-  if f and f.st == 'F' then
-    local his = f.v == visitor and f.w == site
-    local from = redis.call('ZSCORE', P .. 'free', f.n)
-    if his or (from and tonumber(from) <= now) then return take(f, 'leased') end
-  end
-end
-
-local function longest_free(set)
-  local found = redis.call('ZRANGEBYSCORE', set, '-inf', ms(now), 'LIMIT', 0, 1)
-  return found[1] and number_of(found[1])
-end
-
--- Pinned or resting numbers are no help, so go on reclaiming until one may be offered or none is overdue.
-local chosen
-repeat
-  chosen = longest_free(key('free:', account)) or longest_free(P .. 'free')
-until chosen or reclaim(RECLAIM_AT_ONCE) == 0
-if chosen then return take(chosen, 'leased') end
-
-if policy == 'nearest_end' then
-  for _, n in ipairs(redis.call('ZRANGE', P .. 'shut', 0, RECLAIM_AT_ONCE - 1)) do
+-- The closed lease nearest to its end, if the site's policy is to take it.
+local function nearest_end()
+  local young = tonumber(ARGV[16])
+  for _, n in ipairs(call('ZRANGE', P .. 'shut', '0', AT_ONCE - 1)) do
     local f = number_of(n)
-    if f.b + young <= now and f.p <= now then
+    if f[B] + young <= now and f[PIN] <= now then
       end_lease(f, now, 'taken')
-      return take(f, 'leased')
+      save(f)
+      return f
     end
   end
 end
 
-redis.call('HSET', key('s:', visit.s), 'o', 1)
-if visit.num ~= '' then redis.call('HSET', key('s:', visit.s), 'num', '') end
-log('t', 'O', 's', visit.s, 'v', visitor, 'a', account, 'w', site, 'b', ms(visit.b), 'at', ms(now))
-return answer('overflow', '', '', 0)
+-- Pinned or resting numbers are no help, so go on reclaiming until one may be offered, or enough was looked at.
+local function find()
+  reclaim(AT_ONCE)
+  for _ = 1, ROUNDS do
+    local f = choose(account, visitor, site, last)
+    if f then return f end
+    if reclaim(AT_ONCE) == 0 then break end
+  end
+  return policy == 'nearest_end' and nearest_end() or nil
+end
+
+-- The number that this visit still holds; a lease of the visitor's earlier visit ends now and the number stays his.
+local function held_by(visit)
+  local f = visit[V_NUM] ~= '' and number_of(visit[V_NUM])
+  if f and f[ST] == 'L' and f[SESSION] == visit[V_SESSION] and now < f[E] then return f end
+  if latest == '' or latest == visit[V_SESSION] or last == '' then return nil end
+  f = number_of(last)
+  if f and f[ST] == 'L' and f[SESSION] == latest then
+    if f[E] <= now then set_free(f, f[E], 'expired') else set_free(f, now, 'released') end
+  end
+end
+
+local function lease(f, visit)
+  local idle = -1
+  if f[X] > 0 then
+    idle = now > f[X] and now - f[X] or 0
+    remember_lease(f)
+  end
+  visit[V_Q] = visit[V_Q] + 1
+  local begun = f[X] > now and f[X] or now -- the clock went back: leases still do not overlap
+  f[ST], f[SESSION], f[Q], f[VISITOR], f[ACCOUNT], f[SITE], f[VB] = 'L', visit[V_SESSION], visit[V_Q], visitor, account, site, visit[V_B]
+  f[B], f[Z], f[E], f[CLOSED], f[REST], f[WHY], f[SIGNS] = begun, now, begun + hold, 0, tonumber(ARGV[18]), '', ''
+  return idle
+end
+
+local function keep(f)
+  if f[CLOSED] == 1 then call('ZREM', P .. 'shut', f[NUMBER]) end
+  f[Z], f[CLOSED] = now, 0
+  if now + hold > f[E] then f[E] = now + hold end
+  sign(f)
+  save(f)
+end
+
+-- Answers the hit of a visit; nil if a new one's name is taken already.
+local function serve(visit, is_new)
+  local event
+  if is_new then
+    visit = {visitor, site, account, now, now, 1, '', campaign, asked, 0, 0, 0, gap, ARGV[11], ARGV[9], asked}
+    event = 'V'
+  else
+    visit[V_Z], visit[V_CLOSED], visit[V_GAP] = now, 0, gap
+    if ARGV[19] == '1' and visit[V_REQUEST] ~= asked and visit[V_SESSION] ~= asked then
+      visit[V_PAGES], visit[V_REQUEST], visit[V_PAGE] = visit[V_PAGES] + 1, asked, ARGV[10]
+      event = 'P'
+    end
+  end
+  local session, outcome, idle, f = visit[V_SESSION], 'none', -1, nil
+  if wants then
+    f = held_by(visit)
+    outcome = 'kept'
+    if not f then
+      f = find()
+      outcome = f and 'leased' or 'overflow'
+      if not f and ARGV[21] == '1' then return {'empty', now} end
+      if f then idle = lease(f, visit) else visit[V_OVER] = 1 end
+      visit[V_NUM] = f and f[NUMBER] or ''
+    end
+  end
+  local record = pack(unpack(visit, 1, V_FACTS))
+  if is_new and not known then
+    if not call('SET', P .. 's:' .. session, record, 'NX', 'PX', gap + window) then
+      if f then offer(number_of(f[NUMBER])) end
+      return nil
+    end
+  else
+    call('SET', P .. 's:' .. session, record, 'PX', gap + window)
+  end
+  call('SET', vkey, pack(session, f and f[NUMBER] or last), 'PX', ARGV[17])
+  if not f or hold > gap then call('ZADD', P .. 'live', 'NX', now + gap, session) end
+  if outcome == 'leased' then
+    save(f)
+    call('ZADD', P .. 'due', f[E], f[NUMBER])
+    local begun = pack(unpack(f, 1, SIGNS))
+    if event then
+      call('XADD', P .. 'log', '*', event, record, 's', session, 'L', begun, 'n', f[NUMBER])
+    else
+      call('XADD', P .. 'log', '*', 'L', begun, 'n', f[NUMBER])
+    end
+  else
+    if outcome == 'kept' then keep(f) end
+    if outcome == 'overflow' then event = event and event .. 'O' or 'O' end
+    if event then call('XADD', P .. 'log', '*', event, record, 's', session) end
+  end
+  return {outcome, session, is_new and 1 or 0, f and f[NUMBER] or '', f and f[E] or 0, visit[V_B], visit[V_PAGES], now, idle}
+end
+
+-- Which visit is this? A repeated request's own, else the visitor's latest, unless it is over or a new campaign came.
+local visit = known and visit_of(asked)
+if known and not visit then
+  visit = visit_of(latest)
+  if visit and (now >= visit[V_Z] + gap or campaign ~= '' and campaign ~= visit[V_CAMPAIGN]) then visit = nil end
+end
+local reply
+if not visit then
+  reply = serve(nil, true)
+  if reply then return reply end
+  visit = visit_of(asked)
+end
+if visit[V_VISITOR] ~= visitor or visit[V_SITE] ~= site then return {'foreign', now} end
+return serve(visit, false)

@@ -1,37 +1,72 @@
--- Numbers as the inventory has them. ARGV[4..] in pairs: number, state wanted (1 in use, 0 set aside, - not ours any more).
--- Loading twice changes nothing. A number set aside ends its lease but keeps its history. Returns how many changed.
+-- Numbers as the inventory has them. ARGV[4]: its version (0: none is kept). ARGV[5..] in fives: number, state wanted
+-- (1 in use, 0 set aside, - not ours any more, > another pool's now), its record in the pool that it left, and session
+-- and record of its last visit there ('' for none).
+-- Loading twice changes nothing. A number set aside ends its lease but keeps its history. Returns how many changed, or
+-- -1: a newer inventory was loaded already, so this one changes nothing.
+
+local version = tonumber(ARGV[4])
+if version > 0 then
+  if version < tonumber(call('GET', P .. 'ver') or 0) then return -1 end
+  call('SET', P .. 'ver', ARGV[4])
+end
+
+-- A number that comes from another pool brings its leases: calls that come now are for who had it there.
+local function inherit(f, record, session, visit)
+  if record == '' then return f end
+  local there = {open(record)}
+  if f and f[B] > there[B] then return f end
+  there[NUMBER], there[ST] = f[NUMBER], 'F'
+  if visit ~= '' then call('SET', P .. 's:' .. session, visit, 'NX', 'PX', window) end
+  return there
+end
+
+local function let_go(f, why)
+  if f[ST] == 'L' then
+    if f[E] <= now then end_lease(f, f[E], 'expired') else end_lease(f, now, why) end
+  elseif f[ST] == 'F' then
+    withdraw(f)
+  end
+  f[ST] = 'D'
+end
 
 local changed = 0
-for i = 4, #ARGV, 2 do
+for i = 5, #ARGV, 5 do
   local n, wanted = ARGV[i], ARGV[i + 1]
   local f = number_of(n)
-  if not f then
-    if wanted ~= '-' then
-      f = {n = n, x = 0, p = 0, q = 0}
-      redis.call('HSET', key('n:', n), 'st', wanted == '1' and 'F' or 'D')
-      redis.call('SADD', P .. 'all', n)
-      if wanted == '1' then offer(f) end
+  local was = f and f[ST]
+  if wanted == '1' or wanted == '0' then
+    call('SADD', P .. 'all', n)
+    if not f or was == 'D' and ARGV[i + 2] ~= '' then
+      f = inherit(f or {'D', '', 0, '', '', '', 0, 0, 0, 0, 0, 0, 0, '', 0, '', '', '', n}, ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
+    end
+    call('ZREM', P .. 'gone', n)
+    if wanted == '1' then
+      if not was or was == 'D' then
+        f[ST] = 'F'
+        offer(f)
+        call('SREM', P .. 'off', n)
+        changed = changed + 1
+      end
+    else
+      if was ~= 'D' then
+        let_go(f, 'disabled')
+        changed = changed + 1
+      end
+      call('SADD', P .. 'off', n)
+    end
+    if was ~= f[ST] then save(f) else call('PERSIST', P .. 'n:' .. n) end
+  else
+    if f and was ~= 'D' then
+      let_go(f, wanted == '>' and 'moved' or 'disabled')
       changed = changed + 1
     end
-  elseif wanted == '1' and f.st == 'D' then
-    redis.call('HSET', key('n:', n), 'st', 'F')
-    offer(f)
-    changed = changed + 1
-  elseif wanted ~= '1' and f.st ~= 'D' then
-    if f.st == 'L' then
-      local expired = f.e <= now
-      end_lease(f, expired and f.e or now, expired and 'expired' or 'disabled')
+    if f then
+      save(f)
+      call('PEXPIRE', P .. 'n:' .. n, window)
     end
-    withdraw(f)
-    redis.call('HSET', key('n:', n), 'st', 'D')
-    changed = changed + 1
-  end
-  if wanted == '-' then
-    redis.call('SREM', P .. 'all', n)
-    redis.call('PEXPIRE', key('n:', n), ms(window))
-  elseif f then
-    redis.call('SADD', P .. 'all', n)
-    redis.call('PERSIST', key('n:', n))
+    call('SREM', P .. 'all', n)
+    call('SREM', P .. 'off', n)
+    if wanted == '>' then call('ZADD', P .. 'gone', now, n) end
   end
 end
 return changed

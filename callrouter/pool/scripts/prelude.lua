@@ -1,90 +1,38 @@
--- What every script of a pool shares: names of its keys, the clock, and the three ways a number changes hands.
+-- What every script of a pool shares: names of its keys, what they hold, and the clock.
 -- KEYS[1] is the prefix of the pool's slot, hash tag included; every key a script touches begins with it.
 -- ARGV[1..3]: now in ms (0: the server's clock), rest after a lease in ms, attribution window in ms.
 --
---   <prefix>n:<number>          hash   state and holder, or last holder, of a number (fields below)
---   <prefix>h:<number>          list   its latest ended leases, newest first
---   <prefix>c:<number>          hash   calls on it that have not ended: call → started
---   <prefix>free, free:<acct>   zset   free numbers by the time from which anybody may have them; the same by last account
---   <prefix>exp                 zset   leased numbers by the time their lease runs out
---   <prefix>shut                zset   leased numbers whose page is closed, likewise
---   <prefix>s:<session>         hash   a visit: facts of the first hit, and what changes
---   <prefix>v:<site>:<visitor>  hash   a visitor's latest session and number
---   <prefix>live                zset   visits by the time they end unless a sign of life comes
+--   <prefix>n:<number>          number record: its running or latest lease, pins, and the leases before (below)
+--   <prefix>s:<session>         visit record: facts of the first hit, and what changes (below)
+--   <prefix>v:<site>:<visitor>  a visitor's latest session, and the number that he was leased last
+--   <prefix>free, free:<acct>   zset   numbers that anybody may have, by the end of their last lease (0: never leased);
+--                                      the same by the account that had them
+--   <prefix>due                 zset   leased and resting numbers by a time not later than their lease's or rest's end:
+--                                      a renewal leaves it as it is, whoever comes by at that time puts in the new one
+--   <prefix>resting             set    numbers in `due` that are not leased but pinned or resting
+--   <prefix>off                 set    numbers set aside
+--   <prefix>all                 set    the pool's numbers
+--   <prefix>gone                zset   numbers that moved to another pool, by when
+--   <prefix>shut                zset   leased numbers whose page is closed, by the time their lease runs out
+--   <prefix>live                zset   visits by a time not later than their end; one that has a lease waits for its end
 --   <prefix>m:<caller>          hash   what we remember of a caller
 --   <prefix>log                 stream what happened, for the history in Postgres
+--   <prefix>ver                 version of the inventory that was loaded last
 --
--- Number fields: st F free, L leased, D disabled · l lease · s session · v visitor · a account · w site · b begun ·
--- z seen · e expires · q rest asked for by its site · c page closed · x when the last lease ended · p pinned until. Times in ms.
-
+-- A record is a row of MessagePack values, so that one GET and one SET carry a state and no number is printed. Times are
+-- in ms, flags 0 or 1, ids text. What a number's record means when st is F (free): the same lease, ended at x.
+local call, pack, open = redis.call, cmsgpack.pack, cmsgpack.unpack
 local P = KEYS[1]
-local now = tonumber(ARGV[1])
-local rest = tonumber(ARGV[2])
-local window = tonumber(ARGV[3])
+local now, rest, window = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 if now == 0 then
-  local t = redis.call('TIME')
-  now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+  local t = call('TIME')
+  now = t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
-local KEPT_LEASES = 8
-local SEPARATOR = '\31'
-
-local function ms(x) return string.format('%.0f', x) end
-local function key(kind, name) return P .. kind .. name end
-local function log(...) redis.call('XADD', P .. 'log', '*', ...) end
-
-local function number_of(n)
-  local f = redis.call('HMGET', key('n:', n), 'st', 's', 'v', 'a', 'w', 'b', 'z', 'e', 'c', 'x', 'p', 'l', 'q')
-  if not f[1] then return nil end
-  return {
-    n = n, st = f[1], s = f[2], v = f[3], a = f[4], w = f[5], b = tonumber(f[6] or 0), z = tonumber(f[7] or 0),
-    e = tonumber(f[8] or 0), c = f[9] or '0', x = tonumber(f[10] or 0), p = tonumber(f[11] or 0), l = f[12],
-    q = tonumber(f[13] or 0),
-  }
-end
-
--- A free number may go to anybody from this moment on; its last visitor may have it back at once.
-local function offer(f)
-  local from = f.p
-  local rested = f.x + (f.q > rest and f.q or rest)
-  if f.x > 0 and rested > from then from = rested end
-  redis.call('ZADD', P .. 'free', ms(from), f.n)
-  if f.a then redis.call('ZADD', key('free:', f.a), ms(from), f.n) end
-end
-
-local function withdraw(f)
-  redis.call('ZREM', P .. 'free', f.n)
-  if f.a then redis.call('ZREM', key('free:', f.a), f.n) end
-end
-
-local function end_lease(f, at, reason)
-  if at < f.b then at = f.b end
-  redis.call('ZREM', P .. 'exp', f.n)
-  redis.call('ZREM', P .. 'shut', f.n)
-  f.st, f.x = 'F', at
-  redis.call('HSET', key('n:', f.n), 'st', 'F', 'x', ms(at))
-  local h = key('h:', f.n)
-  local entry = table.concat({f.l, f.s, f.v, f.a, f.w, ms(f.b), ms(f.z), ms(f.e), ms(at), reason, f.c}, SEPARATOR)
-  redis.call('LPUSH', h, entry)
-  redis.call('LTRIM', h, 0, KEPT_LEASES - 1)
-  redis.call('PEXPIRE', h, ms(window)) -- relative: a simulation's clock is not the server's
-  log('t', 'E', 'l', f.l, 'n', f.n, 's', f.s, 'v', f.v, 'a', f.a, 'w', f.w, 'b', ms(f.b), 'z', ms(f.z), 'e', ms(f.e),
-      'x', ms(at), 'r', reason, 'c', f.c)
-  offer(f)
-end
-
--- Leases that have run out end when they ran out, however late that is noticed.
-local function reclaim(limit)
-  local due = redis.call('ZRANGEBYSCORE', P .. 'exp', '-inf', ms(now), 'LIMIT', 0, limit)
-  for _, n in ipairs(due) do
-    local f = number_of(n)
-    end_lease(f, f.e, 'expired')
-  end
-  return #due
-end
-
--- A visit lasts until its time-out passes without a sign of life; its facts are kept for calls that come later.
-local function touch_visit(session, timeout)
-  redis.call('ZADD', P .. 'live', ms(now + timeout), session)
-  redis.call('PEXPIRE', key('s:', session), ms(timeout + window))
-end
+-- Number record: st F free, L leased, D set aside · s session · q which lease of that visit · v visitor · a account ·
+-- w site · vb visit begun · b begun · z seen · e expires · c page closed · r rest asked for by its site · x ended ·
+-- why · p pinned until · calls that have not ended: '' or call → started · zs signs of life, four bytes each: ms after
+-- the beginning · past leases, at most eight, the oldest first, each behind two bytes of its length and a first byte
+-- for their count. The number itself is kept beside the record.
+local ST, SESSION, Q, VISITOR, ACCOUNT, SITE, VB, B, Z, E, CLOSED, REST, X, WHY, PIN, CALLS, SIGNS, PAST, NUMBER =
+  1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19

@@ -1,13 +1,15 @@
 -- A session gives its number back. ARGV[4]: session. Returns the number, or '' if it held none.
 
-local number = redis.call('HGET', key('s:', ARGV[4]), 'num')
-if not number or number == '' then return '' end
-redis.call('HSET', key('s:', ARGV[4]), 'num', '')
+local visit = visit_of(ARGV[4])
+local number = visit and visit[V_NUM] or ''
+if number == '' then return '' end
+visit[V_NUM] = ''
+call('SET', P .. 's:' .. ARGV[4], pack(unpack(visit, 1, V_FACTS)), 'KEEPTTL')
 local f = number_of(number)
-if not f or f.st ~= 'L' or f.s ~= ARGV[4] then return '' end
-if f.e <= now then
-  end_lease(f, f.e, 'expired')
+if not f or f[ST] ~= 'L' or f[SESSION] ~= ARGV[4] then return '' end
+if f[E] <= now then
+  set_free(f, f[E], 'expired')
   return ''
 end
-end_lease(f, now, 'released')
+set_free(f, now, 'released')
 return number

@@ -5,25 +5,25 @@
 local caller, number, account, client = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local memory, visitor, at, kept = ARGV[8], ARGV[9], tonumber(ARGV[10]), ARGV[11]
 local KEPT_NUMBERS = 8
-local mkey = key('m:', caller)
-if client ~= '' or redis.call('HEXISTS', mkey, 'a:' .. account) == 0 then
-  redis.call('HSET', mkey, 'a:' .. account, client)
+local mkey = P .. 'm:' .. caller
+if client ~= '' or call('HEXISTS', mkey, 'a:' .. account) == 0 then
+  call('HSET', mkey, 'a:' .. account, client)
 end
 if memory ~= '' then
-  local newest = tonumber(redis.call('HGET', mkey, 't') or 0)
+  local newest = tonumber(call('HGET', mkey, 't') or 0)
   if number ~= '' then
-    redis.call('HSET', mkey, 'n:' .. number, memory)
-    local order = redis.call('HGET', mkey, 'k') or ''
+    call('HSET', mkey, 'n:' .. number, memory)
+    local order = call('HGET', mkey, 'k') or ''
     local kept_numbers, count = number, 1
     for each in string.gmatch(order, '[^ ]+') do
       if each ~= number then
         count = count + 1
-        if count > KEPT_NUMBERS then redis.call('HDEL', mkey, 'n:' .. each) else kept_numbers = kept_numbers .. ' ' .. each end
+        if count > KEPT_NUMBERS then call('HDEL', mkey, 'n:' .. each) else kept_numbers = kept_numbers .. ' ' .. each end
       end
     end
-    redis.call('HSET', mkey, 'k', kept_numbers)
+    call('HSET', mkey, 'k', kept_numbers)
   end
-  if at >= newest then redis.call('HSET', mkey, 'last', memory, 'v', visitor, 't', ms(at)) end
+  if at >= newest then call('HSET', mkey, 'last', memory, 'v', visitor, 't', ARGV[10]) end
 end
-redis.call('PEXPIRE', mkey, kept)
+call('PEXPIRE', mkey, kept)
 return 1

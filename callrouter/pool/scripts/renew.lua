@@ -1,39 +1,37 @@
--- A sign of life. ARGV[4..]: session, request, hold, visit time-out, a new page (1/0), page, title, closed (1/0).
+-- A sign of life. ARGV[4..]: session, request, hold, visit time-out, a new page (1/0), page and title, closed (1/0).
 -- Returns outcome, number, lease expires, pages, now. Outcomes: live; bare (a visit without a number); lost (the number
 -- has gone: ask again for one); over (the visit has ended: begin a new one).
 
-local session, request, hold, timeout = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
-local new_page, page, title, closed = ARGV[8], ARGV[9], ARGV[10], ARGV[11]
-local skey = key('s:', session)
-local f = redis.call('HMGET', skey, 'z', 'n', 'num', 'v', 'a', 'w', 'r', 'c', 'b')
-if not f[1] or now >= tonumber(f[1]) + timeout then return {'over', '', '0', 0, ms(now)} end
+local request, hold, gap = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
+local closed = tonumber(ARGV[10])
+local visit = visit_of(ARGV[4])
+if not visit or now >= visit[V_Z] + gap then return {'over', '', 0, 0, now} end
 
-local pages = tonumber(f[2])
-if new_page == '1' and f[7] ~= request then
-  pages = pages + 1
-  redis.call('HSET', skey, 'n', pages, 'pg', page, 'ti', title, 'r', request)
-  log('t', 'P', 's', session, 'v', f[4], 'a', f[5], 'w', f[6], 'b', f[9], 'at', ms(now), 'i', pages, 'pg', page, 'ti', title)
+local event
+if closed == 1 and visit[V_CLOSED] ~= 1 then event = 'U' end
+if ARGV[8] == '1' and visit[V_REQUEST] ~= request then
+  visit[V_PAGES], visit[V_REQUEST], visit[V_PAGE] = visit[V_PAGES] + 1, request, ARGV[9]
+  event = 'P'
 end
-redis.call('HSET', skey, 'z', ms(now), 'c', closed)
-if closed == '1' and f[8] ~= '1' then
-  log('t', 'U', 's', session, 'v', f[4], 'a', f[5], 'w', f[6], 'b', f[9], 'at', ms(now), 'i', pages, 'c', closed)
-end
-touch_visit(session, timeout)
+visit[V_Z], visit[V_CLOSED], visit[V_GAP] = now, closed, gap
+local record = pack(unpack(visit, 1, V_FACTS))
+call('SET', P .. 's:' .. ARGV[4], record, 'PX', gap + window)
+if event then call('XADD', P .. 'log', '*', event, record, 's', ARGV[4]) end
 
-if f[3] == '' then return {'bare', '', '0', pages, ms(now)} end
-local n = number_of(f[3])
-if not n or n.st ~= 'L' or n.s ~= session then return {'lost', '', '0', pages, ms(now)} end
-if n.e <= now then
-  end_lease(n, n.e, 'expired')
-  return {'lost', '', '0', pages, ms(now)}
+if visit[V_NUM] == '' then return {'bare', '', 0, visit[V_PAGES], now} end
+local f = number_of(visit[V_NUM])
+if not f or f[ST] ~= 'L' or f[SESSION] ~= ARGV[4] then return {'lost', '', 0, visit[V_PAGES], now} end
+if f[E] <= now then
+  set_free(f, f[E], 'expired')
+  return {'lost', '', 0, visit[V_PAGES], now}
 end
-local expires = n.e
-if now + hold > expires then expires = now + hold end
-redis.call('HSET', key('n:', n.n), 'z', ms(now), 'e', ms(expires), 'c', closed)
-redis.call('ZADD', P .. 'exp', ms(expires), n.n)
-if closed == '1' then
-  redis.call('ZADD', P .. 'shut', ms(expires), n.n)
-elseif n.c == '1' then
-  redis.call('ZREM', P .. 'shut', n.n)
+if now + hold > f[E] then f[E] = now + hold end
+if closed == 1 then
+  call('ZADD', P .. 'shut', f[E], f[NUMBER])
+elseif f[CLOSED] == 1 then
+  call('ZREM', P .. 'shut', f[NUMBER])
 end
-return {'live', n.n, ms(expires), pages, ms(now)}
+f[Z], f[CLOSED] = now, closed
+sign(f)
+save(f)
+return {'live', f[NUMBER], f[E], visit[V_PAGES], now}

@@ -1,14 +1,20 @@
--- End what has run out and nobody touched. ARGV[4]: how many leases, and how many visits, at most.
--- Returns leases ended, visits ended; as many as allowed means that there may be more.
+-- End what has run out and nobody touched. ARGV[4]: how many numbers, and how many visits, to look at.
+-- Returns leases ended, visits ended, and how many were looked at of whichever were more: if as many as allowed, there
+-- may be more.
 
 local limit = tonumber(ARGV[4])
-local leases = reclaim(limit)
-local over = redis.call('ZRANGEBYSCORE', P .. 'live', '-inf', ms(now), 'LIMIT', 0, limit)
+local looked, leases = reclaim(limit)
+local over, ended = call('ZRANGEBYSCORE', P .. 'live', '-inf', now, 'LIMIT', '0', limit), 0
 for _, session in ipairs(over) do
-  local f = redis.call('HMGET', key('s:', session), 'v', 'a', 'w', 'z', 'n', 'pg', 'ti', 'b')
-  if f[1] then
-    log('t', 'X', 's', session, 'v', f[1], 'a', f[2], 'w', f[3], 'b', f[8], 'at', f[4], 'i', f[5], 'pg', f[6], 'ti', f[7])
+  local visit = visit_of(session)
+  if visit and now < visit[V_Z] + visit[V_GAP] then
+    call('ZADD', P .. 'live', visit[V_Z] + visit[V_GAP], session)
+  else
+    call('ZREM', P .. 'live', session)
+    if visit then
+      call('XADD', P .. 'log', '*', 'X', pack(unpack(visit, 1, V_FACTS)), 's', session)
+      ended = ended + 1
+    end
   end
-  redis.call('ZREM', P .. 'live', session)
 end
-return {leases, #over}
+return {leases, ended, looked > #over and looked or #over}

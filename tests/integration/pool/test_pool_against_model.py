@@ -21,12 +21,14 @@ from hypothesis.stateful import (
 
 from callrouter.pool.coalesce import RedisClient
 from callrouter.pool.connect import close_client, open_client
+from callrouter.pool.entries import parse_entries
 from callrouter.pool.keys import log_key, pool_slot
 from callrouter.pool.live import milliseconds
 from callrouter.pool.store import LeaseStore, Lifetimes
 from tests.integration.pool.visitors import NOON, numbers, visit
 
 NUMBERS = 4
+AFFINITY = Lifetimes().affinity
 VISITORS = [f"v{place}" for place in range(6)]
 HOLD = timedelta(minutes=10)
 GAP = timedelta(minutes=30)
@@ -152,7 +154,8 @@ class PoolMachine(RuleBasedStateMachine):
         free = {number: held for number, held in self.model.items() if not held.leased and not held.disabled}
         his = [number for number, held in free.items() if held.visitor == who]
         open_to_all = {number: held.open_from() for number, held in free.items() if held.open_from() <= self.now}
-        of_account = {number: since for number, since in open_to_all.items() if free[number].account == account}
+        idle = {number: self.idle(free[number]) for number in open_to_all}
+        of_account = {number: since for number, since in idle.items() if free[number].account == account}
         if allocation.outcome == "overflow":
             assert not open_to_all
             assert allocation.number is None
@@ -163,8 +166,13 @@ class PoolMachine(RuleBasedStateMachine):
             assert allocation.number == known, "the number that this visitor had last is free"
             return
         assert allocation.number in open_to_all
-        assert open_to_all[allocation.number] == min((of_account or open_to_all).values())
-        assert not of_account or allocation.number in of_account
+        ours, longest = max(of_account.values(), default=None), max(idle.values())
+        affine = ours is not None and longest <= AFFINITY * ours
+        assert idle[allocation.number] == (ours if affine else longest)
+        assert not affine or allocation.number in of_account
+
+    def idle(self, held: Held) -> float:
+        return self.now - held.ended if held.ended is not None else float("inf")
 
     @rule(who=st.sampled_from(VISITORS), closed=st.booleans())
     def sign_of_life(self, who: str, closed: bool) -> None:
@@ -236,12 +244,12 @@ class PoolMachine(RuleBasedStateMachine):
         self.settle()
         self.run(self.store.sweep(self.slot, now=self.moment))
         told: dict[str, list[tuple[int, int]]] = defaultdict(list)
-        for _, fields in self.run(self.client.execute_command("XRANGE", log_key(self.slot), "-", "+")):
-            pairs = fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
-            if pairs[b"t"] == b"E":
-                times = (int(pairs[b"b"]), int(pairs[b"x"]))
-                start, end = ((time - milliseconds(NOON)) // 60000 for time in times)
-                told[pairs[b"n"].decode()].append((start, end))
+        for name, fields in self.run(self.client.execute_command("XRANGE", log_key(self.slot), "-", "+")):
+            for entry in parse_entries(name, fields):
+                if entry.kind == "lease_ended":
+                    times = (entry.number_of("b"), entry.number_of("x"))
+                    start, end = ((time - milliseconds(NOON)) // 60000 for time in times)
+                    told[entry["n"]].append((start, end))
         for number, leases in told.items():
             assert all(a[1] <= b[0] for a, b in itertools.pairwise(leases)), f"{number} was leased twice at once"
         assert {n: v for n, v in told.items() if v} == {n: v for n, v in self.history.items() if v}

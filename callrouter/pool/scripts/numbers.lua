@@ -1,0 +1,99 @@
+-- The ways a number changes hands.
+local KEPT_LEASES = 8
+
+local function number_of(n)
+  local record = call('GET', P .. 'n:' .. n)
+  if not record then return nil end
+  local f = {open(record)}
+  f[NUMBER] = n
+  return f
+end
+
+local function save(f)
+  call('SET', P .. 'n:' .. f[NUMBER], pack(unpack(f, 1, PAST)))
+end
+
+-- From when on anybody may have a free number; its last visitor may have it back at once.
+local function offered_from(f)
+  local from, rested = f[PIN], f[X]
+  if rested > 0 then rested = rested + (f[REST] > rest and f[REST] or rest) end
+  return rested > from and rested or from
+end
+
+local function offer(f)
+  local from = offered_from(f)
+  if from > now then
+    call('ZADD', P .. 'due', from, f[NUMBER])
+    call('SADD', P .. 'resting', f[NUMBER])
+  else
+    call('ZADD', P .. 'free', f[X], f[NUMBER])
+    if f[ACCOUNT] ~= '' then call('ZADD', P .. 'free:' .. f[ACCOUNT], f[X], f[NUMBER]) end
+  end
+end
+
+-- Take a free number out of all sets that offer it.
+local function withdraw(f)
+  call('ZREM', P .. 'free', f[NUMBER])
+  if f[ACCOUNT] ~= '' then call('ZREM', P .. 'free:' .. f[ACCOUNT], f[NUMBER]) end
+  if call('SREM', P .. 'resting', f[NUMBER]) == 1 then call('ZREM', P .. 'due', f[NUMBER]) end
+end
+
+-- End a lease. The caller then offers the number and saves it, or leases it again.
+local function end_lease(f, at, why)
+  if at < f[B] then at = f[B] end
+  f[ST], f[X], f[WHY] = 'F', at, why
+  call('ZREM', P .. 'due', f[NUMBER])
+  if f[CLOSED] == 1 then call('ZREM', P .. 'shut', f[NUMBER]) end
+  call('XADD', P .. 'log', '*', 'E', pack(unpack(f, 1, SIGNS)), 'n', f[NUMBER])
+  call('ZADD', P .. 'live', 'NX', at, f[SESSION])
+end
+
+local function set_free(f, at, why)
+  end_lease(f, at, why)
+  offer(f)
+  save(f)
+end
+
+-- A sign of life: one in 15 s is kept, the latest 64.
+local function sign(f)
+  local signs, offset = f[SIGNS], now - f[B]
+  if offset < 0 or offset > 4294967295 then return end
+  if #signs > 0 and offset - struct.unpack('>I4', signs, #signs - 3) < 15000 then return end
+  f[SIGNS] = string.sub(signs .. struct.pack('>I4', offset), -256)
+end
+
+-- The ended lease of this record joins those before it, for the next one takes its place.
+local function remember_lease(f)
+  local lease = pack(f[SESSION], f[Q], f[VISITOR], f[ACCOUNT], f[SITE], f[B], f[Z], f[E], f[CLOSED], f[X], f[WHY], f[SIGNS])
+  local past = f[PAST]
+  local count = #past > 0 and string.byte(past) or 0
+  past = string.sub(past, 2)
+  if count == KEPT_LEASES then
+    past = string.sub(past, struct.unpack('>I2', past) + 3)
+  else
+    count = count + 1
+  end
+  f[PAST] = string.char(count) .. past .. struct.pack('>I2', #lease) .. lease
+end
+
+-- Leases that have run out end when they ran out, however late that is noticed. Looks at `limit` numbers at most;
+-- returns how many it looked at, and how many leases it ended.
+local function reclaim(limit)
+  local first = call('ZRANGE', P .. 'due', '0', '0', 'WITHSCORES')
+  if not first[1] or tonumber(first[2]) > now then return 0, 0 end
+  local due, ended = call('ZRANGEBYSCORE', P .. 'due', '-inf', now, 'LIMIT', '0', limit), 0
+  for _, n in ipairs(due) do
+    local f = number_of(n)
+    if f and f[ST] == 'L' and f[E] > now then
+      call('ZADD', P .. 'due', f[E], n)
+    elseif f and f[ST] == 'L' then
+      set_free(f, f[E], 'expired')
+      ended = ended + 1
+    else
+      call('ZREM', P .. 'due', n)
+      call('SREM', P .. 'resting', n)
+      if f and f[ST] == 'F' then offer(f) end
+    end
+  end
+  return #due, ended
+end
