@@ -108,10 +108,10 @@ class Calling(msgspec.Struct, frozen=True, kw_only=True):
     share: float = 0.05
     """Of visits that wanted a number: call because of it (a first call)."""
     delays: tuple[Delay, ...] = (
-        Delay(name="in_visit", share=0.62, after=Spread("lognormal", 100.0, 1.1)),
-        Delay(name="minutes", share=0.17, after=Spread("weibull", 7 * MINUTE, 0.8)),
-        Delay(name="hours", share=0.15, after=Spread("lognormal", 2.5 * HOUR, 1.0), awake=True),
-        Delay(name="days", share=0.05, after=Spread("weibull", 30 * HOUR, 1.1), awake=True),
+        Delay(name="in_visit", share=0.70, after=Spread("lognormal", 100.0, 1.1)),
+        Delay(name="minutes", share=0.16, after=Spread("weibull", 7 * MINUTE, 0.8)),
+        Delay(name="hours", share=0.10, after=Spread("lognormal", 2.5 * HOUR, 1.0), awake=True),
+        Delay(name="days", share=0.03, after=Spread("weibull", 30 * HOUR, 1.1), awake=True),
         Delay(name="weeks", share=0.01, after=Spread("lognormal", 9 * DAY, 0.8), awake=True),
     )
     leaves: float = 0.6
@@ -139,7 +139,7 @@ class Strangers(msgspec.Struct, frozen=True, kw_only=True):
     wrong: float = 0.004
     """Misdialled, or meant for whoever had the number before the pool."""
     robocalls: float = 0.006
-    robots: int = 40
+    robots: int = 300
     """Numbers that robocalls come from."""
 
 
