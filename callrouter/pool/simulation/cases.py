@@ -83,7 +83,7 @@ async def _run(url: str, case: Case, run: Sequence[Policy], progress: Callable[[
         judges |= case.judges
     setting = Setting(numbers=case.numbers, hold=case.hold, strict=choice.takes)
     async with premises(url, lifetimes=lifetimes, instead=choice.scripts()) as place:
-        return await Runner(place, case.world, setting, judges).run(case.seed, progress=progress)
+        return await Runner(place, case.world.settled(case.numbers), setting, judges).run(case.seed, progress=progress)
 
 
 def _report(case: Case, policy: Policy, outcome: Outcome, judge: str) -> Report:
