@@ -7,11 +7,14 @@ from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
+from callrouter.pool.scripts.layout import laid_out
+
 PARTS = {
     "allocate": ("visits", "numbers", "choose"),
     "renew": ("visits", "numbers"),
     "release": ("visits", "numbers"),
-    "hangup": ("numbers",),
+    "hangup": ("numbers", "calls"),
+    "resolve": ("calls",),
     "sweep": ("visits", "numbers"),
     "load": ("numbers",),
 }
@@ -27,10 +30,8 @@ class Script(NamedTuple):
 @cache
 def script(name: str, *, chooser: str | None = None) -> Script:
     """The script `name`.lua, ready for EVALSHA. `chooser` is Lua to stand in the place of choose.lua."""
-    parts = [_text(part) for part in ("prelude", *PARTS.get(name, ()), name)]
-    if chooser is not None:
-        parts[parts.index(_text("choose"))] = chooser
-    text = "\n".join(parts)
+    parts = ("prelude", *PARTS.get(name, ()), name)
+    text = laid_out("\n".join(chooser if chooser and part == "choose" else _text(part) for part in parts))
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 

@@ -15,16 +15,17 @@ call('ZREMRANGEBYSCORE', P .. 'gone', '-inf', now - window)
 -- A number that comes from another pool brings its leases: calls that come now are for who had it there.
 local function inherit(f, record, session, visit)
   if record == '' then return f end
-  local there = {open(record)}
+  local there = {f[NUMBER], open(NUMBER_FORMAT, record)}
+  there[PAST] = sub(record, there[PAST])
   if f and f[B] > there[B] then return f end
-  there[NUMBER], there[ST] = f[NUMBER], 'F'
+  there[ST] = 'F'
   if visit ~= '' then call('SET', P .. 's:' .. session, visit, 'NX', 'PX', window) end
   return there
 end
 
 local function let_go(f, why)
   if f[ST] == 'L' then
-    if f[E] <= now then end_lease(f, f[E], 'expired') else end_lease(f, now, why) end
+    if f[E] <= now then end_lease(f, f[E], ENDED_EXPIRED) else end_lease(f, now, why) end
   elseif f[ST] == 'F' then
     withdraw(f)
   end
@@ -39,7 +40,7 @@ for i = 5, #ARGV, 5 do
   if wanted == '1' or wanted == '0' then
     call('SADD', P .. 'all', n)
     if not f or was == 'D' and ARGV[i + 2] ~= '' then
-      f = inherit(f or {'D', '', 0, '', '', '', 0, 0, 0, 0, 0, 0, 0, '', 0, '', '', '', n}, ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
+      f = inherit(f or {n, 'D', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', '', '', '', '', '', ''}, ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
     end
     call('ZREM', P .. 'gone', n)
     if wanted == '1' then
@@ -51,7 +52,7 @@ for i = 5, #ARGV, 5 do
       end
     else
       if was ~= 'D' then
-        let_go(f, 'disabled')
+        let_go(f, ENDED_DISABLED)
         changed = changed + 1
       end
       call('SADD', P .. 'off', n)
@@ -59,7 +60,7 @@ for i = 5, #ARGV, 5 do
     if was ~= f[ST] then save(f) else call('PERSIST', P .. 'n:' .. n) end
   else
     if f and was ~= 'D' then
-      let_go(f, wanted == '>' and 'moved' or 'disabled')
+      let_go(f, wanted == '>' and ENDED_MOVED or ENDED_DISABLED)
       changed = changed + 1
     end
     if f then
