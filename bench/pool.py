@@ -112,7 +112,7 @@ class Pool:
 
     def load(self) -> None:
         for start in range(0, self.size, 500):
-            words = [word for n in range(start, min(start + 500, self.size)) for word in (self.number(n), b"1", b"", b"", b"")]
+            words = [word for n in range(start, min(start + 500, self.size)) for word in (self.number(n), b"1", b"", b"", b"", b"")]
             self.client.seconds([self.asked(script("load"), b"0", *words)])
 
     def fill(self) -> None:

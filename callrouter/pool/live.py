@@ -122,7 +122,7 @@ class VisitRecord(NamedTuple):
 
 
 class NumberRecord(NamedTuple):
-    """A number as the scripts keep it (scripts/prelude.lua): its running or latest lease, and those before."""
+    """A number as the scripts keep it (scripts/prelude.lua): its running or latest lease."""
 
     state: bytes
     closed: int
@@ -135,13 +135,13 @@ class NumberRecord(NamedTuple):
     expires: float
     ended: float
     pinned: float
+    pasts: int
+    calls: bytes
     account: str
     site: str
     session: str
     visitor: str
     signs: bytes
-    calls: bytes
-    past: bytes
 
     @property
     def lease(self) -> str:
@@ -175,13 +175,12 @@ def visit_record(packed: bytes) -> VisitRecord:
 
 
 def number_record(packed: bytes) -> NumberRecord:
-    account, site, session, visitor, rest = packed[NUMBER_HEAD.size :].split(b"\x00", 4)
-    end = 2 + int.from_bytes(rest[:2], "little")
-    signs, rest = rest[2:end], rest[end:]
-    end = 2 + int.from_bytes(rest[:2], "little")
+    at = NUMBER_HEAD.size + 2
+    texts = at + int.from_bytes(packed[at - 2 : at], "little")
+    account, site, session, visitor, signs = packed[texts:].split(b"\x00", 4)
     return NumberRecord(
-        *NUMBER_HEAD.unpack_from(packed), account.decode(), site.decode(), session.decode(), visitor.decode(), signs,
-        rest[2:end], rest[end:],
+        *NUMBER_HEAD.unpack_from(packed), packed[at:texts], account.decode(), site.decode(), session.decode(),
+        visitor.decode(), signs[2:],
     )  # fmt: skip
 
 
@@ -192,7 +191,7 @@ def signs_of(record: NumberRecord) -> tuple[int, ...]:
 
 def _past(packed: bytes) -> Iterator[NumberRecord]:
     """Ended leases, the oldest first."""
-    at = 1
+    at = 0
     while at < len(packed):
         end = at + 2 + int.from_bytes(packed[at : at + 2], "little")
         yield number_record(packed[at + 2 : end])
@@ -283,14 +282,14 @@ def read_renewal(reply: list[Any]) -> Renewal:
 
 def read_live(now: int, found: list[Any], *, pool: int, number: Number) -> Live:
     """One call's part of the resolve script's reply."""
-    packed, visit, memory, latest_session, latest = found
+    packed, past, visit, memory, latest_session, latest = found
     if not packed and not memory:
         return Live(at=moment(now), known=False)
     leases: tuple[Lease, ...] = ()
     held_by = ""
     if packed:
         record = number_record(packed)
-        leases, held_by = _leases(record, pool, number), record.session
+        leases, held_by = _leases(record, past, pool, number), record.session
     same, newest, clients = _read_memory(memory, number) if memory else (None, None, {})
     return Live(
         at=moment(now),
@@ -317,13 +316,11 @@ def read_standing(packed: bytes, rest: int) -> Standing:
     )
 
 
-def _leases(record: NumberRecord, pool: int, number: Number) -> tuple[Lease, ...]:
+def _leases(record: NumberRecord, past: bytes, pool: int, number: Number) -> tuple[Lease, ...]:
     """Newest first."""
     if not record.session:
         return ()
-    leases = [_lease(record, pool, number)]
-    if record.past:
-        leases += reversed([_lease(past, pool, number) for past in _past(record.past)])
+    leases = [_lease(record, pool, number), *reversed([_lease(each, pool, number) for each in _past(past)])]
     return tuple(leases[: KEPT_LEASES + (record.state == b"L")])
 
 

@@ -56,6 +56,8 @@ class Change(NamedTuple):
     into: Literal["1", "0", "-", ">"]
     record: bytes = b""
     """Its record in the pool that it left."""
+    past: bytes = b""
+    """Its leases before the one that the record tells of."""
     session: str = ""
     visit: bytes = b""
     """The latest visit that was leased it there."""
@@ -279,7 +281,8 @@ class LeaseStore:
             packed = await self._client.execute_command("GET", f"{slot}n:{number}")
             session = live.number_record(packed).session if packed else ""
             visit = await self._client.execute_command("GET", f"{slot}s:{session}") if session else None
-        return Change(number, into, packed or b"", session, visit or b"")
+            past = await self._client.execute_command("GET", f"{slot}h:{number}")
+        return Change(number, into, packed or b"", past or b"", session, visit or b"")
 
     async def standing(self, slot: Slot, number: Number) -> live.Standing | None:
         """How a number stands; None: it is not of this pool. Changes nothing."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from callrouter.pool.scripts.layout import laid_out
 
 PARTS = {
-    "allocate": ("visits", "numbers", "choose"),
+    "allocate": ("past", "allocate_new", "visits", "numbers", "choose"),
     "renew": ("visits", "numbers"),
     "release": ("visits", "numbers"),
     "hangup": ("numbers", "calls"),
@@ -19,6 +19,13 @@ PARTS = {
     "load": ("numbers",),
 }
 """What stands before a script, after the prelude: what a script does not use is not set up on each call."""
+
+
+UNHURRIED = """
+local vkey = P .. 'v:' .. ARGV[5] .. ':' .. ARGV[7]
+local known = call('GET', vkey)
+"""
+"""Stands for allocate_new.lua, which has the choice built in, where another choice is made."""
 
 
 class Script(NamedTuple):
@@ -31,7 +38,8 @@ class Script(NamedTuple):
 def script(name: str, *, chooser: str | None = None) -> Script:
     """The script `name`.lua, ready for EVALSHA. `chooser` is Lua to stand in the place of choose.lua."""
     parts = ("prelude", *PARTS.get(name, ()), name)
-    text = laid_out("\n".join(chooser if chooser and part == "choose" else _text(part) for part in parts))
+    replaced = {"choose": chooser, "allocate_new": UNHURRIED} if chooser is not None else {}
+    text = laid_out("\n".join(replaced.get(part) or _text(part) for part in parts))
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 

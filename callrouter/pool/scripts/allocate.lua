@@ -11,9 +11,7 @@
 local asked, site, account, visitor, campaign = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local hold, gap, wants, policy = tonumber(ARGV[12]), tonumber(ARGV[13]), ARGV[14] == '1', ARGV[15]
 local ROUNDS, AT_ONCE = 32, 16
-local vkey = P .. 'v:' .. site .. ':' .. visitor
 local latest, last = '', ''
-local known = call('GET', vkey)
 if known then latest, last = open('<ss', known) end
 
 -- The closed lease nearest to its end, if the site's policy is to take it.
@@ -50,23 +48,11 @@ local function held_by(visit)
   end
 end
 
--- The ended lease of this record joins those before it, for the next one takes its place.
-local function remember_lease(f)
-  local past, count, calls = f[PAST], 0, f[CALLS]
-  if past ~= '' then
-    count = string.byte(past)
-    past = sub(past, count == 8 and open('<I2', past, 2) + 4 or 2)
-  end
-  f[CALLS] = ''
-  local lease = number_record(f)
-  f[CALLS], f[PAST] = calls, string.char(count < 8 and count + 1 or 8) .. past .. pack('<I2', #lease) .. lease
-end
-
 local function lease(f, visit)
   local idle = -1
   if f[X] > 0 then
     idle = now > f[X] and now - f[X] or 0
-    remember_lease(f)
+    f[PASTS] = remember_lease(f[NUMBER], number_record(f), f[PASTS])
   end
   visit[V_Q] = visit[V_Q] + 1
   local begun = f[X] > now and f[X] or now -- the clock went back: leases still do not overlap
@@ -121,7 +107,7 @@ local function serve(visit, is_new)
   if not f or hold > gap then call('ZADD', P .. 'live', 'NX', now + gap, session) end
   if outcome == 'leased' then
     local begun = number_record(f)
-    call('SET', P .. 'n:' .. f[NUMBER], begun .. f[PAST])
+    call('SET', P .. 'n:' .. f[NUMBER], begun)
     call('ZADD', P .. 'due', f[E], f[NUMBER])
     if event then
       call('XADD', P .. 'log', '*', event, record, 's', session, 'L', begun, 'n', f[NUMBER])

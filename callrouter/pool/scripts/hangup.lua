@@ -5,6 +5,6 @@ local f = number_of(ARGV[4])
 if not f then return 0 end
 f[CALLS] = calls_without(f[CALLS], ARGV[5], now - tonumber(ARGV[7]))
 if f[CALLS] == '' then f[PIN] = now + tonumber(ARGV[6]) end
-call('SET', P .. 'n:' .. ARGV[4], number_record(f) .. f[PAST], 'KEEPTTL')
+call('SET', P .. 'n:' .. ARGV[4], number_record(f), 'KEEPTTL')
 if f[ST] == 'F' then call('ZADD', P .. 'due', 'XX', 'LT', offered_from(f), ARGV[4]) end
 return 1

@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 import struct
 
-NUMBER_FORMAT = "<c1BBI2I4ddddddssssI2c0I2c0"
+NUMBER_FORMAT = "<c1BBI2I4ddddddBI2c0ssssI2c0"
 NUMBER_FIELDS = (
-    "NUMBER", "ST", "CLOSED", "WHY", "Q", "REST", "VB", "B", "Z", "E", "X", "PIN", "ACCOUNT", "SITE", "SESSION", "VISITOR",
-    "SIGNS", "CALLS", "PAST",
+    "NUMBER", "ST", "CLOSED", "WHY", "Q", "REST", "VB", "B", "Z", "E", "X", "PIN", "PASTS", "CALLS", "ACCOUNT", "SITE",
+    "SESSION", "VISITOR", "SIGNS",
 )  # fmt: skip
-"""The number itself and the past leases stand beside the packed fields."""
+"""The number itself stands before the packed fields."""
 VISIT_FORMAT = "<BBI4I2I4ddssssssss"
 VISIT_FIELDS = (
     "V_SESSION", "V_CLOSED", "V_OVER", "V_PAGES", "V_Q", "V_GAP", "V_B", "V_Z", "V_VISITOR", "V_SITE", "V_ACCOUNT", "V_NUM",
@@ -21,13 +21,18 @@ VISIT_FIELDS = (
 )  # fmt: skip
 ENDS = ("", "expired", "released", "taken", "disabled", "moved")
 
-NUMBER_HEAD = struct.Struct("<cBBHIdddddd")
+NUMBER_HEAD = struct.Struct("<cBBHIddddddB")
 VISIT_HEAD = struct.Struct("<BBIHIdd")
 
 _NAMES = {
     **{name: str(place) for place, name in enumerate(NUMBER_FIELDS, 1)},
     **{name: str(place) for place, name in enumerate(VISIT_FIELDS, 1)},
     **{f"ENDED_{end.upper()}": str(place) for place, end in enumerate(ENDS) if end},
+    "AT_ENDED": str(1 + struct.calcsize("<cBBHIdddd")),
+    "AT_PIN": str(1 + struct.calcsize("<cBBHIddddd")),
+    "AT_PASTS": str(1 + struct.calcsize("<cBBHIdddddd")),
+    "AT_CALLS": str(1 + struct.calcsize("<cBBHIddddddB")),
+    "AT_REST": str(1 + struct.calcsize("<cBBH")),
     "NUMBER_FORMAT": f"'{NUMBER_FORMAT}'",
     "VISIT_FORMAT": f"'{VISIT_FORMAT}'",
 }

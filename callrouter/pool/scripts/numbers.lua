@@ -2,18 +2,16 @@
 local function number_of(n)
   local record = call('GET', P .. 'n:' .. n)
   if not record then return nil end
-  local f = {n, open(NUMBER_FORMAT, record)}
-  f[PAST] = sub(record, f[PAST])
-  return f
+  return {n, open(NUMBER_FORMAT, record)}
 end
 
 local function number_record(f)
-  return pack(NUMBER_FORMAT, f[ST], f[CLOSED], f[WHY], f[Q], f[REST], f[VB], f[B], f[Z], f[E], f[X], f[PIN], f[ACCOUNT], f[SITE],
-    f[SESSION], f[VISITOR], #f[SIGNS], f[SIGNS], #f[CALLS], f[CALLS])
+  return pack(NUMBER_FORMAT, f[ST], f[CLOSED], f[WHY], f[Q], f[REST], f[VB], f[B], f[Z], f[E], f[X], f[PIN], f[PASTS],
+    #f[CALLS], f[CALLS], f[ACCOUNT], f[SITE], f[SESSION], f[VISITOR], #f[SIGNS], f[SIGNS])
 end
 
 local function save(f)
-  call('SET', P .. 'n:' .. f[NUMBER], number_record(f) .. f[PAST])
+  call('SET', P .. 'n:' .. f[NUMBER], number_record(f))
 end
 
 -- From when on anybody may have a free number; its last visitor may have it back at once.
@@ -46,7 +44,7 @@ local function end_lease(f, at, why)
   if at < f[B] then at = f[B] end
   f[ST], f[X], f[WHY] = 'F', at, why
   local record = number_record(f)
-  call('SET', P .. 'n:' .. f[NUMBER], record .. f[PAST])
+  call('SET', P .. 'n:' .. f[NUMBER], record)
   call('ZREM', P .. 'due', f[NUMBER])
   if f[CLOSED] == 1 then call('ZREM', P .. 'shut', f[NUMBER]) end
   call('XADD', P .. 'log', '*', 'E', record, 'n', f[NUMBER])

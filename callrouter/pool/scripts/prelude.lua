@@ -2,7 +2,9 @@
 -- KEYS[1] is the prefix of the pool's slot, hash tag included; every key a script touches begins with it.
 -- ARGV[1..3]: now in ms (0: the server's clock), rest after a lease in ms, attribution window in ms.
 --
---   <prefix>n:<number>          number record: its running or latest lease, pins, and the leases before (below)
+--   <prefix>n:<number>          number record: its running or latest lease, and what pins it (below)
+--   <prefix>h:<number>          the leases that ended before: eight to fifteen records, each behind two bytes of its
+--                               length, the oldest first; fewer while there were no more
 --   <prefix>s:<session>         visit record: facts of the first hit, and what changes (below)
 --   <prefix>v:<site>:<visitor>  a visitor's latest session, and the number that he was leased last
 --   <prefix>free, free:<acct>   zset   numbers that anybody may have, by the end of their last lease (0: never leased);
@@ -23,10 +25,9 @@
 -- places have the names below. Times are in ms, flags 0 or 1. No number is printed: that costs as much as a command.
 --
 -- Number record: ST F free, L leased, D set aside · CLOSED page closed · WHY it ended · Q which lease of that visit · REST
--- asked for by its site · VB visit begun · B begun · Z seen · E expires · X ended · PIN pinned until · ACCOUNT · SITE ·
--- SESSION · VISITOR · SIGNS of life, four bytes each: ms after the beginning · CALLS that have not ended. Behind it, PAST:
--- at most eight ended leases, the oldest first: a byte for their count, then each behind two bytes of its length.
--- When ST is F, the lease told is the latest, ended at X.
+-- asked for by its site · VB visit begun · B begun · Z seen · E expires · X ended · PIN pinned until · PASTS how many
+-- leases there are in h: · CALLS that have not ended (calls.lua) · ACCOUNT · SITE · SESSION · VISITOR · SIGNS of life,
+-- four bytes each: ms after the beginning. When ST is F, the lease told is the latest, ended at X. AT_… are bytes.
 --
 -- Visit record: V_CLOSED page closed · V_OVER overflow · V_PAGES · V_Q leases so far · V_GAP time-out · V_B begun · V_Z
 -- seen · V_VISITOR · V_SITE · V_ACCOUNT · V_NUM number · V_CAMPAIGN signature · V_REQUEST latest that counted · V_PAGE
@@ -36,5 +37,5 @@ local P = KEYS[1]
 local now, rest, window = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 if now == 0 then
   local t = call('TIME')
-  now = t[1] * 1000 + math.floor(t[2] / 1000)
+  now = t[1] * 1000 + (t[2] - t[2] % 1000) / 1000
 end

@@ -1,29 +1,29 @@
 -- Who calls? ARGV[4..] in fours, one per call of this batch: number, caller ('' if withheld), call id, and ms for which
 -- the number stays pinned while nobody says that the call has ended ('' and 0 to leave it as it is).
--- Returns now, then per call: number's record, record of the visit that holds or last held it, what the caller is
+-- Returns now, then per call: number's record, its past leases, record of the visit that holds or last held it, what the caller is
 -- remembered by, session and record of the latest visit of the visitor he was last credited to; '' for what is not.
 -- A caller waits for this: what cannot be there is not read.
 
--- A record with this call among those that have not ended. All that stands before PIN and between it and CALLS stays.
-local function pinned(record, pin_at, signs_at, id, held)
-  local signs, after = open('<I2c0', record, signs_at)
-  local calls, past = open('<I2c0', record, after)
+-- A record with this call among those that have not ended.
+local function pinned(record, id, held)
+  local calls, after = open('<I2c0', record, AT_CALLS)
   if calls ~= '' then calls = calls_without(calls, id, 0) end
   calls = calls .. pack('<Bc0d', #id, id, now)
-  return sub(record, 1, pin_at - 1) .. pack('<d', now + held) .. sub(record, pin_at + 8, after - 1) .. pack('<I2', #calls) .. calls
-    .. sub(record, past)
+  return sub(record, 1, AT_PIN - 1) .. pack('<d', now + held) .. sub(record, AT_PASTS, AT_PASTS) .. pack('<I2', #calls) .. calls
+    .. sub(record, after)
 end
 
 local found = {now}
 for i = 4, #ARGV, 4 do
   local number, caller, id = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local record = call('GET', P .. 'n:' .. number)
-  local visit, latest, session, memory = '', '', '', ''
+  local past, visit, latest, session, memory = '', '', '', '', ''
   if record then
-    local _, _, held_by, _, signs_at = open('<ssss', record, 58)
+    local pasts, _, _, _, held_by = open('<BI2c0sss', record, AT_PASTS)
+    if pasts > 0 then past = call('GET', P .. 'h:' .. number) or '' end
     if held_by ~= '' then visit = call('GET', P .. 's:' .. held_by) or '' end
     if id ~= '' then
-      record = pinned(record, 50, signs_at, id, ARGV[i + 3])
+      record = pinned(record, id, ARGV[i + 3])
       call('SET', P .. 'n:' .. number, record, 'KEEPTTL')
     end
   end
@@ -37,6 +37,6 @@ for i = 4, #ARGV, 4 do
       end
     end
   end
-  found[#found + 1] = {record or '', visit, memory, session, latest}
+  found[#found + 1] = {record or '', past, visit, memory, session, latest}
 end
 return found
