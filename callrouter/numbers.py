@@ -127,3 +127,12 @@ def display_number(number: Number, pattern: str = "") -> str:
     return phonenumbers.format_number(
         phonenumbers.parse("+" + number, None), phonenumbers.PhoneNumberFormat.INTERNATIONAL
     )
+
+
+def masked(number: str) -> str:
+    """A number as logs may hold it: enough to find it in the inventory, too little to call it.
+
+    >>> masked("74952232725")
+    '7495…25'
+    """
+    return f"{number[:4]}…{number[-2:]}"

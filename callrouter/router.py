@@ -32,15 +32,13 @@ from callrouter.log import OncePerKind
 from callrouter.numbers import INTERNATIONAL, NotANumber, Number, parse_number
 from callrouter.ops import OTHER_PORT, Part, listen, needed
 from callrouter.pbx import PbxLink, question_of
-from callrouter.pool.coalesce import RedisClient
 from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.delay import DelayModel
-from callrouter.pool.directory import Directory
 from callrouter.pool.directory_source import DirectorySource
-from callrouter.pool.late import attribute_late, is_settled
+from callrouter.pool.late import LateAttribution
 from callrouter.pool.model import Resolution
 from callrouter.pool.resolver import Resolver
-from callrouter.pool.store import FAILURES, LeaseStore, Lifetimes
+from callrouter.pool.store import LeaseStore, Lifetimes
 from callrouter.probe import Probe
 from callrouter.reach import unreachable
 from callrouter.regulars import Regulars
@@ -95,7 +93,8 @@ class Router:
         resolver = Resolver(store, lambda: directory.directory, model=self._model)
         regulars = Regulars(store, lambda: directory.directory)
         self._background.keep("introduce", regulars.run)
-        publisher = self._publisher(postgres, redis, journal, directory, regulars)
+        late = LateAttribution(redis, store, lambda: directory.directory, self._clock, model=self._model)
+        publisher = self._publisher(postgres, late, journal, regulars)
         stack.push_async_callback(publisher.stop, FINISH_SECONDS)
         settings = self._config.router
         desk = Desk(
@@ -135,36 +134,18 @@ class Router:
             await agi.start(*address(self._config.router.agi_listen))
         return agi
 
-    def _publisher(
-        self, postgres: Pool, redis: RedisClient, journal: Journal, directory: DirectorySource, regulars: Regulars
-    ) -> Publisher:
-        async def late(conn: Connection, call: CallRecord) -> Resolution | None:
-            return await self._from_history(conn, redis, directory.directory, call)
+    def _publisher(self, postgres: Pool, late: LateAttribution, journal: Journal, regulars: Regulars) -> Publisher:
+        async def from_history(conn: Connection, call: CallRecord) -> Resolution | None:
+            """Who placed this call, says the lease history; None while that has not come as far as the call."""
+            try:
+                called = parse_number(call.called or "", INTERNATIONAL)
+            except NotANumber:
+                return nobody(call)
+            return await late.attribute(conn, called, Number(call.caller) if call.caller else None, call.started_at)
 
-        publisher = Publisher(postgres, journal, late, self._clock, on_published=regulars.note)
+        publisher = Publisher(postgres, journal, from_history, self._clock, on_published=regulars.note)
         self._background.keep("publish", publisher.run)
         return publisher
-
-    async def _from_history(
-        self, conn: Connection, redis: RedisClient, directory: Directory, call: CallRecord
-    ) -> Resolution | None:
-        """Who placed this call, says the lease history; None while that has not come as far as the call."""
-        if not directory.known:
-            return None
-        try:
-            called = parse_number(call.called or "", INTERNATIONAL)
-        except NotANumber:
-            return nobody(call)
-        entry = directory.number(called)
-        if entry is not None and entry.pool is not None:
-            slot = directory.slot_of_pool(entry.pool)
-            try:
-                if not await is_settled(redis, slot, call.started_at, self._clock.now()):
-                    return None
-            except FAILURES:
-                return None
-        caller = Number(call.caller) if call.caller else None
-        return await attribute_late(conn, directory, called, caller, call.started_at, model=self._model)
 
     def _pbx_of(self, request: AgiRequest) -> PbxConfig:
         """Asterisk's systemname begins each uniqueid; `?pbx=` says it where none is set."""

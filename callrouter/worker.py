@@ -18,6 +18,7 @@ from callrouter.config import address
 from callrouter.configfile import Loaded
 from callrouter.db.connect import Pool, connect, open_pool
 from callrouter.ops import OTHER_PORT, Part, listen, needed
+from callrouter.pool import leak_search
 from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.directory import Directory
 from callrouter.pool.directory_source import DirectorySource
@@ -72,6 +73,7 @@ class Worker:
         sweeper = Sweeper(store, lambda: directory.directory, interval_seconds=self._config.worker.sweep_seconds)
         self._background.keep("load-pools", lambda: self._load_pools(store, directory))
         self._background.keep("partitions", lambda: self._ensure_partitions(postgres))
+        self._background.keep("leaks", lambda: leak_search.watch(postgres, self._config.attribution.window))
         self._background.start("check-servers", self._tell_unreachable())
         for name, part in (("history", history), ("sweeper", sweeper)):
             task = self._background.keep(name, part.run)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from callrouter.commands.leaks import leaks
 from callrouter.commands.options import (
     config_option,
     country_option,
@@ -24,6 +25,9 @@ from callrouter.pool.number_inventory import Imported
 @click.group()
 def numbers() -> None:
     """The inventory of substitute numbers."""
+
+
+numbers.add_command(leaks)
 
 
 @numbers.command("import")

@@ -1,18 +1,23 @@
 """Who placed this call: weighs the evidence and credits the likeliest visit (rules §2). Pure: no store, no clock.
 
-The same evidence gives the same answer, live or from history, which late attribution and `callrouter replay` rely on.
+The same evidence gives the same answer, live or from history, which late attribution and `callrouter replay` rely on:
+what live state may know and history may not, or the other way round, is left out of account.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from bisect import bisect_right
+from datetime import datetime, timedelta
 
 import msgspec
 
 from callrouter.numbers import Number
-from callrouter.pool.delay import DEFAULT_MODEL, DelayModel
+from callrouter.pool.delay import DEFAULT_MODELS, DelayModel, Models, Now
 from callrouter.pool.model import Attribution, CallerMemory, Candidate, Lease, Method, StaticBinding
 from callrouter.sessions.model import Visit
+
+WEIGHED_LEASES = 8
+"""The newest of a number; what older ones may still bring is reckoned with, but it is nobody's."""
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,32 +37,35 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """The latest visit of the visitor whom `newest` names, which may be later than that call."""
 
 
-class _Rated(msgspec.Struct):
+class _Person(msgspec.Struct):
+    """A visitor of a site with all his visits: they are one explanation, and its call is the latest visit's."""
+
     method: Method
     account: int
     site: int
     session: str
-    visitor: str
+    began: datetime
+    since: float
+    """Seconds since he was last seen, or since he called."""
     rate: float
+    strongest: float
 
 
-def credit(evidence: Evidence, model: DelayModel = DEFAULT_MODEL) -> Attribution:
+def credit(evidence: Evidence, model: Models | DelayModel = DEFAULT_MODELS) -> Attribution:
     """Weigh who may have placed the call and credit the heaviest.
 
-    Weights are the rates of the explanations over their sum, a stranger's included: they sum to less than 1, and the
-    credited one's weight is the confidence. Without any candidate the call is unattributed and belongs to the site
-    that last held the number, if it is known.
+    Weights are the rates of the explanations over their sum, "somebody else" included: they sum to less than 1, and the
+    credited one's weight is the confidence. Each candidate is rated by his own account's model. Without any candidate
+    the call is unattributed and belongs to the site that last held the number, if it is known.
     """
     if evidence.binding:
         return _static(evidence.binding)
-    rated = _lease_candidates(evidence, model)
-    recalled = _recalled_visit(evidence, model)
-    known = recalled is not None
-    if recalled:
-        _add_recalled(rated, recalled)
-    if not rated:
+    race = _Race(evidence, Models(default=model) if isinstance(model, DelayModel) else model)
+    race.enter_leases()
+    race.enter_memory()
+    if not race.people:
         return _unattributed(evidence)
-    return _weigh(rated, model.stranger * (model.same_phone if known else 1.0))
+    return _weigh(list(race.people.values()), race.somebody_else)
 
 
 def covering(leases: tuple[Lease, ...], at: datetime) -> Lease | None:
@@ -68,6 +76,174 @@ def covering(leases: tuple[Lease, ...], at: datetime) -> Lease | None:
     return None
 
 
+def explain(attribution: Attribution) -> str:
+    """Why the call was credited so, for people.
+
+    >>> from callrouter.pool.model import Candidate
+    >>> ann = Candidate(method="holder", account=2, site=1, session="s1", weight=0.97, since=12.0)
+    >>> explain(Attribution(method="holder", confidence=0.97, account=2, site=1, session="s1", candidates=(ann,)))
+    'visit s1 held the number, seen 12 s before the call: 0.97; somebody else: 0.03'
+    """
+    if attribution.method == "static":
+        return "the number was bound to a channel"
+    if attribution.method == "unattributed":
+        return "nobody who was shown the number, or had called it, is known within the attribution window"
+    said = [f"{_reason(candidate)}: {candidate.weight:.2g}" for candidate in attribution.candidates]
+    rest = 1.0 - sum(candidate.weight for candidate in attribution.candidates)
+    return "; ".join([*said, f"somebody else: {max(rest, 0.0):.2g}"])
+
+
+class _Race:
+    """The explanations of one call with their rates; those that no candidate stands for add up in `somebody_else`."""
+
+    def __init__(self, evidence: Evidence, models: Models) -> None:
+        self.evidence = evidence
+        self.models = models
+        self.at = evidence.at
+        self.leases = [lease for lease in evidence.leases if lease.started_at <= evidence.at][:WEIGHED_LEASES]
+        self.holder = covering(evidence.leases, evidence.at)
+        self.memory = self._memory_in_force()
+        newest = evidence.newest or evidence.same_number if evidence.caller else None
+        self.known = {_who(memory.visit) for memory in (self.memory, newest) if memory}
+        self.moment = evidence.at.timestamp()
+        self.clocks: dict[int, Now] = {}
+        self.now = self._now(models.default)
+        self.people: dict[tuple[str, int], _Person] = {}
+        pool = self.leases[0].pool if self.leases else 0
+        self.somebody_else = models.stranger(pool) * self.now.pace * self._phone(None)
+
+    def enter_leases(self) -> None:
+        """Holder and earlier holders. One session counts once, by its latest lease."""
+        seen_sessions: set[str] = set()
+        for lease in self.leases:
+            if lease.session in seen_sessions:
+                continue
+            seen_sessions.add(lease.session)
+            self._enter_lease(lease)
+        self._enter_forgotten()
+
+    def enter_memory(self) -> None:
+        memory = self.memory
+        if memory is None:
+            return
+        called, visit = memory.called_at.timestamp(), memory.visit
+        model = self.models.of(visit.account)
+        rate, since = model.return_rate(called, self._now(model)), self.moment - called
+        if memory is not self.evidence.same_number:
+            rate *= model.other_number
+            visit = self._latest_visit() or visit
+        # With the rest of its odds the earlier call was somebody else's, and so is this one.
+        self.somebody_else += rate * (1.0 - memory.confidence)
+        rate *= memory.confidence
+        began = visit.started_at
+        entry = _Person("caller_memory", visit.account, visit.site, visit.session, began, since, rate, rate)
+        self._enter(entry, _who(visit))
+
+    def _enter_lease(self, lease: Lease) -> None:
+        who = (lease.visitor, lease.site)
+        model = self.models.of(lease.account)
+        seen = seen_at(lease, self.moment)
+        soon, late = model.visit_rates(seen, self._now(model))
+        rate = soon + late
+        if who not in self.known:
+            phone, friends = self._phone(lease), model.passed_on * late
+            self.somebody_else += friends * phone
+            rate = (rate - friends) * phone
+            if lease is not self.holder and self.at - min(_end(lease), self.at) > model.window:
+                self.somebody_else += rate
+                return
+        elif self._list_is_over(model.window):
+            return
+        method: Method = "holder" if lease is self.holder else "last_holder"
+        self._enter(
+            _Person(method, lease.account, lease.site, lease.session, lease.started_at, self.moment - seen, rate, rate),
+            who,
+        )
+
+    def _enter(self, entry: _Person, who: tuple[str, int]) -> None:
+        """Add an explanation; if its visitor stands already he is the same one, and his latest visit is credited."""
+        person = self.people.get(who)
+        if person is None:
+            self.people[who] = entry
+            return
+        person.rate += entry.rate
+        if entry.began > person.began:
+            person.session, person.began = entry.session, entry.began
+        if entry.rate > person.strongest:
+            person.strongest, person.since = entry.rate, entry.since
+            if person.method != "holder":
+                person.method = entry.method
+
+    def _enter_forgotten(self) -> None:
+        """Visits that the list of leases does not reach: as many as it shows, in each such span before it."""
+        if len(self.leases) < WEIGHED_LEASES:
+            return
+        oldest = self.leases[-1]
+        began, model = oldest.started_at.timestamp(), self.models.of(oldest.account)
+        now = self._now(model)
+        span = now.waking - model.now(began).waking
+        if span > 0:
+            frequency = len(self.leases) / span
+            self.somebody_else += frequency * now.pace * model.still_to_come(began, now) * self._phone(None)
+
+    def _now(self, model: DelayModel) -> Now:
+        now = self.clocks.get(id(model))
+        if now is None:
+            now = self.clocks[id(model)] = model.now(self.moment)
+        return now
+
+    def _phone(self, lease: Lease | None) -> float:
+        """How likely this caller is to be anybody whom nothing links to him, against one who has a new number."""
+        if self.memory is None:
+            return 1.0
+        account = lease.account if lease else self.memory.visit.account
+        return self.models.of(account).same_phone
+
+    def _memory_in_force(self) -> CallerMemory | None:
+        """Memory of the same number always counts; of another one only while nobody holds this, within the window."""
+        evidence = self.evidence
+        if evidence.caller is None:
+            return None
+        if evidence.same_number:
+            return evidence.same_number
+        if evidence.newest is None or self.holder:
+            return None
+        window = self.models.of(evidence.newest.visit.account).window
+        recent = self._latest_visit() or self.at - evidence.newest.called_at <= window
+        return evidence.newest if recent else None
+
+    def _latest_visit(self) -> Visit | None:
+        """The remembered visitor's latest, within the window."""
+        visit = self.evidence.newest_visit
+        if visit is None or visit.started_at > self.at:
+            return None
+        return visit if self.at - visit.started_at <= self.models.of(visit.account).window else None
+
+    def _list_is_over(self, window: timedelta) -> bool:
+        """Live state forgets the ended leases of a number a window after the last of them; then history must, too."""
+        return self.holder is None and self.at - min(_end(self.leases[0]), self.at) > window
+
+
+def seen_at(lease: Lease, moment: float) -> float:
+    """The last sign of life that had been kept by then, in seconds since the epoch as `moment`."""
+    began = lease.started_at.timestamp()
+    if lease.signs:
+        place = bisect_right(lease.signs, (moment - began) * 1000 + 0.5)
+        if place:
+            return began + lease.signs[place - 1] / 1000
+        return began if len(lease.signs) < KEPT_SIGNS else moment
+    seen = lease.seen_at.timestamp()
+    return seen if seen <= moment else began
+
+
+KEPT_SIGNS = 64
+"""Of a lease. Where earlier ones were dropped, the visitor was there all the time."""
+
+
+def _who(visit: Visit) -> tuple[str, int]:
+    return visit.visitor, visit.site
+
+
 def _static(binding: StaticBinding) -> Attribution:
     candidate = Candidate(method="static", account=binding.account, site=binding.site, session=None, weight=1.0)
     return Attribution(
@@ -76,76 +252,21 @@ def _static(binding: StaticBinding) -> Attribution:
     )  # fmt: skip
 
 
-def _lease_candidates(evidence: Evidence, model: DelayModel) -> list[_Rated]:
-    """Holder and earlier holders. One session counts once, by its latest lease."""
-    memory = _memory_in_force(evidence, model)
-    rated: dict[str, _Rated] = {}
-    at = evidence.at
-    holder = covering(evidence.leases, at)
-    for lease in evidence.leases:
-        if lease.session in rated or lease.started_at > at:
-            continue
-        if lease is not holder and at - min(_end(lease), at) > model.window:
-            continue
-        method: Method = "holder" if lease is holder else "last_holder"
-        rate = model.visit_rate(at - min(lease.seen_at, at))
-        if memory and (lease.visitor, lease.site) != (memory.visit.visitor, memory.visit.site):
-            rate *= model.same_phone
-        rated[lease.session] = _Rated(method, lease.account, lease.site, lease.session, lease.visitor, rate)
-    return list(rated.values())
-
-
-def _memory_in_force(evidence: Evidence, model: DelayModel) -> CallerMemory | None:
-    """Memory of the same number always counts; of another one only while nobody holds this, within the window."""
-    if evidence.caller is None:
-        return None
-    if evidence.same_number:
-        return evidence.same_number
-    if evidence.newest is None or covering(evidence.leases, evidence.at):
-        return None
-    seen = evidence.newest_visit.seen_at if evidence.newest_visit else evidence.newest.visit.seen_at
-    return evidence.newest if evidence.at - max(seen, evidence.newest.called_at) <= model.window else None
-
-
-def _recalled_visit(evidence: Evidence, model: DelayModel) -> _Rated | None:
-    memory = _memory_in_force(evidence, model)
-    if memory is None:
-        return None
-    rate = model.return_rate(evidence.at - memory.called_at)
-    visit = memory.visit
-    if memory is not evidence.same_number:
-        rate *= model.other_number
-        if evidence.newest_visit and evidence.newest_visit.started_at <= evidence.at:
-            visit = evidence.newest_visit
-    return _Rated("caller_memory", visit.account, visit.site, visit.session, visit.visitor, rate)
-
-
-def _add_recalled(rated: list[_Rated], recalled: _Rated) -> None:
-    """A (last) holder who is the remembered visitor is the same explanation: the call is his latest visit's."""
-    for candidate in rated:
-        if candidate.visitor == recalled.visitor and candidate.site == recalled.site:
-            if candidate.method == "last_holder" and recalled.rate > candidate.rate:
-                candidate.method = "caller_memory"
-            candidate.rate += recalled.rate
-            return
-    rated.append(recalled)
-
-
-def _weigh(rated: list[_Rated], stranger: float) -> Attribution:
-    total = 0.0
-    for candidate in rated:
-        total += candidate.rate
-    total += stranger
-    if len(rated) > 1:
-        rated.sort(key=lambda candidate: (-candidate.rate, candidate.session))
+def _weigh(people: list[_Person], somebody_else: float) -> Attribution:
+    total = somebody_else
+    for person in people:
+        total += person.rate
+    if len(people) > 1:
+        people.sort(key=lambda person: (-person.rate, person.session))
     candidates = tuple(
         [
             Candidate(
-                method=c.method, account=c.account, site=c.site, session=c.session, weight=round(c.rate / total, 6)
+                method=p.method, account=p.account, site=p.site, session=p.session, weight=round(p.rate / total, 6),
+                since=round(p.since, 1),
             )
-            for c in rated
+            for p in people
         ]
-    )
+    )  # fmt: skip
     first = candidates[0]
     return Attribution(
         method=first.method, confidence=first.weight, account=first.account, site=first.site, session=first.session,
@@ -161,3 +282,23 @@ def _unattributed(evidence: Evidence) -> Attribution:
 
 def _end(lease: Lease) -> datetime:
     return lease.ended_at or lease.expires_at
+
+
+def _reason(candidate: Candidate) -> str:
+    said = {
+        "holder": "held the number, seen {} before the call",
+        "last_holder": "had held the number, last seen {} before the call",
+        "caller_memory": "is the caller's own: he had called {} before",
+        "static": "{}",
+        "unattributed": "{}",
+    }[candidate.method]
+    return f"visit {candidate.session} {said.format(_span(candidate.since))}"
+
+
+def _span(seconds: float | None) -> str:
+    if seconds is None:
+        return "some time"
+    for unit, size in (("days", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

@@ -2,27 +2,34 @@
 
 A call on a number is a race between explanations, each with a rate: calls per second that it would bring just then.
 
-* *This visit calls.* A visit that was shown a number calls with probability `call_share`. When it does, the delay since
-  its last sign of life is a mixture of exponentials (`delays`): most call while they read, some within the hour, some
-  after they slept over it. The rate at delay d is `call_share` x density(d). Holder and last holders are told apart by
-  nothing else than d.
-* *This caller calls again.* Who called a number does so again at rate `return_share` x density(d) of `returns`, d since
-  his last call. On another number than the one he knows (he found a newer one) the rate is `other_number` of that.
-* *A stranger.* Numbers are misdialled, written down and passed on: `stranger` calls per second on any number.
+* *A visit calls.* Whoever is shown a number may call it. The rate depends on one thing, the delay d since the visit's
+  last sign of life: `call_share` x density(d) of `delays`. While he reads, each sign sets d back and keeps the rate at
+  its top; after the last one the visit still brings `call_share` calls on the average.
+* *This caller calls again*, on the number he called before: `return_share` x density(d) of `returns`, d since his last
+  call. On another number than the one he knows (we do not know that he saw it) the rate is `other_number` of that.
+* *Somebody else.* Numbers are misdialled, copied and dialled by robots: `stranger` calls per second on any number. They
+  are passed on: of the late calls that a visit brings, the share `passed_on` is placed by a person who never visited.
+  And visits that are too long ago to be candidates may still bring calls.
 
 A caller whom we know is himself. That a visitor whom we cannot link to him should own just that telephone has odds of
-about one in the number of people who might call: `same_phone`. It scales every explanation but the caller's own visit.
+about one in the number of people who might call: `same_phone`. It scales every explanation but the caller's own visits.
 
-The defaults are what published call-tracking figures and common sense suggest, not a fit: three visits of a hundred
-call; over half of the callers do so within minutes, a quarter within the hour, the rest within a day or so; a quarter
-of callers call again, mostly the next day, some after weeks. An account's own
-appeals are to be fitted in their place.
+Two clocks run. Who reads, or has just read, is awake; who calls hours or days later waits for the day. The scales of
+`delays` and `returns` from LATE on, and strangers, go by waking time: it passes at its full pace from `opens` to
+`closes` and at the share `night` of it otherwise, as many seconds a day in all as the sun's.
+
+The delays are mixtures of exponentials on fixed scales, half a minute to a week: whatever falls with time can be
+written so, and then fitting it is a question with one best answer (`fit`). docs/concepts/attribution.md says where the
+defaults come from. An account's own calls are to be fitted in their place: `callrouter pool fit`.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import timedelta
+from functools import cached_property
+from typing import NamedTuple
 
 import msgspec
 
@@ -33,34 +40,123 @@ DAY = 86400.0
 Mixture = tuple[tuple[float, float], ...]
 """(share, mean delay in seconds) of each exponential; shares sum to 1."""
 
+LATE = 3 * HOUR
+"""Means from here on are of waking time."""
+DELAY_SCALES = (30.0, 3 * MINUTE, 15 * MINUTE, HOUR, 4 * HOUR, 20 * HOUR, 6 * DAY)
+RETURN_SCALES = (5 * MINUTE, 40 * MINUTE, 6 * HOUR, 30 * HOUR, 6 * DAY, 30 * DAY)
 
-class DelayModel(msgspec.Struct, frozen=True, kw_only=True):
-    call_share: float = 0.03
-    delays: Mixture = ((0.55, 4 * MINUTE), (0.25, 45 * MINUTE), (0.20, 12 * HOUR))
+
+class Now(NamedTuple):
+    """A moment on both clocks, in seconds, and the pace of waking time just then."""
+
+    at: float
+    waking: float
+    pace: float
+
+
+class DelayModel(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    call_share: float = 0.034
+    delays: Mixture = tuple(zip((0.02, 0.48, 0.08, 0.02, 0.21, 0.16, 0.03), DELAY_SCALES, strict=True))
     return_share: float = 0.25
-    returns: Mixture = ((0.6, DAY), (0.4, 30 * DAY))
+    returns: Mixture = tuple(zip((0.25, 0.02, 0.08, 0.32, 0.30, 0.03), RETURN_SCALES, strict=True))
     other_number: float = 0.1
-    stranger: float = 0.02 / DAY
+    stranger: float = 0.01 / DAY
+    passed_on: float = 0.1
     same_phone: float = 1e-4
+    opens: float = 8.5
+    closes: float = 20.5
+    """Hours of the day, by the account's clock, which is `offset` hours ahead of UTC."""
+    night: float = 0.1
+    offset: float = 0.0
     window: timedelta = timedelta(hours=24)
     """Attribution window: older leases and visits are no candidates."""
 
-    def visit_rate(self, since_seen: timedelta) -> float:
-        """Calls per second by a visit that was last seen so long ago."""
-        return self.call_share * density(self.delays, since_seen)
+    def now(self, at: float) -> Now:
+        """The moment `at`, seconds since the epoch, on both clocks."""
+        days, day = divmod(at + self.offset * HOUR, DAY)
+        opens, closes = self.opens * HOUR, self.closes * HOUR
+        pace, slow = self._paces
+        if day < opens:
+            return Now(at, days * DAY + slow * day, slow)
+        if day < closes:
+            return Now(at, days * DAY + slow * opens + pace * (day - opens), pace)
+        return Now(at, (days + 1) * DAY - slow * (DAY - day), slow)
 
-    def return_rate(self, since_call: timedelta) -> float:
-        """Further calls per second by somebody who last called so long ago."""
-        return self.return_share * density(self.returns, since_call)
+    def visit_rates(self, seen: float, now: Now) -> tuple[float, float]:
+        """Calls per second by a visit whose last sign of life was at `seen`: on its heels, and late ones."""
+        return self._rates(self._visits, seen, now)
+
+    def return_rate(self, called: float, now: Now) -> float:
+        """Further calls per second by somebody who last called at `called`."""
+        soon, late = self._rates(self._returns, called, now)
+        return soon + late
+
+    def still_to_come(self, seen: float, now: Now) -> float:
+        """Calls that the visit will bring after now, waking time as it may be."""
+        soon, late = self._visits
+        passed, awake = now.at - seen, now.waking - self.now(seen).waking
+        total = 0.0
+        for rate, scale in soon:
+            total += rate * scale * math.exp(-passed / scale)
+        for rate, scale in late:
+            total += rate * scale * math.exp(-awake / scale)
+        return total
+
+    def _rates(self, kernel: _Kernel, since: float, now: Now) -> tuple[float, float]:
+        soon, late = 0.0, 0.0
+        passed = max(0.0, now.at - since)
+        for rate, scale in kernel[0]:
+            soon += rate * math.exp(-passed / scale)
+        awake = max(0.0, now.waking - self.now(since).waking)
+        for rate, scale in kernel[1]:
+            late += rate * math.exp(-awake / scale)
+        return soon, late * now.pace
+
+    @cached_property
+    def _visits(self) -> _Kernel:
+        return _kernel(self.call_share, self.delays)
+
+    @cached_property
+    def _returns(self) -> _Kernel:
+        return _kernel(self.return_share, self.returns)
+
+    @cached_property
+    def _paces(self) -> tuple[float, float]:
+        """Of waking time by day and by night."""
+        day = self.closes - self.opens
+        pace = 24.0 / (day + self.night * (24.0 - day))
+        return pace, pace * self.night
+
+
+_Kernel = tuple[Mixture, Mixture]
+"""(rate at no delay, scale) of each exponential by the sun's time, and by waking time."""
+
+
+def _kernel(share: float, mixture: Mixture) -> _Kernel:
+    rates = tuple((share * part / scale, scale) for part, scale in mixture)
+    return tuple(each for each in rates if each[1] < LATE), tuple(each for each in rates if each[1] >= LATE)
 
 
 DEFAULT_MODEL = DelayModel()
 
 
-def density(mixture: Mixture, delay: timedelta) -> float:
-    """Probability density, per second, of a mixture of exponentials at `delay` (not before 0)."""
-    seconds = max(0.0, delay.total_seconds())
-    total = 0.0
-    for share, mean in mixture:
-        total += share / mean * math.exp(-seconds / mean)
-    return total
+class Models(msgspec.Struct, frozen=True, kw_only=True):
+    """Each account's model, and how often strangers call the numbers of a pool."""
+
+    default: DelayModel = DEFAULT_MODEL
+    accounts: Mapping[int, DelayModel] = {}
+    strangers: Mapping[int, float] = {}
+
+    def of(self, account: int) -> DelayModel:
+        return self.accounts.get(account, self.default)
+
+    def stranger(self, pool: int) -> float:
+        return self.strangers.get(pool, self.default.stranger)
+
+
+DEFAULT_MODELS = Models()
+
+
+def survival(mixture: Mixture, seconds: float) -> float:
+    """The share of delays that are longer."""
+    return sum(share * math.exp(-seconds / mean) for share, mean in mixture)

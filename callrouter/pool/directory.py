@@ -14,6 +14,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from callrouter.numbers import Number
+from callrouter.pool.delay import DelayModel, Models
 from callrouter.pool.keys import NAMESPACE, Slot, pool_slot, site_slot
 from callrouter.pool.model import DEFAULT_HOLD, StaticBinding
 
@@ -28,6 +29,10 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     default_route: str = ""
     window: timedelta = timedelta(hours=24)
+    utc_offset: float = 0.0
+    """Hours that the account's clocks are ahead of UTC, when this was read."""
+    model: DelayModel | None = None
+    """As fitted from its own calls, if ever."""
 
 
 class PoolChoice(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,6 +145,16 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         sharing = (site for site in self.sites if any(choice.pool == pool for choice in site.pools))
         return sorted({site.account for site in sharing})
 
+    def models(self, default: DelayModel) -> Models:
+        """How each account's visitors call; who has no fitted model has the operator's, or else `default`.
+
+        Nobody's window is longer than `default`'s, which is for how long the lease store remembers. The strangers of a
+        pool are those that the models of the accounts on it know.
+        """
+        if default not in self._models:
+            self._models[default] = self._rated(default)
+        return self._models[default]
+
     def slot_of_pool(self, pool: int) -> Slot:
         return pool_slot(pool, self.namespace)
 
@@ -155,6 +170,23 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         sites = [site for site in self.sites if site.account == account]
         pools = dict.fromkeys(choice.pool for site in sites for choice in site.pools)
         return [*map(self.slot_of_pool, pools), *(self.slot_of_site(site.id) for site in sites)]
+
+    def _rated(self, default: DelayModel) -> Models:
+        operator = self._accounts.get(OPERATOR)
+        common = operator.model if operator and operator.model else default
+        rated = {each.id: _of_account(each, common, default.window) for each in self.accounts}
+        strangers = {}
+        for pool in self.pools:
+            fitted = [rated[each].stranger for each in self.accounts_of_pool(pool)
+                      if each in rated and self._accounts[each].model]  # fmt: skip
+            if fitted:
+                strangers[pool] = sum(fitted) / len(fitted)
+        common = msgspec.structs.replace(common, window=default.window)
+        return Models(default=common, accounts=rated, strangers=strangers)
+
+    @cached_property
+    def _models(self) -> dict[DelayModel, Models]:
+        return {}
 
     @cached_property
     def _numbers(self) -> dict[str, NumberEntry]:
@@ -183,6 +215,12 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             for number in (*site.own_numbers, *filter(None, (site.fallback_number,))):
                 own.setdefault(number, site)
         return own
+
+
+def _of_account(account: Account, common: DelayModel, longest: timedelta) -> DelayModel:
+    return msgspec.structs.replace(
+        account.model or common, window=min(account.window, longest), offset=account.utc_offset
+    )
 
 
 def _grouped(pairs: Iterable[tuple[K, V]]) -> dict[K, list[V]]:

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 import asyncpg
 import msgspec
 import structlog
+from msgspec import json
 
 from callrouter.clock import Clock, SystemClock
 from callrouter.numbers import Number
 from callrouter.pool import metrics
+from callrouter.pool.delay import DelayModel
 from callrouter.pool.directory import Account, Directory, NumberEntry, PoolChoice, Site
 from callrouter.pool.keys import NAMESPACE
 from callrouter.pool.model import StaticBinding
@@ -169,12 +171,22 @@ class DirectorySource:
         return True
 
 
+ACCOUNTS = """
+SELECT a.id, a.default_route, a.attribution_window, m.model,
+       coalesce(extract(epoch FROM z.utc_offset) / 3600, 0)::float8 AS utc_offset
+FROM accounts a
+LEFT JOIN pg_timezone_names z ON z.name = a.time_zone
+LEFT JOIN LATERAL (
+    SELECT model FROM delay_models d WHERE d.account_id = a.id ORDER BY fitted_at DESC LIMIT 1) m ON true
+ORDER BY a.id"""
+
+
 async def read_directory(
     connection: Connection, *, clock: Clock | None = None, namespace: str = NAMESPACE
 ) -> Directory:
     """The whole inventory as one transaction sees it."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        accounts = await connection.fetch("SELECT id, default_route, attribution_window FROM accounts ORDER BY id")
+        accounts = await connection.fetch(ACCOUNTS)
         sites = await connection.fetch("SELECT * FROM sites ORDER BY id")
         choices = await connection.fetch("SELECT * FROM site_pools ORDER BY site_id, priority, pool_id")
         pools = await connection.fetch("SELECT id FROM pools ORDER BY id")
@@ -188,10 +200,7 @@ async def read_directory(
         choice = PoolChoice(pool=row["pool_id"], regions=tuple(row["regions"]), sources=tuple(row["sources"]))
         by_site.setdefault(row["site_id"], []).append(choice)
     return Directory(
-        accounts=tuple(
-            Account(id=row["id"], default_route=row["default_route"], window=row["attribution_window"])
-            for row in accounts
-        ),
+        accounts=tuple(map(_account, accounts)),
         sites=tuple(_site(row, tuple(by_site.get(row["id"], ()))) for row in sites),
         numbers=tuple(_number(row) for row in numbers),
         bindings=tuple(_binding(row) for row in bindings),
@@ -200,6 +209,24 @@ async def read_directory(
         read_at=(clock or SystemClock()).now(),
         namespace=namespace,
     )
+
+
+def _account(row: asyncpg.Record) -> Account:
+    return Account(
+        id=row["id"], default_route=row["default_route"], window=row["attribution_window"],
+        utc_offset=row["utc_offset"], model=_model(row["model"]),
+    )  # fmt: skip
+
+
+def _model(stored: str | dict[str, object] | None) -> DelayModel | None:
+    """A model that another version wrote and this one cannot read is as good as none."""
+    if stored is None:
+        return None
+    try:
+        return msgspec.convert(json.decode(stored) if isinstance(stored, str) else stored, DelayModel)
+    except msgspec.MsgspecError as error:
+        log.warning("DELAY-MODEL-UNREADABLE", reason=str(error))
+        return None
 
 
 def _site(row: asyncpg.Record, pools: tuple[PoolChoice, ...]) -> Site:

@@ -7,6 +7,7 @@ ended and `n`, its number.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -62,7 +63,7 @@ def parse_entries(name: bytes, fields: Mapping[bytes, bytes] | Sequence[bytes]) 
                 known += _of_visit(name.decode(), VISIT_KINDS[kind], told[b"s"].decode(), value)
             elif kind in LEASE_KINDS:
                 known.append(_of_lease(name.decode(), LEASE_KINDS[kind], told[b"n"].decode(), value))
-    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, KeyError):
+    except (msgspec.MsgspecError, struct.error, TypeError, ValueError, LookupError):
         known = []
     return known or [_unknown(name, told)]
 
@@ -77,11 +78,11 @@ def _of_visit(name: str, kinds: Sequence[str], session: str, packed: bytes) -> l
 
 
 def _of_lease(name: str, kind: str, number: str, packed: bytes) -> Entry:
-    lease = number_record(packed, past=False)
+    lease = number_record(packed)
     fields = {
         "l": lease.lease, "n": number, "s": lease.session, "v": lease.visitor, "a": lease.account, "w": lease.site,
-        "vb": str(lease.visit_begun), "b": str(lease.begun), "z": str(lease.seen), "e": str(lease.expires),
-        "x": str(lease.ended), "r": lease.why, "c": str(lease.closed), "zs": ",".join(map(str, signs_of(lease.signs))),
+        "vb": f"{lease.visit_begun:.0f}", "b": f"{lease.begun:.0f}", "z": f"{lease.seen:.0f}", "e": f"{lease.expires:.0f}",
+        "x": f"{lease.ended:.0f}", "r": lease.end or "", "c": str(lease.closed), "zs": ",".join(map(str, signs_of(lease))),
     }  # fmt: skip
     return Entry(name, kind, fields)
 

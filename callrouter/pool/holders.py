@@ -122,4 +122,4 @@ async def _sight(store: Store | None, number: Number, archive: Archive | None) -
         slot = pool_slot(archive.leases[0].pool, store.namespace)
     else:
         slot = None
-    return await look(store.leases, store.client, slot, number) if slot else None
+    return await look(store.leases, slot, number) if slot else None

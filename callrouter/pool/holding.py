@@ -6,7 +6,7 @@ running one only that it began. `merge` takes either or both, and says what each
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -295,7 +295,7 @@ def _standing(at: datetime, archive: Archive | None, sight: Sight | None, accoun
     return _live_standing(sight, common, account)
 
 
-def _live_standing(sight: Sight, common: dict[str, object], account: int) -> Now:
+def _live_standing(sight: Sight, common: Mapping[str, object], account: int) -> Now:
     running = next((each for each in sight.leases if each.ended_at is None and each.expires_at > sight.at), None)
     if running is not None and not _may_see(running.account, account):
         return _now("leased", common, "leased to a visitor of another account")
@@ -307,7 +307,7 @@ def _live_standing(sight: Sight, common: dict[str, object], account: int) -> Now
     return _now("disabled", common, SET_ASIDE) if sight.disabled else _unleased(sight, common)
 
 
-def _unleased(sight: Sight, common: dict[str, object]) -> Now:
+def _unleased(sight: Sight, common: Mapping[str, object]) -> Now:
     if sight.pinned_until:
         what = "a call goes on: it stays his who was called" if sight.calls else "pinned by a call: people call back"
         return _now("pinned", common, what, sight.pinned_until)
@@ -322,5 +322,5 @@ def _latest_is_of(sight: Sight, account: int) -> bool:
     return bool(sight.leases) and sight.leases[0].account == account
 
 
-def _now(state: Standing, common: dict[str, object], then: str, then_at: datetime | None = None) -> Now:
+def _now(state: Standing, common: Mapping[str, object], then: str, then_at: datetime | None = None) -> Now:
     return msgspec.convert({**common, "state": state, "next": then, "next_at": then_at}, Now)

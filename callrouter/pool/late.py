@@ -1,96 +1,147 @@
 """Attribution after the fact: the same evidence from the history in Postgres, the same `credit`, marked late.
 
-For calls during an outage of the lease store (rules §2). Knows the tables of history and appeals; asks Redis one thing
-only: whether the history has come as far as the call.
+For calls during an outage of the lease store (rules §2). Knows the tables of history and appeals; asks the lease store
+how far the history has come, and what it alone knows: the signs of life of leases that still run.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 import asyncpg
 import msgspec
 
+from callrouter.clock import Clock
 from callrouter.db.connect import Connection
 from callrouter.numbers import Number
-from callrouter.pool.attribution import Evidence, credit
+from callrouter.pool.attribution import WEIGHED_LEASES, Evidence, credit
 from callrouter.pool.coalesce import RedisClient
 from callrouter.pool.delay import DEFAULT_MODEL, DelayModel
 from callrouter.pool.directory import Directory
 from callrouter.pool.keys import Slot, log_key
 from callrouter.pool.model import CallerMemory, Lease, Resolution
+from callrouter.pool.recall import PastCall, recall
 from callrouter.pool.resolver import complete, credit_without_lease
+from callrouter.pool.store import FAILURES, Ask, LeaseStore, StoreUnavailable
 from callrouter.sessions.model import TrafficSource, Visit
 
-KEPT_LEASES = 9
-"""As many as live state has: the running one and the last eight."""
-SWEEP_SLACK = timedelta(seconds=30)
-"""By then the sweeper (every 10 s) has ended each lease that had run out at the time of the call."""
+CLOCK_SLACK = timedelta(seconds=2)
+"""By so much the clocks of PBX and lease store may differ."""
+ASK_AGAIN_SECONDS = 1.0
+"""A log that has not come as far as a call is not asked sooner, however many calls wait for it."""
+MOST_CALLS = 500
+"""Of one caller that are looked through, the latest: a robot has more."""
 
 
-async def is_settled(client: RedisClient, slot: Slot, at: datetime, now: datetime) -> bool:
-    """Whether all that happened in this pool up to `at` stands in Postgres. Raises what the client raises."""
-    if now - at < SWEEP_SLACK:
-        return False
-    oldest = await client.execute_command("XRANGE", log_key(slot), "-", "+", "COUNT", 1)
-    return not oldest or int(oldest[0][0].partition(b"-")[0]) / 1000 > (at + SWEEP_SLACK).timestamp()
+class LateAttribution:
+    """Who called, from history: None while that has not come as far as the call, or the store cannot say so."""
+
+    def __init__(
+        self, client: RedisClient, store: LeaseStore, directory: Callable[[], Directory], clock: Clock, *,
+        model: DelayModel = DEFAULT_MODEL,
+    ) -> None:  # fmt: skip
+        self._client = client
+        self._store = store
+        self._directory = directory
+        self._clock = clock
+        self._model = model
+        self._reached: dict[Slot, datetime] = {}
+        self._asked: dict[Slot, float] = {}
+
+    async def attribute(
+        self, connection: Connection, number: Number, caller: Number | None, at: datetime
+    ) -> Resolution | None:
+        directory = self._directory()
+        if not directory.known:
+            return None
+        binding = directory.binding(number, at)
+        entry = directory.number(number)
+        if binding is not None or entry is None or entry.pool is None:
+            attribution = credit_without_lease(directory, number, caller, at, binding)
+            return complete(directory, number, caller, at, attribution, binding=binding, late=True)
+        slot = directory.slot_of_pool(entry.pool)
+        try:
+            if not await self._is_written(slot, at):
+                return None
+            leases = await self._leases(connection, Ask(slot, entry.pool, number, None), at)
+        except (*FAILURES, StoreUnavailable):
+            return None
+        if leases is None:
+            return None
+        evidence = Evidence(number=number, caller=caller, at=at, leases=leases)
+        if caller:
+            evidence = await self._with_memory(connection, evidence, entry.pool)
+        attribution = credit(evidence, directory.models(self._model))
+        visit = None
+        if attribution.session is not None:
+            visit = _visit(await connection.fetchrow(VISIT, attribution.account, attribution.session))
+        return complete(directory, number, caller, at, attribution, visit=visit, late=True)
+
+    async def _is_written(self, slot: Slot, at: datetime) -> bool:
+        """Whether all that happened in this pool up to `at` stands in Postgres. A log only ever gets further."""
+        at += CLOCK_SLACK
+        if at < self._reached.get(slot, at):
+            return True
+        began = self._clock.monotonic()
+        if began - self._asked.get(slot, -ASK_AGAIN_SECONDS) < ASK_AGAIN_SECONDS:
+            return False
+        self._asked[slot] = began
+        now = self._clock.now()
+        oldest = await self._oldest(slot)
+        self._reached[slot] = oldest or now
+        return at < self._reached[slot]
+
+    async def _oldest(self, slot: Slot) -> datetime | None:
+        """When the oldest entry that the history has not taken yet was written."""
+        found = await self._client.execute_command("XRANGE", log_key(slot), "-", "+", "COUNT", 1)
+        if not found:
+            return None
+        return datetime.fromtimestamp(int(found[0][0].partition(b"-")[0]) / 1000, self._clock.now().tzinfo)
+
+    async def _leases(self, connection: Connection, ask: Ask, at: datetime) -> tuple[Lease, ...] | None:
+        """As the store had them at `at`. None: the end of one is on its way to the history."""
+        rows = await connection.fetch(LEASES, ask.number, at, WEIGHED_LEASES)
+        if all(row["ended_at"] for row in rows):
+            return tuple(map(_lease, rows))
+        known = {lease.id: lease for lease in (await self._store.resolve(ask)).leases}
+        if any(not row["ended_at"] and row["id"] not in known for row in rows):
+            if await self._oldest(ask.slot):
+                return None
+            # Either its end has arrived just now, or the store has lost its data and the lease with it.
+            rows = await connection.fetch(LEASES, ask.number, at, WEIGHED_LEASES)
+        return tuple(_lease(row) if row["ended_at"] else known.get(row["id"]) or _lease(row) for row in rows)
+
+    async def _with_memory(self, connection: Connection, evidence: Evidence, pool: int) -> Evidence:
+        """What the store had remembered of the caller then."""
+        accounts = self._directory().accounts_of_pool(pool)
+        rows = await connection.fetch(PAST_CALLS, evidence.caller, evidence.at, accounts, pool, MOST_CALLS)
+        same, newest = recall(_past_calls(rows), evidence.number, evidence.at, self._store.lifetimes.caller)
+        latest = None
+        if newest:
+            visit = newest.visit
+            row = await connection.fetchrow(LATEST_VISIT, visit.account, visit.visitor, evidence.at, visit.site)
+            latest = _visit(row)
+        return msgspec.structs.replace(evidence, same_number=same, newest=newest, newest_visit=latest)
 
 
-async def attribute_late(
-    connection: Connection,
-    directory: Directory,
-    number: Number,
-    caller: Number | None,
-    at: datetime,
-    *,
-    model: DelayModel = DEFAULT_MODEL,
-) -> Resolution:
-    """Who called at `at`, from history. Ask `is_settled` first: history that is behind gives an older holder."""
-    binding = directory.binding(number, at)
-    entry = directory.number(number)
-    if binding is not None or entry is None or entry.pool is None:
-        attribution = credit_without_lease(directory, number, caller, at, binding)
-        return complete(directory, number, caller, at, attribution, binding=binding, late=True)
-    rows = await connection.fetch(LEASES, number, at, KEPT_LEASES)
-    leases = tuple(_lease(row, at) for row in rows)
-    same_number, newest, newest_visit = None, None, None
-    if caller:
-        accounts = directory.accounts_of_pool(entry.pool)
-        same_number = _memory(await connection.fetchrow(LAST_CALL_ON_NUMBER, caller, at, accounts, number))
-        newest = _memory(await connection.fetchrow(LAST_CALL, caller, at, accounts))
-    if newest:
-        visitor, account = newest.visit.visitor, newest.visit.account
-        newest_visit = _visit(await connection.fetchrow(LATEST_VISIT, account, visitor, at, newest.visit.site))
-    evidence = Evidence(
-        number=number, caller=caller, at=at, leases=leases, same_number=same_number, newest=newest,
-        newest_visit=newest_visit,
-    )  # fmt: skip
-    attribution = credit(evidence, model)
-    visit = None
-    if attribution.session is not None:
-        visit = _visit(await connection.fetchrow(VISIT, attribution.account, attribution.session))
-    return complete(directory, number, caller, at, attribution, visit=visit, late=True)
-
-
-def _lease(row: asyncpg.Record, at: datetime) -> Lease:
-    """As it was known at `at`. A lease that is still open had been renewed past `at`, for the sweeper has been by."""
-    ended = row["ended_at"]
-    seen = row["page_seen_at"] or row["started_at"]
-    if row["seen_at"] <= at:
-        seen = max(seen, row["seen_at"])
-    expires = row["expires_at"] if ended else max(row["expires_at"], at + SWEEP_SLACK)
+def _lease(row: asyncpg.Record) -> Lease:
     return Lease(
         id=row["id"], pool=row["pool_id"], number=Number(row["number"]), account=row["account_id"],
         site=row["site_id"], session=row["session"], visitor=row["visitor"], started_at=row["started_at"],
-        seen_at=seen, expires_at=expires, ended_at=ended, end=row["end_reason"], closed=row["closed"],
+        seen_at=row["seen_at"], expires_at=row["expires_at"], ended_at=row["ended_at"], end=row["end_reason"],
+        closed=row["closed"], signs=tuple(row["signs"] or ()),
     )  # fmt: skip
 
 
-def _memory(row: asyncpg.Record | None) -> CallerMemory | None:
-    if row is None:
-        return None
-    visit = _visit(row)
-    return CallerMemory(visit=visit, called_at=row["called_at"], number=Number(row["called"])) if visit else None
+def _past_calls(rows: Iterable[asyncpg.Record]) -> Iterable[PastCall]:
+    for row in rows:
+        visit = _visit(row)
+        if visit is not None:
+            memory = CallerMemory(
+                visit=visit, called_at=row["called_at"], number=Number(row["called"]), confidence=row["confidence"]
+            )
+            yield PastCall(memory, row["remembered_at"], own_number=row["own_number"])
 
 
 def _visit(row: asyncpg.Record | None) -> Visit | None:
@@ -109,29 +160,25 @@ VISIT_COLUMNS = {
     "overflow": "overflow",
 }  # fmt: skip
 
-# The newest sign of life before the call that history knows: the pages opened. What came later was not known then.
 LEASES = """
-SELECT l.*, (SELECT max(p.at) FROM visit_pages p WHERE p.session = l.session AND p.at <= $2) AS page_seen_at
-FROM leases l
-WHERE l.number = $1 AND l.started_at <= $2
-ORDER BY l.started_at DESC, l.ended_at DESC NULLS FIRST
-LIMIT $3
-"""
+SELECT * FROM leases WHERE number = $1 AND started_at <= $2
+ORDER BY started_at DESC, ended_at DESC NULLS FIRST LIMIT $3"""
 
 VISIT = "SELECT * FROM visits WHERE account_id = $1 AND session = $2 ORDER BY started_at DESC LIMIT 1"
 
 LATEST_VISIT = """
 SELECT * FROM visits
 WHERE account_id = $1 AND visitor = $2 AND started_at <= $3 AND site_id = $4
-ORDER BY started_at DESC LIMIT 1
-"""
+ORDER BY started_at DESC LIMIT 1"""
 
-LAST_CALL = """
-SELECT v.*, a.started_at AS called_at, a.called
+# What reached this pool's memory: calls on its own numbers, and those credited to accounts that use it.
+PAST_CALLS = """
+SELECT v.*, a.started_at AS called_at, a.called, a.confidence, coalesce(a.ended_at, a.started_at) AS remembered_at,
+       n.number IS NOT NULL AS own_number
 FROM appeals a
 JOIN visits v ON v.account_id = a.account_id AND v.session = a.session
-WHERE a.customer = $1 AND a.started_at < $2 AND a.account_id = ANY ($3::bigint[]) AND a.kind = 'call'
-ORDER BY a.started_at DESC LIMIT 1
-"""
-
-LAST_CALL_ON_NUMBER = LAST_CALL.replace("AND a.kind", "AND a.called = $4 AND a.kind")
+LEFT JOIN numbers n ON n.number = a.called AND n.pool_id = $4
+WHERE a.customer = $1 AND a.started_at < $2 AND coalesce(a.ended_at, a.started_at) <= $2 AND a.kind = 'call'
+    AND a.direction = 'inbound' AND NOT a.attribution_pending
+    AND (a.account_id = ANY ($3::bigint[]) OR n.number IS NOT NULL)
+ORDER BY remembered_at DESC LIMIT $5"""

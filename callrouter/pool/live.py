@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import msgspec
 
 from callrouter.numbers import Number
 from callrouter.pool.model import CallerMemory, Lease, LeaseEnd
+from callrouter.pool.scripts.layout import NUMBER_HEAD, VISIT_HEAD
 from callrouter.sessions.model import TrafficSource, Visit
 
 Outcome = Literal["kept", "leased", "overflow", "none", "empty", "foreign"]
@@ -19,7 +20,7 @@ RenewOutcome = Literal["live", "bare", "lost", "over"]
 KEPT_LEASES = 8
 """Ended leases of a number that stay in live state."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ENDS: dict[str, LeaseEnd] = {end: end for end in get_args(LeaseEnd)}
+_ENDS: dict[int, LeaseEnd | None] = dict(enumerate((None, *get_args(LeaseEnd))))
 
 
 class Allocation(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,77 +101,60 @@ class _Facts(msgspec.Struct, frozen=True, array_like=True):
     ym_client_id: str
 
 
-class VisitRecord(msgspec.Struct, frozen=True, array_like=True):
-    """A visit as the scripts keep it (scripts/visits.lua)."""
+class VisitRecord(NamedTuple):
+    """A visit as the scripts keep it (scripts/prelude.lua)."""
 
+    closed: int
+    overflow: int
+    pages: int
+    leases: int
+    gap: int
+    begun: float
+    seen: float
     visitor: str
     site: str
     account: str
-    begun: int
-    seen: int
-    pages: int
     number: str
     campaign: str
     request: str
-    leases: int
-    closed: int
-    overflow: int
-    gap: int
     page: str
     facts: str
 
 
-class NumberRecord(msgspec.Struct, frozen=True, array_like=True):
-    """A number as the scripts keep it (scripts/prelude.lua): its running or latest lease, and those before.
+class NumberRecord(NamedTuple):
+    """A number as the scripts keep it (scripts/prelude.lua): its running or latest lease."""
 
-    A log entry has it without `past`."""
-
-    state: str
-    session: str
+    state: bytes
+    closed: int
+    why: int
     which: int
-    visitor: str
+    rest: int
+    visit_begun: float
+    begun: float
+    seen: float
+    expires: float
+    ended: float
+    pinned: float
+    pasts: int
+    calls: bytes
     account: str
     site: str
-    visit_begun: int
-    begun: int
-    seen: int
-    expires: int
-    closed: int
-    rest: int
-    ended: int
-    why: str
-    pinned: int
-    calls: dict[str, int] | str
-    signs: msgspec.Raw
-    past: msgspec.Raw = msgspec.Raw(b"\xa0")
+    session: str
+    visitor: str
+    signs: bytes
 
     @property
     def lease(self) -> str:
         """The lease's id."""
         return f"{self.session}-{self.which}"
 
-
-class _PastLease(msgspec.Struct, frozen=True, array_like=True):
-    session: str
-    which: int
-    visitor: str
-    account: str
-    site: str
-    begun: int
-    seen: int
-    expires: int
-    closed: int
-    ended: int
-    why: str
-    signs: msgspec.Raw
+    @property
+    def end(self) -> LeaseEnd | None:
+        return _ENDS[self.why]
 
 
 _facts_of = msgspec.json.Decoder(_Facts).decode
 _page_of = msgspec.json.Decoder(list[str]).decode
-_visit_record = msgspec.msgpack.Decoder(VisitRecord).decode
-_number_record = msgspec.msgpack.Decoder(NumberRecord).decode
-PAST_FIELDS = len(_PastLease.__struct_fields__)
-_past_lease = msgspec.msgpack.Decoder(_PastLease).decode
 _memory_of = msgspec.json.Decoder(CallerMemory).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -180,34 +164,46 @@ def milliseconds(at: datetime) -> int:
 
 
 @lru_cache(maxsize=4096)
-def moment(ms: bytes | str | int) -> datetime:
+def moment(ms: str | float) -> datetime:
     """Kept: the same come again and again, as a visit's begin is its lease's and the time is a whole batch's."""
     return datetime.fromtimestamp(int(ms) / 1000, UTC)
 
 
 def visit_record(packed: bytes) -> VisitRecord:
-    return _visit_record(_row(packed, len(VisitRecord.__struct_fields__)))
+    texts = packed[VISIT_HEAD.size :].decode().split("\x00")
+    return VisitRecord(*VISIT_HEAD.unpack_from(packed), *texts[:-1])
 
 
-def number_record(packed: bytes, *, past: bool = True) -> NumberRecord:
-    return _number_record(_row(packed, len(NumberRecord.__struct_fields__) - (not past)))
+def number_record(packed: bytes) -> NumberRecord:
+    at = NUMBER_HEAD.size + 2
+    texts = at + int.from_bytes(packed[at - 2 : at], "little")
+    account, site, session, visitor, signs = packed[texts:].split(b"\x00", 4)
+    return NumberRecord(
+        *NUMBER_HEAD.unpack_from(packed), packed[at:texts], account.decode(), site.decode(), session.decode(),
+        visitor.decode(), signs[2:],
+    )  # fmt: skip
 
 
-def _row(packed: bytes, fields: int) -> bytes:
-    """The scripts pack values one after another: behind this head they are an array."""
-    return b"\xdc" + fields.to_bytes(2) + packed
-
-
-def signs_of(packed: msgspec.Raw) -> tuple[int, ...]:
+def signs_of(record: NumberRecord) -> tuple[int, ...]:
     """Signs of life in ms after the lease's beginning."""
-    text = _text_of(packed)
-    return struct.unpack(f">{len(text) // 4}I", text)
+    return struct.unpack(f"<{len(record.signs) // 4}I", record.signs)
 
 
-def _text_of(packed: msgspec.Raw) -> bytes:
-    """A packed text that is no UTF-8, without its head."""
-    view = bytes(packed)
-    return view[{0xD9: 2, 0xDA: 3, 0xDB: 5}.get(view[0], 1) :]
+def _past(packed: bytes) -> Iterator[NumberRecord]:
+    """Ended leases, the oldest first."""
+    at = 0
+    while at < len(packed):
+        end = at + 2 + int.from_bytes(packed[at : at + 2], "little")
+        yield number_record(packed[at + 2 : end])
+        at = end
+
+
+def _calls(packed: bytes) -> Iterator[tuple[str, datetime]]:
+    at = 0
+    while at < len(packed):
+        end = at + 1 + packed[at]
+        yield packed[at + 1 : end].decode(), moment(*struct.unpack_from("<d", packed, end))
+        at = end + 8
 
 
 def pack_facts(visit: Visit) -> bytes:
@@ -286,14 +282,14 @@ def read_renewal(reply: list[Any]) -> Renewal:
 
 def read_live(now: int, found: list[Any], *, pool: int, number: Number) -> Live:
     """One call's part of the resolve script's reply."""
-    packed, visit, memory, latest_session, latest = found
+    packed, past, visit, memory, latest_session, latest = found
     if not packed and not memory:
         return Live(at=moment(now), known=False)
     leases: tuple[Lease, ...] = ()
     held_by = ""
     if packed:
         record = number_record(packed)
-        leases, held_by = _leases(record, pool, number), record.session
+        leases, held_by = _leases(record, past, pool, number), record.session
     same, newest, clients = _read_memory(memory, number) if memory else (None, None, {})
     return Live(
         at=moment(now),
@@ -310,38 +306,31 @@ def read_live(now: int, found: list[Any], *, pool: int, number: Number) -> Live:
 def read_standing(packed: bytes, rest: int) -> Standing:
     """How a number stands, from its record; `rest` is the installation's minimum, in ms."""
     record = number_record(packed)
-    rested = record.ended + max(record.rest, rest) if record.ended else 0
+    rested = record.ended + max(record.rest, rest) if record.ended else 0.0
+    states: dict[bytes, Literal["leased", "disabled"]] = {b"L": "leased", b"D": "disabled"}
     return Standing(
-        state={"L": "leased", "D": "disabled"}.get(record.state, "free"),
-        calls={call: moment(at) for call, at in record.calls.items()} if isinstance(record.calls, dict) else {},
+        state=states.get(record.state, "free"),
+        calls=dict(_calls(record.calls)),
         pinned_until=moment(record.pinned) if record.pinned else None,
-        free_from=moment(max(record.pinned, rested)) if record.state == "F" else None,
-    )  # fmt: skip
+        free_from=moment(max(record.pinned, rested)) if record.state == b"F" else None,
+    )
 
 
-def _leases(record: NumberRecord, pool: int, number: Number) -> tuple[Lease, ...]:
+def _leases(record: NumberRecord, past: bytes, pool: int, number: Number) -> tuple[Lease, ...]:
     """Newest first."""
     if not record.session:
         return ()
-    leases = [_lease(record, pool, number)]
-    past = _text_of(record.past)
-    if past:
-        before, at = [], 1
-        while at < len(past):
-            end = at + 2 + int.from_bytes(past[at : at + 2])
-            before.append(_lease(_past_lease(_row(past[at + 2 : end], PAST_FIELDS)), pool, number))
-            at = end
-        leases += reversed(before)
-    return tuple(leases[: KEPT_LEASES + (record.state == "L")])
+    leases = [_lease(record, pool, number), *reversed([_lease(each, pool, number) for each in _past(past)])]
+    return tuple(leases[: KEPT_LEASES + (record.state == b"L")])
 
 
-def _lease(record: NumberRecord | _PastLease, pool: int, number: Number) -> Lease:
+def _lease(record: NumberRecord, pool: int, number: Number) -> Lease:
+    ended = record.end
     return Lease(
-        id=f"{record.session}-{record.which}", pool=pool, number=number, account=int(record.account),
-        site=int(record.site), session=record.session, visitor=record.visitor, started_at=moment(record.begun),
-        seen_at=moment(record.seen), expires_at=moment(record.expires),
-        ended_at=moment(record.ended) if record.why else None, end=_ENDS[record.why] if record.why else None,
-        closed=record.closed == 1, signs=signs_of(record.signs),
+        id=record.lease, pool=pool, number=number, account=int(record.account), site=int(record.site),
+        session=record.session, visitor=record.visitor, started_at=moment(record.begun), seen_at=moment(record.seen),
+        expires_at=moment(record.expires), ended_at=moment(record.ended) if ended else None, end=ended,
+        closed=record.closed == 1, signs=signs_of(record) if record.signs else (),
     )  # fmt: skip
 
 

@@ -64,6 +64,9 @@ HISTORY_REFUSED = Counter(
 HISTORY_LAG_SECONDS = Gauge(
     "callrouter_pool_history_lag_seconds", "Age of the oldest entry seen in the last round over all pools' logs."
 )
+LEAKED_NUMBERS = Gauge(
+    "callrouter_pool_leaked_numbers", "Pool numbers that are called although no visitor was shown them, by last search."
+)
 SWEPT = Counter("callrouter_pool_swept_total", "Ended by the sweeper rather than in passing, by kind.", ["kind"])
 DIRECTORY_READ_AT = Gauge(
     "callrouter_directory_read_timestamp_seconds", "When numbers, pools and sites were last read from Postgres."

@@ -44,6 +44,8 @@ class CallerMemory(msgspec.Struct, frozen=True, kw_only=True):
     visit: Visit
     called_at: datetime
     number: Number
+    confidence: float = 1.0
+    """How sure that was."""
 
 
 class StaticBinding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -68,6 +70,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     site: int
     session: str | None
     weight: float
+    since: float | None = None
+    """Seconds from the visitor's last sign of life, or the caller's last call, to the call: whichever weighs more."""
 
 
 class Attribution(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -16,7 +16,7 @@ import msgspec
 from callrouter.numbers import Number
 from callrouter.pool import metrics
 from callrouter.pool.attribution import Evidence, credit
-from callrouter.pool.delay import DEFAULT_MODEL, DelayModel
+from callrouter.pool.delay import DEFAULT_MODEL, DelayModel, Models
 from callrouter.pool.directory import Directory
 from callrouter.pool.keys import Slot
 from callrouter.pool.live import Live
@@ -30,7 +30,10 @@ NO_POOL = 0
 
 
 class Resolver:
-    """`directory` gives the newest directory at any time, so that a change needs no new resolver."""
+    """`directory` gives the newest directory at any time, so that a change needs no new resolver.
+
+    `model` rates the visits of accounts that have none of their own; its window is for how long the store remembers.
+    """
 
     def __init__(
         self, store: LeaseStore, directory: Callable[[], Directory], *, model: DelayModel = DEFAULT_MODEL
@@ -38,6 +41,7 @@ class Resolver:
         self._store = store
         self._directory = directory
         self._model = model
+        self._rated: tuple[Directory, Models] | None = None
 
     async def resolve(
         self, number: Number, caller: Number | None, at: datetime, *, live: bool = True, call: str = ""
@@ -82,6 +86,7 @@ class Resolver:
                 self._store.remember(
                     slot, resolution.caller, account=account, at=resolution.at, number=resolution.number,
                     client=client, visit=resolution.visit, own_number=slot == own,
+                    confidence=resolution.attribution.confidence,
                 )
                 for slot in slots
             )
@@ -103,7 +108,7 @@ class Resolver:
             number=number, caller=caller, at=known.at if live else at, leases=known.leases,
             same_number=known.same_number, newest=known.newest, newest_visit=known.newest_visit,
         )  # fmt: skip
-        attribution = credit(evidence, self._model)
+        attribution = credit(evidence, self._models(directory))
         visit = _credited_visit(attribution, known)
         return complete(directory, number, caller, at, attribution, visit=visit, clients=known.clients)
 
@@ -128,6 +133,12 @@ class Resolver:
                 return (await self._store.resolve(Ask(slot, NO_POOL, number, caller))).clients
         except (StoreUnavailable, TimeoutError):
             return None
+
+    def _models(self, directory: Directory) -> Models:
+        """Worked out once per directory."""
+        if self._rated is None or self._rated[0] is not directory:
+            self._rated = directory, directory.models(self._model)
+        return self._rated[1]
 
     def _slot(self, directory: Directory, resolution: Resolution) -> Slot | None:
         entry = directory.number(resolution.number)

@@ -8,27 +8,23 @@ from callrouter.numbers import Number
 from callrouter.pool.coalesce import RedisClient
 from callrouter.pool.holding import CallInProgress, Sight
 from callrouter.pool.keys import NAMESPACE, Slot, pool_of, pool_slot
-from callrouter.pool.live import moment
 from callrouter.pool.store import FAILURES, Ask, LeaseStore, StoreUnavailable
 
 SCAN_AT_ONCE = 5000
 
 
-async def look(store: LeaseStore, client: RedisClient, slot: Slot, number: Number) -> Sight:
+async def look(store: LeaseStore, slot: Slot, number: Number) -> Sight:
     """How the number stands. Raises StoreUnavailable."""
     pool = pool_of(slot)
-    pipeline = client.pipeline(transaction=False)
-    pipeline.hmget(f"{slot}n:{number}", "st", "p").hgetall(f"{slot}c:{number}").zscore(f"{slot}free", number)
-    try:
-        (state, pinned), calls, free_from = await pipeline.execute()
-    except FAILURES as error:
-        raise StoreUnavailable(f"the lease store did not answer: {str(error) or type(error).__name__}") from error
+    standing = await store.standing(slot, number)
     known = await store.resolve(Ask(slot, pool, number, None))
-    pinned_until = moment(pinned) if pinned and moment(pinned) > known.at else None
+    pinned_until = standing.pinned_until if standing else None
     return Sight(
-        at=known.at, pool=pool, known=known.known, leases=known.leases, visit=known.visit, disabled=state == b"D",
-        calls=tuple(CallInProgress(call.decode(), moment(begun)) for call, begun in calls.items()),
-        pinned_until=pinned_until, free_from=moment(int(free_from)) if free_from is not None else None,
+        at=known.at, pool=pool, known=known.known, leases=known.leases, visit=known.visit,
+        disabled=standing is not None and standing.state == "disabled",
+        calls=tuple(CallInProgress(call, begun) for call, begun in standing.calls.items()) if standing else (),
+        pinned_until=pinned_until if pinned_until and pinned_until > known.at else None,
+        free_from=standing.free_from if standing else None,
     )  # fmt: skip
 
 

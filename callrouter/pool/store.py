@@ -57,6 +57,8 @@ class Change(NamedTuple):
     into: Literal["1", "0", "-", ">"]
     record: bytes = b""
     """Its record in the pool that it left."""
+    past: bytes = b""
+    """Its leases before the one that the record tells of."""
     session: str = ""
     visit: bytes = b""
     """The latest visit that was leased it there."""
@@ -220,9 +222,11 @@ class LeaseStore:
         client: str = "",
         visit: Visit | None = None,
         own_number: bool = True,
+        confidence: float = 1.0,
     ) -> None:
         """Keep that `caller` called, and the visit he was credited to. `own_number`: `number` is of this slot."""
-        memory = live.pack_memory(CallerMemory(visit=visit, called_at=at, number=number)) if visit else b""
+        known = CallerMemory(visit=visit, called_at=at, number=number, confidence=confidence) if visit else None
+        memory = live.pack_memory(known) if known else b""
         visitor = f"{visit.site}:{visit.visitor}" if visit else ""
         await self._run(
             script("remember"), slot, None, caller, number if own_number else "", account, client, memory, visitor,
@@ -279,7 +283,8 @@ class LeaseStore:
             packed = await self._client.execute_command("GET", f"{slot}n:{number}")
             session = live.number_record(packed).session if packed else ""
             visit = await self._client.execute_command("GET", f"{slot}s:{session}") if session else None
-        return Change(number, into, packed or b"", session, visit or b"")
+            past = await self._client.execute_command("GET", f"{slot}h:{number}")
+        return Change(number, into, packed or b"", past or b"", session, visit or b"")
 
     async def standing(self, slot: Slot, number: Number) -> live.Standing | None:
         """How a number stands; None: it is not of this pool. Changes nothing."""

@@ -22,6 +22,7 @@ from callrouter.pool.holders import Store
 from callrouter.pool.keys import NAMESPACE
 from callrouter.pool.store import LeaseStore, Lifetimes, StoreUnavailable
 from callrouter.web.api.access import Access
+from callrouter.web.api.leaks import leak_handlers
 from callrouter.web.api.leases import lease_handlers
 from callrouter.web.api.reading import Reading
 from callrouter.web.api.routes import api_router, openapi_config
@@ -89,9 +90,15 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Litestar
     undescribed = Router(
         "/", route_handlers=[visitor_router(desk), *operation_handlers(checks)], include_in_schema=False
     )
-    access, looked_at = Access(reading), Store(store, client, settings.namespace)
+    access = Access(reading)
+    api = api_router(
+        [
+            *lease_handlers(access, reading, Store(store, client, settings.namespace), clock),
+            *leak_handlers(access, reading, clock, settings.lifetimes.window),
+        ]
+    )
     return Litestar(
-        route_handlers=[undescribed, api_router(lease_handlers(access, reading, looked_at, clock))],
+        route_handlers=[undescribed, api],
         lifespan=[services],
         exception_handlers={Refusal: refused, HTTPException: refused_by_framework, Exception: failed},
         openapi_config=openapi_config(),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from callrouter.numbers import Number
 from callrouter.pool.attribution import Evidence, credit
-from callrouter.pool.delay import DEFAULT_MODEL, density
+from callrouter.pool.delay import DEFAULT_MODEL, survival
 from callrouter.pool.model import CallerMemory, Lease, StaticBinding
 from callrouter.sessions.model import TrafficSource, Visit
 
@@ -132,4 +132,5 @@ def test_weights_are_odds_and_the_heaviest_is_credited(
 def test_delays_are_distributions() -> None:
     for mixture in (DEFAULT_MODEL.delays, DEFAULT_MODEL.returns):
         assert abs(sum(share for share, _ in mixture) - 1) < 1e-9
-        assert density(mixture, timedelta(0)) > density(mixture, timedelta(hours=1)) > 0
+        assert abs(survival(mixture, 0) - 1) < 1e-9
+        assert survival(mixture, 60) > survival(mixture, 3600) > 0

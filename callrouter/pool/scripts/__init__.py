@@ -7,15 +7,25 @@ from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
+from callrouter.pool.scripts.layout import laid_out
+
 PARTS = {
-    "allocate": ("visits", "numbers", "choose"),
+    "allocate": ("past", "allocate_new", "visits", "numbers", "choose"),
     "renew": ("visits", "numbers"),
     "release": ("visits", "numbers"),
-    "hangup": ("numbers",),
+    "hangup": ("numbers", "calls"),
+    "resolve": ("calls",),
     "sweep": ("visits", "numbers"),
     "load": ("numbers",),
 }
 """What stands before a script, after the prelude: what a script does not use is not set up on each call."""
+
+
+UNHURRIED = """
+local vkey = P .. 'v:' .. ARGV[5] .. ':' .. ARGV[7]
+local known = call('GET', vkey)
+"""
+"""Stands for allocate_new.lua, which has the choice built in, where another choice is made."""
 
 
 class Script(NamedTuple):
@@ -27,10 +37,9 @@ class Script(NamedTuple):
 @cache
 def script(name: str, *, chooser: str | None = None) -> Script:
     """The script `name`.lua, ready for EVALSHA. `chooser` is Lua to stand in the place of choose.lua."""
-    parts = [_text(part) for part in ("prelude", *PARTS.get(name, ()), name)]
-    if chooser is not None:
-        parts[parts.index(_text("choose"))] = chooser
-    text = "\n".join(parts)
+    parts = ("prelude", *PARTS.get(name, ()), name)
+    replaced = {"choose": chooser, "allocate_new": UNHURRIED} if chooser is not None else {}
+    text = laid_out("\n".join(replaced.get(part) or _text(part) for part in parts))
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 

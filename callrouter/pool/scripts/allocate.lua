@@ -11,10 +11,8 @@
 local asked, site, account, visitor, campaign = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local hold, gap, wants, policy = tonumber(ARGV[12]), tonumber(ARGV[13]), ARGV[14] == '1', ARGV[15]
 local ROUNDS, AT_ONCE = 32, 16
-local vkey = P .. 'v:' .. site .. ':' .. visitor
 local latest, last = '', ''
-local known = call('GET', vkey)
-if known then latest, last = open(known) end
+if known then latest, last = open('<ss', known) end
 
 -- The closed lease nearest to its end, if the site's policy is to take it.
 local function nearest_end()
@@ -22,8 +20,7 @@ local function nearest_end()
   for _, n in ipairs(call('ZRANGE', P .. 'shut', '0', AT_ONCE - 1)) do
     local f = number_of(n)
     if f[B] + young <= now and f[PIN] <= now then
-      end_lease(f, now, 'taken')
-      save(f)
+      end_lease(f, now, ENDED_TAKEN)
       return f
     end
   end
@@ -47,7 +44,7 @@ local function held_by(visit)
   if latest == '' or latest == visit[V_SESSION] or last == '' then return nil end
   f = number_of(last)
   if f and f[ST] == 'L' and f[SESSION] == latest then
-    if f[E] <= now then set_free(f, f[E], 'expired') else set_free(f, now, 'released') end
+    if f[E] <= now then set_free(f, f[E], ENDED_EXPIRED) else set_free(f, now, ENDED_RELEASED) end
   end
 end
 
@@ -55,12 +52,12 @@ local function lease(f, visit)
   local idle = -1
   if f[X] > 0 then
     idle = now > f[X] and now - f[X] or 0
-    remember_lease(f)
+    f[PASTS] = remember_lease(f[NUMBER], number_record(f), f[PASTS])
   end
   visit[V_Q] = visit[V_Q] + 1
   local begun = f[X] > now and f[X] or now -- the clock went back: leases still do not overlap
-  f[ST], f[SESSION], f[Q], f[VISITOR], f[ACCOUNT], f[SITE], f[VB] = 'L', visit[V_SESSION], visit[V_Q], visitor, account, site, visit[V_B]
-  f[B], f[Z], f[E], f[CLOSED], f[REST], f[WHY], f[SIGNS] = begun, now, begun + hold, 0, tonumber(ARGV[18]), '', ''
+  f[ST], f[CLOSED], f[WHY], f[Q], f[REST], f[VB], f[B], f[Z] = 'L', 0, 0, visit[V_Q], tonumber(ARGV[18]), visit[V_B], begun, now
+  f[E], f[ACCOUNT], f[SITE], f[SESSION], f[VISITOR], f[SIGNS] = begun + hold, account, site, visit[V_SESSION], visitor, ''
   return idle
 end
 
@@ -76,7 +73,7 @@ end
 local function serve(visit, is_new)
   local event
   if is_new then
-    visit = {visitor, site, account, now, now, 1, '', campaign, asked, 0, 0, 0, gap, ARGV[11], ARGV[9], asked}
+    visit = {asked, 0, 0, 1, 0, gap, now, now, visitor, site, account, '', campaign, asked, ARGV[11], ARGV[9]}
     event = 'V'
   else
     visit[V_Z], visit[V_CLOSED], visit[V_GAP] = now, 0, gap
@@ -97,7 +94,7 @@ local function serve(visit, is_new)
       visit[V_NUM] = f and f[NUMBER] or ''
     end
   end
-  local record = pack(unpack(visit, 1, V_FACTS))
+  local record = visit_record(visit)
   if is_new and not known then
     if not call('SET', P .. 's:' .. session, record, 'NX', 'PX', gap + window) then
       if f then offer(number_of(f[NUMBER])) end
@@ -106,12 +103,12 @@ local function serve(visit, is_new)
   else
     call('SET', P .. 's:' .. session, record, 'PX', gap + window)
   end
-  call('SET', vkey, pack(session, f and f[NUMBER] or last), 'PX', ARGV[17])
+  call('SET', vkey, pack('<ss', session, f and f[NUMBER] or last), 'PX', ARGV[17])
   if not f or hold > gap then call('ZADD', P .. 'live', 'NX', now + gap, session) end
   if outcome == 'leased' then
-    save(f)
+    local begun = number_record(f)
+    call('SET', P .. 'n:' .. f[NUMBER], begun)
     call('ZADD', P .. 'due', f[E], f[NUMBER])
-    local begun = pack(unpack(f, 1, SIGNS))
     if event then
       call('XADD', P .. 'log', '*', event, record, 's', session, 'L', begun, 'n', f[NUMBER])
     else

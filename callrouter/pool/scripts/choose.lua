@@ -9,7 +9,7 @@ local affinity = tonumber(ARGV[20])
 
 local function choose(account, visitor, site, last)
   local f = last ~= '' and number_of(last)
-  if f and f[ST] == 'L' and f[E] <= now then set_free(f, f[E], 'expired') end
+  if f and f[ST] == 'L' and f[E] <= now then set_free(f, f[E], ENDED_EXPIRED) end
   if f and f[ST] == 'F' and (f[VISITOR] == visitor and f[SITE] == site or offered_from(f) <= now) then
     withdraw(f)
     return f

@@ -1,5 +1,5 @@
--- Numbers as the inventory has them. ARGV[4]: its version (0: none is kept). ARGV[5..] in fives: number, state wanted
--- (1 in use, 0 set aside, - not ours any more, > another pool's now), its record in the pool that it left, and session
+-- Numbers as the inventory has them. ARGV[4]: its version (0: none is kept). ARGV[5..] in sixes: number, state wanted
+-- (1 in use, 0 set aside, - not ours any more, > another pool's now), its record and past leases in the pool that it left, session
 -- and record of its last visit there ('' for none).
 -- Loading twice changes nothing. A number set aside ends its lease but keeps its history. Returns how many changed, or
 -- -1: a newer inventory was loaded already, so this one changes nothing.
@@ -13,18 +13,19 @@ end
 call('ZREMRANGEBYSCORE', P .. 'gone', '-inf', now - window)
 
 -- A number that comes from another pool brings its leases: calls that come now are for who had it there.
-local function inherit(f, record, session, visit)
+local function inherit(f, record, past, session, visit)
   if record == '' then return f end
-  local there = {open(record)}
+  local there = {f[NUMBER], open(NUMBER_FORMAT, record)}
   if f and f[B] > there[B] then return f end
-  there[NUMBER], there[ST] = f[NUMBER], 'F'
+  there[ST] = 'F'
+  if past ~= '' then call('SET', P .. 'h:' .. f[NUMBER], past) end
   if visit ~= '' then call('SET', P .. 's:' .. session, visit, 'NX', 'PX', window) end
   return there
 end
 
 local function let_go(f, why)
   if f[ST] == 'L' then
-    if f[E] <= now then end_lease(f, f[E], 'expired') else end_lease(f, now, why) end
+    if f[E] <= now then end_lease(f, f[E], ENDED_EXPIRED) else end_lease(f, now, why) end
   elseif f[ST] == 'F' then
     withdraw(f)
   end
@@ -32,14 +33,14 @@ local function let_go(f, why)
 end
 
 local changed = 0
-for i = 5, #ARGV, 5 do
+for i = 5, #ARGV, 6 do
   local n, wanted = ARGV[i], ARGV[i + 1]
   local f = number_of(n)
   local was = f and f[ST]
   if wanted == '1' or wanted == '0' then
     call('SADD', P .. 'all', n)
     if not f or was == 'D' and ARGV[i + 2] ~= '' then
-      f = inherit(f or {'D', '', 0, '', '', '', 0, 0, 0, 0, 0, 0, 0, '', 0, '', '', '', n}, ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
+      f = inherit(f or {n, 'D', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', '', '', '', '', ''}, ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5])
     end
     call('ZREM', P .. 'gone', n)
     if wanted == '1' then
@@ -51,20 +52,22 @@ for i = 5, #ARGV, 5 do
       end
     else
       if was ~= 'D' then
-        let_go(f, 'disabled')
+        let_go(f, ENDED_DISABLED)
         changed = changed + 1
       end
       call('SADD', P .. 'off', n)
     end
     if was ~= f[ST] then save(f) else call('PERSIST', P .. 'n:' .. n) end
+    call('PERSIST', P .. 'h:' .. n)
   else
     if f and was ~= 'D' then
-      let_go(f, wanted == '>' and 'moved' or 'disabled')
+      let_go(f, wanted == '>' and ENDED_MOVED or ENDED_DISABLED)
       changed = changed + 1
     end
     if f then
       save(f)
       call('PEXPIRE', P .. 'n:' .. n, window)
+      call('PEXPIRE', P .. 'h:' .. n, window)
     end
     call('SREM', P .. 'all', n)
     call('SREM', P .. 'off', n)

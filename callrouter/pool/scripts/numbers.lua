@@ -1,16 +1,17 @@
 -- The ways a number changes hands.
-local KEPT_LEASES = 8
-
 local function number_of(n)
   local record = call('GET', P .. 'n:' .. n)
   if not record then return nil end
-  local f = {open(record)}
-  f[NUMBER] = n
-  return f
+  return {n, open(NUMBER_FORMAT, record)}
+end
+
+local function number_record(f)
+  return pack(NUMBER_FORMAT, f[ST], f[CLOSED], f[WHY], f[Q], f[REST], f[VB], f[B], f[Z], f[E], f[X], f[PIN], f[PASTS],
+    #f[CALLS], f[CALLS], f[ACCOUNT], f[SITE], f[SESSION], f[VISITOR], #f[SIGNS], f[SIGNS])
 end
 
 local function save(f)
-  call('SET', P .. 'n:' .. f[NUMBER], pack(unpack(f, 1, PAST)))
+  call('SET', P .. 'n:' .. f[NUMBER], number_record(f))
 end
 
 -- From when on anybody may have a free number; its last visitor may have it back at once.
@@ -38,42 +39,29 @@ local function withdraw(f)
   if call('SREM', P .. 'resting', f[NUMBER]) == 1 then call('ZREM', P .. 'due', f[NUMBER]) end
 end
 
--- End a lease. The caller then offers the number and saves it, or leases it again.
+-- End a lease. The caller then offers the number, or leases it again.
 local function end_lease(f, at, why)
   if at < f[B] then at = f[B] end
   f[ST], f[X], f[WHY] = 'F', at, why
+  local record = number_record(f)
+  call('SET', P .. 'n:' .. f[NUMBER], record)
   call('ZREM', P .. 'due', f[NUMBER])
   if f[CLOSED] == 1 then call('ZREM', P .. 'shut', f[NUMBER]) end
-  call('XADD', P .. 'log', '*', 'E', pack(unpack(f, 1, SIGNS)), 'n', f[NUMBER])
+  call('XADD', P .. 'log', '*', 'E', record, 'n', f[NUMBER])
   call('ZADD', P .. 'live', 'NX', at, f[SESSION])
 end
 
 local function set_free(f, at, why)
   end_lease(f, at, why)
   offer(f)
-  save(f)
 end
 
 -- A sign of life: one in 15 s is kept, the latest 64.
 local function sign(f)
   local signs, offset = f[SIGNS], now - f[B]
   if offset < 0 or offset > 4294967295 then return end
-  if #signs > 0 and offset - struct.unpack('>I4', signs, #signs - 3) < 15000 then return end
-  f[SIGNS] = string.sub(signs .. struct.pack('>I4', offset), -256)
-end
-
--- The ended lease of this record joins those before it, for the next one takes its place.
-local function remember_lease(f)
-  local lease = pack(f[SESSION], f[Q], f[VISITOR], f[ACCOUNT], f[SITE], f[B], f[Z], f[E], f[CLOSED], f[X], f[WHY], f[SIGNS])
-  local past = f[PAST]
-  local count = #past > 0 and string.byte(past) or 0
-  past = string.sub(past, 2)
-  if count == KEPT_LEASES then
-    past = string.sub(past, struct.unpack('>I2', past) + 3)
-  else
-    count = count + 1
-  end
-  f[PAST] = string.char(count) .. past .. struct.pack('>I2', #lease) .. lease
+  if #signs > 0 and offset - open('<I4', signs, #signs - 3) < 15000 then return end
+  f[SIGNS] = sub(signs .. pack('<I4', offset), -256)
 end
 
 -- Leases that have run out end when they ran out, however late that is noticed. Looks at `limit` numbers at most;
@@ -87,7 +75,7 @@ local function reclaim(limit)
     if f and f[ST] == 'L' and f[E] > now then
       call('ZADD', P .. 'due', f[E], n)
     elseif f and f[ST] == 'L' then
-      set_free(f, f[E], 'expired')
+      set_free(f, f[E], ENDED_EXPIRED)
       ended = ended + 1
     else
       call('ZREM', P .. 'due', n)

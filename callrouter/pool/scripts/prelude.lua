@@ -2,7 +2,9 @@
 -- KEYS[1] is the prefix of the pool's slot, hash tag included; every key a script touches begins with it.
 -- ARGV[1..3]: now in ms (0: the server's clock), rest after a lease in ms, attribution window in ms.
 --
---   <prefix>n:<number>          number record: its running or latest lease, pins, and the leases before (below)
+--   <prefix>n:<number>          number record: its running or latest lease, and what pins it (below)
+--   <prefix>h:<number>          the leases that ended before: eight to fifteen records, each behind two bytes of its
+--                               length, the oldest first; fewer while there were no more
 --   <prefix>s:<session>         visit record: facts of the first hit, and what changes (below)
 --   <prefix>v:<site>:<visitor>  a visitor's latest session, and the number that he was leased last
 --   <prefix>free, free:<acct>   zset   numbers that anybody may have, by the end of their last lease (0: never leased);
@@ -19,20 +21,21 @@
 --   <prefix>log                 stream what happened, for the history in Postgres
 --   <prefix>ver                 version of the inventory that was loaded last
 --
--- A record is a row of MessagePack values, so that one GET and one SET carry a state and no number is printed. Times are
--- in ms, flags 0 or 1, ids text. What a number's record means when st is F (free): the same lease, ended at x.
-local call, pack, open = redis.call, cmsgpack.pack, cmsgpack.unpack
+-- A record is one packed string (layout.py), so that one GET and one SET carry a state; the scripts have it as a list, whose
+-- places have the names below. Times are in ms, flags 0 or 1. No number is printed: that costs as much as a command.
+--
+-- Number record: ST F free, L leased, D set aside · CLOSED page closed · WHY it ended · Q which lease of that visit · REST
+-- asked for by its site · VB visit begun · B begun · Z seen · E expires · X ended · PIN pinned until · PASTS how many
+-- leases there are in h: · CALLS that have not ended (calls.lua) · ACCOUNT · SITE · SESSION · VISITOR · SIGNS of life,
+-- four bytes each: ms after the beginning. When ST is F, the lease told is the latest, ended at X. AT_… are bytes.
+--
+-- Visit record: V_CLOSED page closed · V_OVER overflow · V_PAGES · V_Q leases so far · V_GAP time-out · V_B begun · V_Z
+-- seen · V_VISITOR · V_SITE · V_ACCOUNT · V_NUM number · V_CAMPAIGN signature · V_REQUEST latest that counted · V_PAGE
+-- and its title · V_FACTS of the first hit.
+local call, pack, open, sub = redis.call, struct.pack, struct.unpack, string.sub
 local P = KEYS[1]
 local now, rest, window = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 if now == 0 then
   local t = call('TIME')
-  now = t[1] * 1000 + math.floor(t[2] / 1000)
+  now = t[1] * 1000 + (t[2] - t[2] % 1000) / 1000
 end
-
--- Number record: st F free, L leased, D set aside · s session · q which lease of that visit · v visitor · a account ·
--- w site · vb visit begun · b begun · z seen · e expires · c page closed · r rest asked for by its site · x ended ·
--- why · p pinned until · calls that have not ended: '' or call → started · zs signs of life, four bytes each: ms after
--- the beginning · past leases, at most eight, the oldest first, each behind two bytes of its length and a first byte
--- for their count. The number itself is kept beside the record.
-local ST, SESSION, Q, VISITOR, ACCOUNT, SITE, VB, B, Z, E, CLOSED, REST, X, WHY, PIN, CALLS, SIGNS, PAST, NUMBER =
-  1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19

@@ -4,12 +4,12 @@ local visit = visit_of(ARGV[4])
 local number = visit and visit[V_NUM] or ''
 if number == '' then return '' end
 visit[V_NUM] = ''
-call('SET', P .. 's:' .. ARGV[4], pack(unpack(visit, 1, V_FACTS)), 'KEEPTTL')
+call('SET', P .. 's:' .. ARGV[4], visit_record(visit), 'KEEPTTL')
 local f = number_of(number)
 if not f or f[ST] ~= 'L' or f[SESSION] ~= ARGV[4] then return '' end
 if f[E] <= now then
-  set_free(f, f[E], 'expired')
+  set_free(f, f[E], ENDED_EXPIRED)
   return ''
 end
-set_free(f, now, 'released')
+set_free(f, now, ENDED_RELEASED)
 return number

@@ -14,7 +14,7 @@ if ARGV[8] == '1' and visit[V_REQUEST] ~= request then
   event = 'P'
 end
 visit[V_Z], visit[V_CLOSED], visit[V_GAP] = now, closed, gap
-local record = pack(unpack(visit, 1, V_FACTS))
+local record = visit_record(visit)
 call('SET', P .. 's:' .. ARGV[4], record, 'PX', gap + window)
 if event then call('XADD', P .. 'log', '*', event, record, 's', ARGV[4]) end
 
@@ -22,7 +22,7 @@ if visit[V_NUM] == '' then return {'bare', '', 0, visit[V_PAGES], now} end
 local f = number_of(visit[V_NUM])
 if not f or f[ST] ~= 'L' or f[SESSION] ~= ARGV[4] then return {'lost', '', 0, visit[V_PAGES], now} end
 if f[E] <= now then
-  set_free(f, f[E], 'expired')
+  set_free(f, f[E], ENDED_EXPIRED)
   return {'lost', '', 0, visit[V_PAGES], now}
 end
 if now + hold > f[E] then f[E] = now + hold end

@@ -1,38 +1,42 @@
 -- Who calls? ARGV[4..] in fours, one per call of this batch: number, caller ('' if withheld), call id, and ms for which
 -- the number stays pinned while nobody says that the call has ended ('' and 0 to leave it as it is).
--- Returns now, then per call: number's record, record of the visit that holds or last held it, what the caller is
+-- Returns now, then per call: number's record, its past leases, record of the visit that holds or last held it, what the caller is
 -- remembered by, session and record of the latest visit of the visitor he was last credited to; '' for what is not.
 -- A caller waits for this: what cannot be there is not read.
 
-local NOTHING = {}
-
-local function pin(record, number, id, held)
-  local f = {open(record)}
-  local calls = f[CALLS] ~= '' and f[CALLS] or {}
-  calls[id] = now
-  f[CALLS], f[PIN] = calls, now + held
-  record = pack(unpack(f, 1, PAST))
-  call('SET', P .. 'n:' .. number, record, 'KEEPTTL')
+-- A record with this call among those that have not ended.
+local function pinned(record, id, held)
+  local calls, after = open('<I2c0', record, AT_CALLS)
+  if calls ~= '' then calls = calls_without(calls, id, 0) end
+  calls = calls .. pack('<Bc0d', #id, id, now)
+  return sub(record, 1, AT_PIN - 1) .. pack('<d', now + held) .. sub(record, AT_PASTS, AT_PASTS) .. pack('<I2', #calls) .. calls
+    .. sub(record, after)
 end
 
 local found = {now}
 for i = 4, #ARGV, 4 do
-  local number, caller = ARGV[i], ARGV[i + 1]
+  local number, caller, id = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local record = call('GET', P .. 'n:' .. number)
-  local visit, latest, session = false, false, false
-  local memory = caller ~= '' and call('HGETALL', P .. 'm:' .. caller) or NOTHING
+  local past, visit, latest, session, memory = '', '', '', '', ''
   if record then
-    local _, held_by = open(record)
-    if held_by ~= '' then visit = call('GET', P .. 's:' .. held_by) end
-    if ARGV[i + 2] ~= '' then pin(record, number, ARGV[i + 2], tonumber(ARGV[i + 3])) end
-  end
-  for j = 1, #memory, 2 do
-    if memory[j] == 'v' then
-      local known = call('GET', P .. 'v:' .. memory[j + 1])
-      session = known and open(known)
-      latest = session and call('GET', P .. 's:' .. session)
+    local pasts, _, _, _, held_by = open('<BI2c0sss', record, AT_PASTS)
+    if pasts > 0 then past = call('GET', P .. 'h:' .. number) or '' end
+    if held_by ~= '' then visit = call('GET', P .. 's:' .. held_by) or '' end
+    if id ~= '' then
+      record = pinned(record, id, ARGV[i + 3])
+      call('SET', P .. 'n:' .. number, record, 'KEEPTTL')
     end
   end
-  found[#found + 1] = {record or '', visit or '', memory, latest and session or '', latest or ''}
+  if caller ~= '' then
+    memory = call('HGETALL', P .. 'm:' .. caller)
+    for j = 1, #memory, 2 do
+      if memory[j] == 'v' then
+        local known = call('GET', P .. 'v:' .. memory[j + 1])
+        session = known and open('<s', known) or ''
+        latest = known and call('GET', P .. 's:' .. session) or ''
+      end
+    end
+  end
+  found[#found + 1] = {record or '', past, visit, memory, session, latest}
 end
 return found

@@ -12,7 +12,7 @@ for _, session in ipairs(over) do
   else
     call('ZREM', P .. 'live', session)
     if visit then
-      call('XADD', P .. 'log', '*', 'X', pack(unpack(visit, 1, V_FACTS)), 's', session)
+      call('XADD', P .. 'log', '*', 'X', visit_record(visit), 's', session)
       ended = ended + 1
     end
   end

@@ -51,8 +51,9 @@ class Exchange:
         if said.account is None or call.phone is None:
             return None
         return self._store.remember(
-            self._slot, call.phone, account=said.account, at=known.at, number=number, visit=_credited(said, known)
-        )
+            self._slot, call.phone, account=said.account, at=known.at, number=number, visit=_credited(said, known),
+            confidence=said.confidence,
+        )  # fmt: skip
 
 
 def _credited(said: Attribution, known: Live) -> Visit | None:

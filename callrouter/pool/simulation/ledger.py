@@ -8,6 +8,7 @@ from collections import Counter
 import msgspec
 
 from callrouter.numbers import Number
+from callrouter.pool.simulation.world import HOUR
 
 BINS_PER_OCTAVE = 4
 """Rests are kept by their logarithm: a quarter octave is within nine percent."""
@@ -20,10 +21,10 @@ class Ledger:
         self._from = counted_from
         self.visits = 0
         self.bots = 0
-        self.wanted: set[str] = set()
-        """Sessions that wanted a number … """
-        self.overflowed: set[str] = set()
-        """… and those that were ever told that there is none."""
+        self.wanted: Counter[int] = Counter()
+        """Visits that wanted a number, by the hour of the world … """
+        self.overflowed: Counter[int] = Counter()
+        """… and those of them that were told at any time that there is none."""
         self.in_use: list[int] = []
         """At equal intervals."""
         self.rests: Counter[int] = Counter()
@@ -34,13 +35,15 @@ class Ledger:
             self.visits += 1
             self.bots += bot
 
-    def asked(self, at: float, session: str, number: Number | None) -> None:
-        """A page asked for a number and got this one; None: the pool had none."""
-        if at < self._from:
-            return
-        self.wanted.add(session)
-        if number is None:
-            self.overflowed.add(session)
+    def wants(self, at: float) -> None:
+        """A visit wants a number."""
+        if at >= self._from:
+            self.wanted[int(at // HOUR)] += 1
+
+    def overflows(self, at: float) -> None:
+        """A visit that came `at` was told for the first time that there is none."""
+        if at >= self._from:
+            self.overflowed[int(at // HOUR)] += 1
 
     def leased(self, at: float, number: Number, expires: float, *, new: bool) -> None:
         """A lease runs until `expires`; a `new` one ends the number's rest."""

@@ -9,9 +9,9 @@ from typing import cast
 
 from redis.asyncio import Redis
 
-from callrouter.pool.connect import close_client, line_of, open_client
+from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.keys import Slot, log_key, pool_slot
-from callrouter.pool.simulation.policies import Choice, allocation
+from callrouter.pool.scripts import Script
 from callrouter.pool.simulation.swift import SwiftStore, opened
 from callrouter.pool.store import LeaseStore, Lifetimes
 
@@ -46,22 +46,19 @@ class Premises:
 
 
 @asynccontextmanager
-async def premises(url: str, *, lifetimes: Lifetimes, choice: Choice) -> AsyncIterator[Premises]:
+async def premises(url: str, *, lifetimes: Lifetimes, instead: tuple[Script, ...] = ()) -> AsyncIterator[Premises]:
     """A slot of a name that nobody else has. One connection, so that operations happen in the order they were sent."""
     client = open_client(url, timeout=SECONDS, connections=1)
-    line = line_of(client)
-    if line is None:
-        raise ValueError(f"{url}: a simulation needs a plain server of its own: redis://host:port/db")
     try:
-        await opened(line)
-        store = SwiftStore(client, line, lifetimes=lifetimes, instead=(allocation(choice),))
+        wire = await opened(client)
+        store = SwiftStore(client, wire, lifetimes=lifetimes, instead=instead)
         place = Premises(cast(Redis, client), store, pool_slot(POOL, f"simulation-{uuid.uuid4().hex[:12]}"))
         try:
             yield place
         finally:
             await place.clear()
+            wire.close()
     finally:
-        line.close()
         await close_client(client)
 
 

@@ -80,6 +80,7 @@ class _Page(msgspec.Struct):
     """Signs given so far."""
     asked: int = 0
     """Requests so far, each with a name of its own."""
+    overflowed: bool = False
 
 
 _Then = Callable[[Any], None]
@@ -203,6 +204,8 @@ class Runner:
             self._plan("call", call.at, (visit, call))
         if visit.calls:
             self._truth.expect(visit)
+        if visit.wants_number:
+            self._ledger.wants(visit.at)
         self._ask(page, campaign=visit.campaign)
         self._next_sign(page)
 
@@ -256,7 +259,9 @@ class Runner:
             raise RuntimeError(f"the store took {session} for {reply.session}, at {reply.at}")
         if not page.visit.wants_number:
             return
-        self._ledger.asked(at, session, reply.number)
+        if reply.number is None and not page.overflowed:
+            page.overflowed = True
+            self._ledger.overflows(page.visit.at)
         self._truth.shown(page.visit, reply.number, session)
         if reply.number is not None and reply.expires_at is not None:
             self._ledger.leased(at, reply.number, at + self._hold, new=reply.outcome == "leased")

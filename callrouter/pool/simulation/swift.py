@@ -1,37 +1,107 @@
-"""A lease store whose operations all go over one line, in the order they are begun: a simulation has no peers to fear
+"""A lease store whose operations all go over one wire, in the order they are begun: a simulation has no peers to fear
 and a hundred thousand visits to let happen. What is asked and how the answer is read is the lease store's own."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections import deque
+from typing import Any, cast
 
+import hiredis
+from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as Disconnected
 
 from callrouter.pool.coalesce import Pipeliner, RedisClient, Words
 from callrouter.pool.keys import Slot
-from callrouter.pool.line import LOST, Line, packed
 from callrouter.pool.scripts import Script
 from callrouter.pool.store import LeaseStore, Lifetimes
 
-OPENED_WITHIN = 500
-LOOKED_EVERY = 0.01
+OPENED_WITHIN = 5.0
+
+
+class Wire(asyncio.Protocol):
+    """One connection: what is said in one tick of the event loop leaves by one send."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._reader = hiredis.Reader()
+        self._waiting: deque[asyncio.Future[Any]] = deque()
+        self._unsent: list[bytes] = []
+
+    def say(self, *words: Any) -> asyncio.Future[Any]:
+        """The future reply to one command."""
+        answer: asyncio.Future[Any] = self._loop.create_future()
+        if self._transport is None:
+            answer.set_exception(Disconnected("the connection to the server is closed"))
+            return answer
+        if not self._unsent:
+            self._loop.call_soon(self._send)
+        self._unsent.append(hiredis.pack_command(words))
+        self._waiting.append(answer)
+        return answer
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def _send(self) -> None:
+        unsent, self._unsent = self._unsent, []
+        if self._transport is not None:
+            self._transport.write(b"".join(unsent))
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by descent
+
+    def data_received(self, data: bytes) -> None:
+        self._reader.feed(data)
+        while (reply := self._reader.gets()) is not False:
+            answer = self._waiting.popleft()
+            if answer.done():
+                continue
+            if isinstance(reply, Exception):
+                answer.set_exception(reply)
+            else:
+                answer.set_result(reply)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        for answer in self._waiting:
+            if not answer.done():
+                answer.set_exception(Disconnected(f"the server closed the connection: {exc or 'no reason told'}"))
+        self._waiting.clear()
+
+
+async def opened(client: RedisClient) -> Wire:
+    """A wire to the server that `client` leads to. Raises what a client raises where there is none."""
+    options: dict[str, Any] = cast(Redis, client).connection_pool.connection_kwargs
+    host, port = options.get("host", "localhost"), options.get("port", 6379)
+    try:
+        async with asyncio.timeout(OPENED_WITHIN):
+            _, wire = await asyncio.get_running_loop().create_connection(Wire, host, port)
+            user, password, database = (options.get(name) for name in ("username", "password", "db"))
+            if password:
+                await wire.say("AUTH", *((user, password) if user else (password,)))
+            await wire.say("SELECT", database or 0)
+    except (OSError, hiredis.HiredisError) as error:
+        raise Disconnected(f"{host}:{port} cannot be used: {error!s}") from None
+    return wire
 
 
 class SwiftStore(LeaseStore):
     """`instead`: scripts that take the place of the shipped ones of the same name."""
 
     def __init__(
-        self, client: RedisClient, line: Line, *, lifetimes: Lifetimes, instead: tuple[Script, ...] = ()
+        self, client: RedisClient, wire: Wire, *, lifetimes: Lifetimes, instead: tuple[Script, ...] = ()
     ) -> None:
         super().__init__(client, lifetimes=lifetimes)
-        self._pipeliner = _Swift(client, line, instead)
+        self._pipeliner = _Swift(client, wire, instead)
 
 
 class _Swift(Pipeliner):
-    def __init__(self, client: RedisClient, line: Line, instead: tuple[Script, ...]) -> None:
+    def __init__(self, client: RedisClient, wire: Wire, instead: tuple[Script, ...]) -> None:
         super().__init__(client)
-        self._line = line
+        self._wire = wire
         self._instead = {script.name: script for script in instead}
         self._whole: set[str] = set()
         """Scripts that the server has been sent in full."""
@@ -39,34 +109,6 @@ class _Swift(Pipeliner):
     def run(self, script: Script, slot: Slot, words: Words) -> asyncio.Future[Any]:
         script = self._instead.get(script.name, script)
         if script.name in self._whole:
-            head = (b"EVALSHA", script.sha.encode(), b"1", slot.encode())
-        else:
-            self._whole.add(script.name)
-            head = (b"EVAL", script.text.encode(), b"1", slot.encode())
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        command = packed((*head, *[word if type(word) is bytes else str(word).encode() for word in words]))
-        if not self._line.send(command, lambda reply: _settle(answer, reply)):
-            answer.set_exception(Disconnected("the line to the server is closed"))
-        return answer
-
-
-def _settle(answer: asyncio.Future[Any], reply: Any) -> None:
-    if answer.done():
-        return
-    if reply is LOST:
-        answer.set_exception(Disconnected("the server closed the line, or did not answer in time"))
-    elif isinstance(reply, Exception):
-        answer.set_exception(reply)
-    else:
-        answer.set_result(reply)
-
-
-async def opened(line: Line) -> None:
-    """Until commands can be sent. Raises what a client raises where there is no server."""
-    answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    for _ in range(OPENED_WITHIN):
-        if line.send(packed((b"PING",)), lambda reply: _settle(answer, reply)):
-            await answer
-            return
-        await asyncio.sleep(LOOKED_EVERY)
-    raise Disconnected("no line to the server could be opened")
+            return self._wire.say("EVALSHA", script.sha, 1, slot, *words)
+        self._whole.add(script.name)
+        return self._wire.say("EVAL", script.text, 1, slot, *words)

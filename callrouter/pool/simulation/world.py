@@ -1,4 +1,4 @@
-"""The parameters of a simulated world, and the worlds that have a name. Pure data: draws nothing.
+"""The parameters of a simulated world. Pure data: draws nothing. Worlds that have a name are in `worlds`.
 
 Everything is what *people* do. The engine's own delay model (mixtures of exponentials since the last sign of life) is
 used nowhere here, so that a world is never made in the engine's image.
@@ -6,7 +6,6 @@ used nowhere here, so that a world is never made in the engine's image.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -16,6 +15,8 @@ from callrouter.pool.simulation.spread import Spread
 MINUTE = 60.0
 HOUR = 3600.0
 DAY = 86400.0
+WARM = 1.5
+"""Times that a pool's numbers might have been leased before a run counts; returning visitors need fewer."""
 
 DelayClass = Literal["in_visit", "minutes", "hours", "days", "weeks"]
 
@@ -108,10 +109,10 @@ class Calling(msgspec.Struct, frozen=True, kw_only=True):
     share: float = 0.05
     """Of visits that wanted a number: call because of it (a first call)."""
     delays: tuple[Delay, ...] = (
-        Delay(name="in_visit", share=0.62, after=Spread("lognormal", 100.0, 1.1)),
-        Delay(name="minutes", share=0.17, after=Spread("weibull", 7 * MINUTE, 0.8)),
-        Delay(name="hours", share=0.15, after=Spread("lognormal", 2.5 * HOUR, 1.0), awake=True),
-        Delay(name="days", share=0.05, after=Spread("weibull", 30 * HOUR, 1.1), awake=True),
+        Delay(name="in_visit", share=0.70, after=Spread("lognormal", 100.0, 1.1)),
+        Delay(name="minutes", share=0.16, after=Spread("weibull", 7 * MINUTE, 0.8)),
+        Delay(name="hours", share=0.10, after=Spread("lognormal", 2.5 * HOUR, 1.0), awake=True),
+        Delay(name="days", share=0.03, after=Spread("weibull", 30 * HOUR, 1.1), awake=True),
         Delay(name="weeks", share=0.01, after=Spread("lognormal", 9 * DAY, 0.8), awake=True),
     )
     leaves: float = 0.6
@@ -139,7 +140,7 @@ class Strangers(msgspec.Struct, frozen=True, kw_only=True):
     wrong: float = 0.004
     """Misdialled, or meant for whoever had the number before the pool."""
     robocalls: float = 0.006
-    robots: int = 40
+    robots: int = 300
     """Numbers that robocalls come from."""
 
 
@@ -151,13 +152,18 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     visits_per_hour: float = 300.0
     days: float = 14.0
     """Counted; before them comes the warm-up, of which nothing is counted."""
-    warm_up: float = 2.0
+    warm_up: float = 3.0
     browsing: Browsing = Browsing()
     returning: Returning = Returning()
     calling: Calling = Calling()
     strangers: Strangers = Strangers()
     waking: tuple[float, float] = (8.5, 20.5)
     """Hours of the day in which people call who can wait."""
+
+    def settled(self, numbers: int) -> World:
+        """With a warm-up long enough for every one of so many numbers to have been leased before anything counts."""
+        leases_a_day = self.visits_per_hour * 24 * (1 - self.browsing.bots) * self.browsing.human
+        return msgspec.structs.replace(self, warm_up=max(self.warm_up, WARM * numbers / max(leases_a_day, 1e-9)))
 
     @property
     def length(self) -> float:
@@ -182,11 +188,3 @@ def accounts(count: int) -> tuple[Site, ...]:
             site = Site(account=place + 1, site=len(sites) + 1, share=weight / total * part, rhythm=rhythm)
             sites.append(site)
     return tuple(sites)
-
-
-def _default() -> World:
-    return World(name="default", sites=accounts(5))
-
-
-WORLDS: dict[str, Callable[[], World]] = {"default": _default}
-"""Name → world. The others differ from the default in what their name says."""

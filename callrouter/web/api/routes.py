@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, get_args
 
-from litestar import Request, Router
+from litestar import MediaType, Request, Router
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -40,7 +40,7 @@ def openapi_config() -> OpenAPIConfig:
         version=__version__,
         description="Each token sees its own account; a token of account 1, the operator's, sees all.",
         path=f"{BASE}/openapi.json",
-        render_plugins=[Description(path="/", media_type="application/json")],
+        render_plugins=[Description(path="/", media_type=MediaType.JSON)],
         components=Components(
             security_schemes={
                 "bearer": SecurityScheme(

@@ -24,7 +24,8 @@ from tests.integration.pool.visitors import NOON, visit
 
 MINUTE = timedelta(minutes=1)
 CALL = """
-INSERT INTO appeals (account_id, started_at, ended_at, id, kind, direction, called, customer, status, method, confidence)
+INSERT INTO appeals
+    (account_id, started_at, ended_at, id, kind, direction, called, customer, status, method, confidence)
 VALUES (2, $1, $2, gen_random_uuid(), 'call', 'inbound', $3, '79161234567', $4, $5, $6)"""
 
 

@@ -1,0 +1,44 @@
+"""How records are laid out in Redis: the places of their fields, for the scripts and for whoever reads a record.
+
+The scripts write these names, and are sent with the numbers in their place: a name would cost a variable on each call.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+
+NUMBER_FORMAT = "<c1BBI2I4ddddddBI2c0ssssI2c0"
+NUMBER_FIELDS = (
+    "NUMBER", "ST", "CLOSED", "WHY", "Q", "REST", "VB", "B", "Z", "E", "X", "PIN", "PASTS", "CALLS", "ACCOUNT", "SITE",
+    "SESSION", "VISITOR", "SIGNS",
+)  # fmt: skip
+"""The number itself stands before the packed fields."""
+VISIT_FORMAT = "<BBI4I2I4ddssssssss"
+VISIT_FIELDS = (
+    "V_SESSION", "V_CLOSED", "V_OVER", "V_PAGES", "V_Q", "V_GAP", "V_B", "V_Z", "V_VISITOR", "V_SITE", "V_ACCOUNT", "V_NUM",
+    "V_CAMPAIGN", "V_REQUEST", "V_PAGE", "V_FACTS",
+)  # fmt: skip
+ENDS = ("", "expired", "released", "taken", "disabled", "moved")
+
+NUMBER_HEAD = struct.Struct("<cBBHIddddddB")
+VISIT_HEAD = struct.Struct("<BBIHIdd")
+
+_NAMES = {
+    **{name: str(place) for place, name in enumerate(NUMBER_FIELDS, 1)},
+    **{name: str(place) for place, name in enumerate(VISIT_FIELDS, 1)},
+    **{f"ENDED_{end.upper()}": str(place) for place, end in enumerate(ENDS) if end},
+    "AT_ENDED": str(1 + struct.calcsize("<cBBHIdddd")),
+    "AT_PIN": str(1 + struct.calcsize("<cBBHIddddd")),
+    "AT_PASTS": str(1 + struct.calcsize("<cBBHIdddddd")),
+    "AT_CALLS": str(1 + struct.calcsize("<cBBHIddddddB")),
+    "AT_REST": str(1 + struct.calcsize("<cBBH")),
+    "NUMBER_FORMAT": f"'{NUMBER_FORMAT}'",
+    "VISIT_FORMAT": f"'{VISIT_FORMAT}'",
+}
+
+
+def laid_out(text: str) -> str:
+    """The script with places for names, and without its comments."""
+    text = re.sub(r"(?m)^\s*--.*\n|(?<=\s)-- .*$", "", text)
+    return re.sub(r"\b[A-Z][A-Z_]*\b(?!')", lambda match: _NAMES.get(match[0], match[0]), text)
