@@ -134,9 +134,9 @@ class _Race:
         if memory is not self.evidence.same_number:
             rate *= model.other_number
             visit = self._latest_visit() or visit
-        # With the rest of its odds the earlier call was somebody else's, and so is this one; strangers hardly call again.
+        # With the rest of its odds the earlier call was somebody else's, and so is this; strangers hardly call again.
         strangers = max(0.0, 1.0 - memory.confidence - memory.rivals)
-        returning = self.unseen_visits / self.somebody_else
+        returning = self.unseen_visits / self.somebody_else if self.somebody_else else 1.0
         self.somebody_else += rate * (
             memory.rivals + strangers * (returning + (1.0 - returning) * model.stranger_again)
         )

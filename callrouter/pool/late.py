@@ -180,8 +180,8 @@ ORDER BY started_at DESC LIMIT 1"""
 
 # What reached this pool's memory: calls on its own numbers, and those credited to accounts that use it.
 PAST_CALLS = """
-SELECT v.*, a.started_at AS called_at, a.called, a.confidence, a.candidates, coalesce(a.ended_at, a.started_at) AS remembered_at,
-       n.number IS NOT NULL AS own_number
+SELECT v.*, a.started_at AS called_at, a.called, a.confidence, a.candidates,
+       coalesce(a.ended_at, a.started_at) AS remembered_at, n.number IS NOT NULL AS own_number
 FROM appeals a
 JOIN visits v ON v.account_id = a.account_id AND v.session = a.session
 LEFT JOIN numbers n ON n.number = a.called AND n.pool_id = $4

@@ -130,9 +130,7 @@ class Oracle:
     def _friend(self, lease: Lease, at: float) -> float:
         calling = self._world.calling
         seen = self._seconds(lease.seen_at)
-        return (
-            self._first * calling.forwarded * self._density(calling.forwarded_after, min(seen, at), at, awake=True)
-        )
+        return self._first * calling.forwarded * self._density(calling.forwarded_after, min(seen, at), at, awake=True)
 
     def _unseen(self, leases: list[Lease], at: float) -> float:
         """Visits before those in evidence, as often as these: none where the list is not full."""
