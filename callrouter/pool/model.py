@@ -46,6 +46,8 @@ class CallerMemory(msgspec.Struct, frozen=True, kw_only=True):
     number: Number
     confidence: float = 1.0
     """How sure that was."""
+    rivals: float = 0.0
+    """The weights of the other visits that it may have been; what is missing to 1 was no visit that we knew of."""
 
 
 class StaticBinding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -87,6 +89,11 @@ class Attribution(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     site: int | None
     session: str | None
     candidates: tuple[Candidate, ...] = ()
+
+    @property
+    def rivals(self) -> float:
+        """The weights of all candidates but the credited one."""
+        return sum(candidate.weight for candidate in self.candidates[1:])
 
 
 class Resolution(msgspec.Struct, frozen=True, kw_only=True, gc=False):

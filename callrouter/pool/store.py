@@ -21,7 +21,7 @@ from callrouter.pool import live, metrics
 from callrouter.pool.coalesce import Coalescer, Pipeliner, RedisClient
 from callrouter.pool.connect import line_of
 from callrouter.pool.keys import Slot, log_key, pool_of
-from callrouter.pool.model import DEFAULT_HOLD, MINIMUM_HOLD, CallerMemory
+from callrouter.pool.model import DEFAULT_HOLD, MINIMUM_HOLD, Attribution, CallerMemory
 from callrouter.pool.nodes import Lanes
 from callrouter.pool.scripts import Script, script
 from callrouter.sessions.model import Visit
@@ -222,11 +222,17 @@ class LeaseStore:
         client: str = "",
         visit: Visit | None = None,
         own_number: bool = True,
-        confidence: float = 1.0,
+        credited: Attribution | None = None,
     ) -> None:
-        """Keep that `caller` called, and the visit he was credited to. `own_number`: `number` is of this slot."""
-        known = CallerMemory(visit=visit, called_at=at, number=number, confidence=confidence) if visit else None
-        memory = live.pack_memory(known) if known else b""
+        """Keep that `caller` called, and the visit he was credited to. `own_number`: `number` is of this slot.
+
+        `credited` says how sure that is; without it there is no doubt.
+        """
+        sure, rivals = (credited.confidence, credited.rivals) if credited else (1.0, 0.0)
+        memory = b""
+        if visit:
+            known = CallerMemory(visit=visit, called_at=at, number=number, confidence=sure, rivals=rivals)
+            memory = live.pack_memory(known)
         visitor = f"{visit.site}:{visit.visitor}" if visit else ""
         await self._run(
             script("remember"), slot, None, caller, number if own_number else "", account, client, memory, visitor,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import asyncpg
 
+from callrouter.clock import SystemClock
 from callrouter.db.connect import Pool, connect, open_pool
 from callrouter.numbers import Number
 from callrouter.pool.coalesce import RedisClient
@@ -18,7 +19,8 @@ from callrouter.pool.directory import Directory
 from callrouter.pool.directory_source import DirectorySource, read_directory
 from callrouter.pool.history import History
 from callrouter.pool.keys import log_key, pool_slot, site_slot
-from callrouter.pool.late import attribute_late, is_settled
+from callrouter.pool.late import LateAttribution
+from callrouter.pool.model import Resolution
 from callrouter.pool.resolver import Resolver
 from callrouter.pool.store import LeaseStore
 from callrouter.pool.sweeper import load_pools
@@ -161,6 +163,14 @@ def test_an_entry_that_postgres_refuses_does_not_block_those_behind_it(valkey_ur
     asyncio.run(scenario())
 
 
+async def late_answer(here: Bench, number: Number, at: datetime) -> Resolution:
+    late = LateAttribution(here.client, here.leases, lambda: here.directory, SystemClock())
+    async with here.postgres.acquire() as connection:
+        found = await late.attribute(connection, number, CALLER, at)
+    assert found
+    return found
+
+
 def test_late_attribution_answers_as_live_did(valkey_url: str, database: str) -> None:
     async def scenario() -> None:
         async with bench(valkey_url, database) as here:
@@ -170,11 +180,8 @@ def test_late_attribution_answers_as_live_did(valkey_url: str, database: str) ->
                 at = NOON + timedelta(minutes=minutes)
                 live = await here.resolver.resolve(leased.number, CALLER, at, live=False)
                 await here.leases.sweep(SLOT, now=at + timedelta(minutes=1))
-                assert not await is_settled(here.client, SLOT, at, at)
                 await here.drained()
-                assert await is_settled(here.client, SLOT, at, at + timedelta(minutes=2))
-                async with here.postgres.acquire() as connection:
-                    late = await attribute_late(connection, here.directory, leased.number, CALLER, at)
+                late = await late_answer(here, leased.number, at)
                 assert late.late
                 assert late.attribution == live.attribution
                 assert late.visit
@@ -187,10 +194,10 @@ def test_late_attribution_answers_as_live_did(valkey_url: str, database: str) ->
 
 def test_late_attribution_of_numbers_that_are_not_leased(valkey_url: str, database: str) -> None:
     async def scenario() -> None:
-        async with bench(valkey_url, database) as here, here.postgres.acquire() as connection:
-            own = await attribute_late(connection, here.directory, Number("74952222222"), CALLER, NOON)
+        async with bench(valkey_url, database) as here:
+            own = await late_answer(here, Number("74952222222"), NOON)
             assert (own.attribution.method, own.attribution.site) == ("unattributed", 1)
-            never = await attribute_late(connection, here.directory, POOL[1], CALLER, NOON)
+            never = await late_answer(here, POOL[1], NOON)
             assert (never.attribution.method, never.attribution.account) == ("unattributed", None)
 
     asyncio.run(scenario())
