@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -108,6 +109,7 @@ def simulate_pool(
         world=world, numbers=numbers or worlds.planned_numbers(world), seed=seed, hold=timedelta(minutes=hold),
         window=timedelta(hours=window), policies=policies,
     )  # fmt: skip
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C does: leave no server behind
     try:
         results, needed = asyncio.run(_simulated(case, server, equal_accuracy=equal_accuracy))
     except (ServerUnavailable, StoreUnavailable, RedisError) as error:
