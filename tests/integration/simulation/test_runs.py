@@ -110,13 +110,25 @@ def test_the_command_prints_one_object_and_draws(server: EmbeddedValkey, tmp_pat
     picture = tmp_path / "picture.svg"
     small = ["--visits-per-hour", "5", "--days", "1", "--numbers", "20", "--redis", server.url]
     result = CliRunner().invoke(
-        main, ["pool", "simulate", *small, "--policy", "no-memory,credit-holder", "--json", "--plot", str(picture)]
+        main,
+        [
+            "pool",
+            "simulate",
+            *small,
+            "--policy",
+            "first-free,credit-holder",
+            "--equal-accuracy",
+            "--json",
+            "--plot",
+            str(picture),
+        ],
     )
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)
     assert told["policy"] == "ours"
-    assert [each["policy"] for each in told["policies"]] == ["no-memory", "credit-holder"]
+    assert [each["policy"] for each in told["policies"]] == ["first-free", "credit-holder"]
     assert "ours_better_by" in told["policies"][0]
+    assert 1 <= told["policies"][0]["ours_needs_numbers"] <= 20
     assert picture.read_text("utf-8").startswith("<?xml")
     shown = CliRunner().invoke(main, ["pool", "simulate", *small])
     assert "attributable calls" in shown.stdout
