@@ -16,6 +16,7 @@ With servers:
 - `directory_source`  keeps the directory current
 - `history`           a pool's log → Postgres (`history_rows`), exactly once and in order
 - `sweeper`           ends what has run out, loads numbers, measures the pools
+- `simulation`        a world in which the truth is known, with the real leases and attribution at work in it
 - `inventory`, `site_inventory`, `number_inventory` (its files: `number_file`), `holders`
                       the operator's view: what there is, numbers in and out, who held a number when
 """
