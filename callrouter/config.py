@@ -105,7 +105,7 @@ class WorkerConfig(Section, frozen=True, kw_only=True):
     sweep_seconds: float = 5.0
     """How often ended leases are looked for (a lease ends on time without that; only the history waits)."""
     keep_leases_days: int = 730
-    """The history of leases is kept so long: who held a number then is asked in disputes, and callers' memory needs it."""
+    """The history of leases is kept so long: who held a number when is what disputes begin with."""
 
     def __post_init__(self) -> None:
         address(self.http_listen)

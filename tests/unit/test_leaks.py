@@ -24,7 +24,7 @@ def poisson(chance: random.Random, mean: float) -> int:
 
 ODD = ((0.0, 0.005, 0.02, 0.2, 1.0), (0.0, 0.01, 0.03, 0.15))
 USUAL = ((0.0, 0.005, 0.02, 0.05), (0.0, 0.01, 0.03, 0.08))
-"""Strangers a day and callers per lease. A pool of few numbers cannot tell odd rates from leaks: they are usual there."""
+"""Strangers a day and callers per lease; few numbers cannot tell odd rates from leaks, so theirs are usual."""
 
 
 def innocent(seed: int, numbers: int, rates: tuple[tuple[float, ...], tuple[float, ...]]) -> list[Watched]:

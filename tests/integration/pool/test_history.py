@@ -197,10 +197,10 @@ def test_leases_that_ended_long_ago_are_forgotten_step_by_step_and_no_others(dat
                    expires_at)
                VALUES (2, '74990000000', 'open', 1, 1, 's', 'v', now() - interval '3 years', now(), now())"""
         )
-        assert await forget_leases(postgres, timedelta(days=730), step=10) == 28
+        assert await forget_leases(postgres, timedelta(days=730), step=10) == 27
         assert await forget_leases(postgres, timedelta(days=730), step=10) == 0
         assert await postgres.fetchval("SELECT count(*) FROM leases WHERE ended_at IS NULL") == 1
-        assert await postgres.fetchval("SELECT count(*) FROM leases") == 73
+        assert await postgres.fetchval("SELECT count(*) FROM leases") == 74
         await postgres.close()
 
     asyncio.run(scenario())
