@@ -19,6 +19,7 @@ HIGHEST_PORT = 65535
 SHORTEST_SWEEP, LONGEST_SWEEP = 0.1, 10.0
 """Late attribution counts on leases that have run out being ended within half a minute."""
 LONGEST_WINDOW_HOURS = 90 * 24
+FEWEST_LEASE_DAYS = 90
 
 
 def address(text: str) -> tuple[str, int]:
@@ -103,11 +104,15 @@ class WorkerConfig(Section, frozen=True, kw_only=True):
     http_listen: str = "127.0.0.1:9574"
     sweep_seconds: float = 5.0
     """How often ended leases are looked for (a lease ends on time without that; only the history waits)."""
+    keep_leases_days: int = 730
+    """The history of leases is kept so long: who held a number when is what disputes begin with."""
 
     def __post_init__(self) -> None:
         address(self.http_listen)
         if not SHORTEST_SWEEP <= self.sweep_seconds <= LONGEST_SWEEP:
             raise ValueError(f"sweep_seconds must lie in {SHORTEST_SWEEP:g}…{LONGEST_SWEEP:g}")
+        if self.keep_leases_days < FEWEST_LEASE_DAYS:
+            raise ValueError(f"keep_leases_days must be at least {FEWEST_LEASE_DAYS}: attribution looks back so far")
 
 
 class LogConfig(Section, frozen=True, kw_only=True):

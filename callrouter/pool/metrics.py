@@ -64,6 +64,9 @@ HISTORY_REFUSED = Counter(
 HISTORY_LAG_SECONDS = Gauge(
     "callrouter_pool_history_lag_seconds", "Age of the oldest entry seen in the last round over all pools' logs."
 )
+LEASES_FORGOTTEN = Counter(
+    "callrouter_pool_leases_forgotten_total", "Leases deleted from the history because they ended long ago."
+)
 LEAKED_NUMBERS = Gauge(
     "callrouter_pool_leaked_numbers", "Pool numbers that are called although no visitor was shown them, by last search."
 )
