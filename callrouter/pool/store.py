@@ -106,7 +106,7 @@ class LeaseStore:
         self._client = client
         self._allocate = script("allocate", chooser=chooser)
         self.lifetimes = lifetimes or Lifetimes()
-        self._pipeliner = Pipeliner(client)
+        self._pipeliner = Pipeliner(client, line_of(client))
         self._coalescer = Coalescer(client, script("resolve"), line_of(client))
         lives = self.lifetimes
         self._common = (_ms(lives.rest), _ms(lives.window))
@@ -314,8 +314,11 @@ class LeaseStore:
             await self._client.execute_command("PING")
 
     async def _run(self, which: Script, slot: Slot, now: datetime | None, *arguments: object) -> Any:
-        with _typed_failures():
-            return await self._pipeliner.run(which, slot, (_at(now), *self._common, *arguments))
+        words = (_at(now), *self._common, *arguments)
+        try:
+            return await self._pipeliner.run(which, slot, [_word(word) for word in words])
+        except FAILURES as error:
+            raise _unavailable(error) from error
 
 
 @contextmanager
@@ -347,6 +350,12 @@ def _at(now: datetime | None) -> int:
 
 def _ms(span: timedelta) -> int:
     return span // timedelta(milliseconds=1)
+
+
+def _word(argument: object) -> bytes:
+    if isinstance(argument, str):
+        return argument.encode()
+    return argument if isinstance(argument, bytes) else str(argument).encode()
 
 
 def _require_ids(*ids: str) -> None:

@@ -31,8 +31,8 @@ class Device(msgspec.Struct, frozen=True):
 
 
 @lru_cache(maxsize=8192)
-def recognise(user_agent: str) -> Device:
-    """What opened the page. No user agent at all is a bot: browsers have one."""
+def recognise(user_agent: str, brands: str = "", mobile: str = "", platform: str = "") -> Device:
+    """What opened the page, by its client hints and then its user agent; without any agent it is a bot."""
     if not user_agent.strip():
         return Device("", "", "", bot=True)
     text = user_agent[:LIMIT]
