@@ -26,9 +26,7 @@ VALUE_LIMIT = 512
 """Characters kept of a parameter: some pages pass whole documents."""
 KEPT_LIMIT = 64
 """A longer word is nobody's source or medium: it is not worth keeping what follows from it."""
-MACRO = re.compile(
-    r"\$?\{\{?[^{}]*\}?\}|%7b.*?%7d|\[[A-Z_]+\]|__[A-Z][A-Z_]+__|%%[^%]+%%", re.IGNORECASE
-)
+MACRO = re.compile(r"\$?\{\{?[^{}]*\}?\}|%7b.*?%7d|\[[A-Z_]+\]|__[A-Z][A-Z_]+__|%%[^%]+%%", re.IGNORECASE)
 """An advertising system's placeholder that was not filled in."""
 MACRO_SIGNS = frozenset("{[%$_")
 WORD = re.compile(r"\w")

@@ -187,9 +187,7 @@ class Desk:
             gap=site.gap, counts=not said.again,
         )  # fmt: skip
 
-    def _facts(
-        self, site: Site, said: VisitRequest, visitor: str, hit: Hit, device: Device, browser: Browser
-    ) -> Visit:
+    def _facts(self, site: Site, said: VisitRequest, visitor: str, hit: Hit, device: Device, browser: Browser) -> Visit:
         now = self._clock.now()
         url = said.url[:URL_LIMIT]
         return Visit(
@@ -197,7 +195,8 @@ class Desk:
             traffic=hit.traffic, landing_page=url, referrer=said.referrer[:URL_LIMIT], started_at=now, seen_at=now,
             page=url, title=said.title[:TITLE_LIMIT], user_agent=device.user_agent, device=device.kind, os=device.os,
             browser=device.browser, location=self._places.of(browser.address), ga_client_id=said.ga_client_id[:ID_LIMIT],
-            ym_client_id=said.ym_client_id[:ID_LIMIT],
+            ym_client_id=said.ym_client_id[:ID_LIMIT], ga_session_id=said.ga_session_id[:ID_LIMIT],
+            ym_counter=said.ym_counter[:ID_LIMIT],
         )  # fmt: skip
 
     def _token(self, site: Site, text: str) -> VisitToken | None:

@@ -18,7 +18,7 @@ import structlog
 
 from callrouter.pool.directory import Site
 from callrouter.web import metrics
-from callrouter.web.problem import INTERNAL, MEDIA_TYPE, Problem, Refusal
+from callrouter.web.problem import INTERNAL, MEDIA_TYPE, Refusal
 from callrouter.web.visitor.addresses import Addresses
 from callrouter.web.visitor.desk import Browser, Desk
 from callrouter.web.visitor.guard import FORGERY, Guard
@@ -89,7 +89,7 @@ class Entrance:
         except Refusal as refusal:
             metrics.REFUSED.labels(reason=refusal.kind).inc()
             status, kind, body, retry_s = refusal.problem.status, _PROBLEM, _encode(refusal.problem), refusal.retry_s
-        except Exception as error:  # noqa: BLE001 # a page is answered whatever we did wrong
+        except Exception as error:  # a page is answered whatever we did wrong
             metrics.FAILED.inc()
             log.error("WEB-FAILED", path=scope["path"], reason=str(error), exc_info=error)
             status, kind, body = 500, _PROBLEM, _encode(INTERNAL)
@@ -194,7 +194,9 @@ def _browser(headers: Headers, address: str) -> Browser:
     agent = headers.get(b"user-agent", b"").decode("latin-1")
     if b"sec-ch-ua" not in headers:
         return Browser(agent, address=address)
-    hints = (headers.get(name, b"").decode("latin-1") for name in (b"sec-ch-ua", b"sec-ch-ua-mobile", b"sec-ch-ua-platform"))
+    hints = (
+        headers.get(name, b"").decode("latin-1") for name in (b"sec-ch-ua", b"sec-ch-ua-mobile", b"sec-ch-ua-platform")
+    )
     return Browser(agent, *hints, address)
 
 

@@ -66,7 +66,7 @@ class Buckets:
 
     def take(self, key: object, per_second: float, burst_seconds: float, now: float, amount: float = 1.0) -> bool:
         rest = self._rest.get(key, 0.0)
-        rest = (now if rest < now else rest) + amount / per_second
+        rest = (max(rest, now)) + amount / per_second
         if rest - now > burst_seconds:
             return False
         if len(self._rest) >= self._most:
@@ -149,9 +149,7 @@ class Guard:
                 if window.asked:
                     await self._counter(self._name(site.id, line), window.number, -1, site.hold)
 
-    async def _may(
-        self, key: tuple[int, str], window: _Window, allowed: int, hold: timedelta, begun: float
-    ) -> bool:
+    async def _may(self, key: tuple[int, str], window: _Window, allowed: int, hold: timedelta, begun: float) -> bool:
         """Ask the store: leases of this window, and of the last as far as it still reaches into a hold that ends now."""
         now = self._clock.monotonic()
         if now < window.closed_until:

@@ -13,6 +13,14 @@ from callrouter.web.visitor.addresses import cut
 UNDEFINED = "(undefined)"
 
 
+def check_places(file: Path) -> None:
+    """Raises ValueError if the file cannot be read as a database of places."""
+    try:
+        maxminddb.open_database(file, maxminddb.MODE_AUTO).close()
+    except (OSError, maxminddb.InvalidDatabaseError) as error:
+        raise ValueError(f"{file} is no database of places (MaxMind's format): {error}") from None
+
+
 class Places:
     """`languages` in order of preference. With `cut_addresses` not even the look-up sees a whole address."""
 
