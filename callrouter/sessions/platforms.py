@@ -113,4 +113,9 @@ def platforms() -> Platforms:
 
 
 def read_data(name: str) -> dict[str, object]:
-    return tomllib.loads((resources.files(__package__) / "data" / f"{name}.toml").read_text("utf-8"))
+    return tomllib.loads(data_text(name))
+
+
+@cache
+def data_text(name: str) -> str:
+    return (resources.files(__package__) / "data" / f"{name}.toml").read_text("utf-8")

@@ -172,7 +172,7 @@ def _by_mark(mark: Mark, base: TrafficSource) -> TrafficSource:
 def _medium_of(named: Platform | None, base_channel: str) -> str:
     """A source without a medium: what its platform is known for; a search engine's tagged link proves nothing."""
     if named and named.kind != "search":
-        return _channels().kinds[named.kind].medium
+        return channels().kinds[named.kind].medium
     return "(none)" if base_channel == DIRECT.channel else "referral"
 
 
@@ -198,7 +198,7 @@ def _of_host(host: str, first: str, own: tuple[str, ...]) -> tuple[TrafficSource
     platform = platforms().of_host(host, "/" + first)
     if platform is None:
         return TrafficSource(channel="referral", source=host.removeprefix("www."), medium="referral"), None
-    kind = _channels().kinds[platform.kind]
+    kind = channels().kinds[platform.kind]
     return TrafficSource(channel=kind.channel, source=platform.name, medium=kind.medium), platform
 
 
@@ -210,7 +210,7 @@ def _channel(medium: str, kind: str) -> str:
     if said == "paid":
         return "paid_social" if kind in ("social", "messenger") else "paid_search"
     if said == "referral" and kind in ("place", "marketplace"):
-        return _channels().kinds[kind].channel
+        return channels().kinds[kind].channel
     return said
 
 
@@ -282,6 +282,15 @@ def pairs(query: str, wanted: frozenset[str]) -> Iterable[tuple[str, str]]:
                 yield name, text
 
 
+def unfilled(query: str) -> Iterable[tuple[str, str]]:
+    """The placeholders that `pairs` leaves out."""
+    for part in query.split("&"):
+        name, _, value = part.partition("=")
+        text = unquote_plus(value, errors="replace").strip()[:VALUE_LIMIT]
+        if name.lower() in _wanted() and is_macro(text):
+            yield name.lower(), text
+
+
 def is_macro(text: str) -> bool:
     """Nothing but placeholders, such as `{keyword}` or `{campaign_id}|{ad_id}`."""
     return not MACRO_SIGNS.isdisjoint(text) and MACRO.search(text) is not None and not WORD.search(MACRO.sub("", text))
@@ -320,10 +329,11 @@ def _wanted() -> frozenset[str]:
 
 
 @cache
-def _channels() -> Channels:
+def channels() -> Channels:
+    """data/channels.toml."""
     return msgspec.convert(read_data("channels"), Channels)
 
 
 @cache
 def _channel_of_medium() -> dict[str, str]:
-    return {medium: channel for channel, mediums in _channels().mediums.items() for medium in mediums}
+    return {medium: channel for channel, mediums in channels().mediums.items() for medium in mediums}

@@ -108,15 +108,16 @@ class Guard:
     def request(self, site: Site, address: str, amount: float = 1.0) -> None:
         """Raises Refusal if the line or the site has asked too much."""
         limits, now = self._limits, self._clock.monotonic()
-        of_site = site.requests_per_second or limits.requests_per_site
-        if not self._sites.take(site.id, of_site, limits.site_burst, now, amount):
-            self._tell("site-rate", site, address, now)
-            raise Refusal(429, "site-rate", "This site gets too many requests", retry_s=1)
+        # The address first: a flood from one must not use up its site's.
         if address and not self._lines.take(
             household(address), limits.requests_per_address, limits.address_burst, now, amount
         ):
             self._tell("address-rate", site, address, now)
             raise Refusal(429, "address-rate", "Too many requests from this address", retry_s=5)
+        of_site = site.requests_per_second or limits.requests_per_site
+        if not self._sites.take(site.id, of_site, limits.site_burst, now, amount):
+            self._tell("site-rate", site, address, now)
+            raise Refusal(429, "site-rate", "This site gets too many requests", retry_s=1)
 
     async def lease(self, site: Site, address: str, directory: Directory) -> str:
         """Why no number may be leased to this visitor, '' if one may."""
@@ -124,9 +125,10 @@ class Guard:
         line = household(address)
         now = self._clock.now().timestamp()
         number, begun = divmod(now, site.hold.total_seconds())
+        # The address first: what it asks for in vain must not count as its site's.
         for allowed, reason, key in (
-            (allowance.site, "site-leases", (site.id, "")),
             (allowance.address if line else 0, "address-leases", (site.id, line)),
+            (allowance.site, "site-leases", (site.id, "")),
         ):
             if not allowed:
                 continue
@@ -135,6 +137,8 @@ class Guard:
                 window = self._open(key, int(number))
             window.count += 1
             if window.count > allowed // UNASKED and not await self._may(key, window, allowed, site.hold, begun):
+                if key[1] == "" and line:
+                    await self._give_back((site.id, line), site.hold)
                 metrics.REFUSED.labels(reason=reason).inc()
                 self._tell(reason, site, address, self._clock.monotonic())
                 return reason
@@ -142,12 +146,16 @@ class Guard:
 
     async def returned(self, site: Site, address: str) -> None:
         """The visitor took no number after all: he had one, or there was none."""
-        for line in ("", household(address)) if address else ("",):
-            window = self._windows.get((site.id, line))
-            if window and window.count:
-                window.count -= 1
-                if window.asked:
-                    await self._counter(self._name(site.id, line), window.number, -1, site.hold)
+        await self._give_back((site.id, ""), site.hold)
+        if address:
+            await self._give_back((site.id, household(address)), site.hold)
+
+    async def _give_back(self, key: tuple[int, str], hold: timedelta) -> None:
+        window = self._windows.get(key)
+        if window and window.count:
+            window.count -= 1
+            if window.asked:
+                await self._counter(self._name(*key), window.number, -1, hold)
 
     async def _may(self, key: tuple[int, str], window: _Window, allowed: int, hold: timedelta, begun: float) -> bool:
         """Ask the store: leases of this window, and of the last as far as it still reaches into a hold that ends now."""

@@ -43,7 +43,10 @@ class Places:
             self._reader.close()
 
     def _look_up(self, address: str) -> str:
-        found = self._reader.get(address) if self._reader and address else None
+        try:
+            found = self._reader.get(address) if self._reader and address else None
+        except ValueError:  # an IPv6 address, and a database that has none
+            return UNDEFINED
         if not isinstance(found, dict):
             return UNDEFINED
         regions = found.get("subdivisions")
