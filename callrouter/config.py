@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -89,9 +90,23 @@ class WebConfig(Section, frozen=True, kw_only=True):
     token_secret: str = ""
     """Signs visit tokens; the same on every `web`. At least 16 characters; empty: drawn anew at each start."""
     token_secret_file: str = ""
+    trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1")
+    """Addresses or networks whose X-Forwarded-For is believed."""
+    requests_per_address: float = 50.0
+    """Requests a second from one address (one /64 of IPv6) that each process answers."""
+    requests_per_site: float = 5000.0
+    """Requests a second of one site that each process answers."""
+    geoip_file: str = ""
+    """A database of places in MaxMind's format; without one, places are `(undefined)`."""
+    cut_addresses: bool = True
+    """Addresses are cut (/24, IPv6 /48) before a place is looked up. They are never stored, cut or not."""
 
     def __post_init__(self) -> None:
         address(self.listen)
+        for text in self.trusted_proxies:
+            ip_network(text)
+        if self.requests_per_address <= 0 or self.requests_per_site <= 0:
+            raise ValueError("requests_per_address and requests_per_site must be positive")
         if self.workers < 1:
             raise ValueError("workers must be at least 1")
         if self.token_secret and len(self.token_secret) < SHORTEST_TOKEN_SECRET:

@@ -101,7 +101,7 @@ def _add_visit(row: AppealRow, visit: Visit) -> None:
     traffic = visit.traffic
     row.visitor = visit.visitor
     row.visit_started_at = visit.started_at
-    row.time_on_site_s = (visit.seen_at - visit.started_at).total_seconds()
+    row.time_on_site_s = visit.time_on_site.total_seconds()
     row.pages = visit.pages
     row.channel, row.source, row.medium = traffic.channel, traffic.source, traffic.medium
     row.campaign, row.keyword = traffic.campaign, traffic.keyword

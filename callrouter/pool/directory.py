@@ -60,6 +60,12 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     overflow: Literal["fallback", "nearest_end"] = "fallback"
     enabled: bool = True
     pools: tuple[PoolChoice, ...] = ()
+    leases_per_address: int | None = None
+    """Numbers that one address may take within a hold; 0: any, None: by the size of the pools."""
+    leases_per_site: int | None = None
+    """Numbers that all visitors together may take within a hold; likewise."""
+    requests_per_second: int | None = None
+    """Of each web process; None: as configured there."""
 
     @property
     def shown_without_lease(self) -> Number | None:

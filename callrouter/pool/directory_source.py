@@ -236,6 +236,8 @@ def _site(row: asyncpg.Record, pools: tuple[PoolChoice, ...]) -> Site:
         own_numbers=tuple(map(Number, row["own_numbers"])), fallback_number=row["fallback_number"],
         display_pattern=row["display_pattern"], route=row["route"], hold=row["hold"], rest=row["rest"],
         gap=row["visit_gap"], overflow=row["overflow"], enabled=row["enabled"], pools=pools,
+        leases_per_address=row["leases_per_address"], leases_per_site=row["leases_per_site"],
+        requests_per_second=row["requests_per_second"],
     )  # fmt: skip
 
 

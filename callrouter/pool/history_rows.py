@@ -202,7 +202,7 @@ def _visit_row(visit: Visit, change: _Change | None) -> tuple[object, ...]:
         t.click_id, visit.landing_page, visit.referrer, page, title, change.pages if change else visit.pages,
         visit.user_agent, visit.device, visit.os, visit.browser, visit.location, visit.ga_client_id,
         visit.ym_client_id, change.ended_at if change else None, bool(change and change.overflow),
-        change.number if change else None,
+        change.number if change else None, visit.ga_session_id, visit.ym_counter,
     )  # fmt: skip
 
 
@@ -221,11 +221,11 @@ ON CONFLICT (account_id, id) DO UPDATE SET
 VISITS = """
 INSERT INTO visits (account_id, started_at, session, visitor, site_id, seen_at, channel, source, medium, campaign,
     keyword, content, click_id, landing_page, referrer, page, title, pages, user_agent, device, os, browser, location,
-    ga_client_id, ym_client_id, ended_at, overflow, number)
+    ga_client_id, ym_client_id, ended_at, overflow, number, ga_session_id, ym_counter)
 SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[],
     $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
     $16::text[], $17::text[], $18::int[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::text[],
-    $25::text[], $26::timestamptz[], $27::bool[], $28::text[])
+    $25::text[], $26::timestamptz[], $27::bool[], $28::text[], $29::text[], $30::text[])
 ON CONFLICT (account_id, started_at, session) DO UPDATE SET
     seen_at = greatest(visits.seen_at, excluded.seen_at),
     pages = greatest(visits.pages, excluded.pages),

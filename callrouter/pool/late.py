@@ -164,7 +164,7 @@ VISIT_COLUMNS = {
     "landing_page": "landing_page", "referrer": "referrer", "started_at": "started_at", "seen_at": "seen_at",
     "pages": "pages", "page": "page", "title": "title", "user_agent": "user_agent", "device": "device", "os": "os",
     "browser": "browser", "location": "location", "ga_client_id": "ga_client_id", "ym_client_id": "ym_client_id",
-    "overflow": "overflow",
+    "ga_session_id": "ga_session_id", "ym_counter": "ym_counter", "overflow": "overflow",
 }  # fmt: skip
 
 LEASES = """

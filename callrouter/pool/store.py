@@ -109,7 +109,7 @@ class LeaseStore:
         self._client = client
         self._allocate = script("allocate", chooser=chooser)
         self.lifetimes = lifetimes or Lifetimes()
-        self._pipelines = Lanes(client, lambda: Pipeliner(client))
+        self._pipelines = Lanes(client, lambda: Pipeliner(client, line_of(client)))
         self._questions = Lanes(client, lambda: Coalescer(client, script("resolve"), line_of(client)))
         lives = self.lifetimes
         self._common = (_ms(lives.rest), _ms(lives.window))
@@ -325,8 +325,11 @@ class LeaseStore:
             await self._client.execute_command("PING")
 
     async def _run(self, which: Script, slot: Slot, now: datetime | None, *arguments: object) -> Any:
-        with _typed_failures():
-            return await self._pipelines.of(slot).run(which, slot, (_at(now), *self._common, *arguments))
+        words = (_at(now), *self._common, *arguments)
+        try:
+            return await self._pipelines.of(slot).run(which, slot, [_word(word) for word in words])
+        except FAILURES as error:
+            raise _unavailable(error) from error
 
 
 @contextmanager
@@ -358,6 +361,12 @@ def _at(now: datetime | None) -> int:
 
 def _ms(span: timedelta) -> int:
     return span // timedelta(milliseconds=1)
+
+
+def _word(argument: object) -> bytes:
+    if isinstance(argument, str):
+        return argument.encode()
+    return argument if isinstance(argument, bytes) else str(argument).encode()
 
 
 def _require_ids(*ids: str) -> None:

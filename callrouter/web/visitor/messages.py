@@ -27,6 +27,8 @@ class VisitRequest(msgspec.Struct, kw_only=True):
     """The page was told of before; only a number is wanted now."""
     ga_client_id: str = ""
     ym_client_id: str = ""
+    ga_session_id: str = ""
+    ym_counter: str = ""
 
 
 class VisitAnswer(msgspec.Struct, kw_only=True):
