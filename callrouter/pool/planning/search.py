@@ -1,0 +1,132 @@
+"""Which size reaches the target? Few sizes are measured, for each measurement is a run. Knows no simulation.
+
+The formula says how the share of wrong calls falls with the number of numbers; a measurement says by how much the truth
+is worse at one size. The next size to measure is where the formula, worse by as much, meets the target. What passes is
+tried again with another seed, and only sizes that pass together with it count.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import msgspec
+
+from callrouter.pool.planning.demand import Target
+
+ONE_SIDED = 1.645
+"""Sure by 95 % that it is no less."""
+PRECISE = 1.04
+"""Sizes that differ by less are the same."""
+RUNS = 7
+NOTICEABLE = 4000
+"""Calls among which a plan has to keep its word: by their chance, too, the share may not fall below the target."""
+
+
+class Measured(Protocol):
+    """What a run tells of a size."""
+
+    @property
+    def share(self) -> float: ...
+    @property
+    def variance(self) -> float: ...
+    def __add__(self, other: Measured, /) -> Measured: ...
+
+
+class Curve(Protocol):
+    """The formula's answers."""
+
+    def right(self, numbers: int) -> float: ...
+    def overflow(self, numbers: int) -> float: ...
+
+
+class Size(msgspec.Struct, frozen=True, kw_only=True):
+    """A size that was measured: the share of right calls, and between which bounds it is by 95 %."""
+
+    numbers: int
+    right: float
+    low: float
+    high: float
+    overflow: float
+    passes: bool
+    seeds: int = 1
+
+
+Measure = Callable[[int, int], Awaitable[Measured]]
+"""Numbers, and which seed of several."""
+
+
+class Search:
+    """`measure` tells of visitors who have a number; how many have none is Erlang's."""
+
+    def __init__(self, curve: Curve, target: Target, measure: Measure, *, calls: float) -> None:
+        self._curve = curve
+        self._target = target
+        self._measure = measure
+        self._calls = max(NOTICEABLE, calls)
+        self._measured: dict[int, list[Measured]] = {}
+        self.sizes: dict[int, Size] = {}
+
+    async def measured(self, numbers: int, *, seeds: int = 1) -> Size:
+        found = self._measured.setdefault(numbers, [])
+        while len(found) < seeds:
+            found.append(await self._measure(numbers, len(found)))
+        together = found[0]
+        for other in found[1:]:
+            together = together + other
+        overflow = self._curve.overflow(numbers)
+        right = together.share * (1 - overflow)
+        deviation = math.sqrt(together.variance)
+        chance = math.sqrt(together.variance + right * (1 - right) / self._calls)
+        passes = right - ONE_SIDED * chance >= self._target.right and overflow <= self._target.overflow
+        size = Size(
+            numbers=numbers, right=right, low=max(0.0, right - 1.96 * deviation),
+            high=min(1.0, right + 1.96 * deviation), overflow=overflow, passes=passes, seeds=len(found),
+        )  # fmt: skip
+        self.sizes[numbers] = size
+        return size
+
+    async def smallest(self, least: int, guess: int, most: int) -> int | None:
+        """The fewest numbers between `least` and `most` that pass with two seeds. None: even `most` do not."""
+        failed, passed = least - 1, None
+        numbers = min(max(guess, least), most)
+        for _ in range(RUNS):
+            size = await self.measured(numbers)
+            if size.passes:
+                size = await self.measured(numbers, seeds=2)
+            if size.passes:
+                passed = numbers
+            elif numbers >= most:
+                return None
+            else:
+                failed = max(failed, numbers)
+            if passed is not None and (passed <= PRECISE * failed or passed <= failed + 1 or passed <= least):
+                return passed
+            numbers = self._next(size, failed, passed, most)
+        return passed if passed is not None else await self._upwards(failed, most)
+
+    async def _upwards(self, failed: int, most: int) -> int | None:
+        numbers = failed
+        while numbers < most:
+            numbers = min(most, math.ceil(numbers * 1.15))
+            size = await self.measured(numbers, seeds=2)
+            if size.passes:
+                return numbers
+        return None
+
+    def _next(self, size: Size, failed: int, passed: int | None, most: int) -> int:
+        """Where the formula, worse by as much as it was here, just meets the target; within what is known."""
+        worse = max(1.0 - size.right, 1e-6) / max(1.0 - self._curve.right(size.numbers), 1e-6)
+        noise = math.sqrt(self._target.right * (1 - self._target.right) / self._calls)
+        allowed = (1.0 - self._target.right - ONE_SIDED * noise * 1.15) / worse
+        low, high = failed + 1, passed if passed is not None else most
+        while low < high:
+            middle = (low + high) // 2
+            fits = 1.0 - self._curve.right(middle) <= allowed and self._curve.overflow(middle) <= self._target.overflow
+            low, high = (low, middle) if fits else (middle + 1, high)
+        if passed is None:
+            return min(most, max(low, math.ceil(failed * PRECISE)))
+        within = math.ceil(failed * PRECISE), math.floor(passed / PRECISE)
+        middle = (failed + passed) // 2
+        return min(max(low, within[0]), within[1]) if within[0] <= within[1] else max(failed + 1, middle)
