@@ -15,7 +15,6 @@ import msgspec
 from callrouter.pool.planning.probe import Prober, Tried
 from callrouter.pool.planning.recording import Record, RecordingStore
 from callrouter.pool.simulation.judges import ENGINE, Judge
-from callrouter.pool.simulation.policies import OURS
 from callrouter.pool.simulation.premises import premises
 from callrouter.pool.simulation.runner import MONDAY, Runner, Setting
 from callrouter.pool.simulation.visitors import PlannedVisit, visits
@@ -66,7 +65,7 @@ async def measure(
     url: str, trial: Trial, judge: Judge, *, numbers: int, seed: int, progress: Callable[[float], None]
 ) -> Found:
     """Let the trial's world happen to a pool of so many numbers, and try calls on its visits."""
-    async with premises(url, lifetimes=trial.lifetimes, choice=OURS) as place:
+    async with premises(url, lifetimes=trial.lifetimes) as place:
         recording = RecordingStore(place.store)
         place.store = cast(LeaseStore, recording)
         runner = Runner(place, trial.world, Setting(numbers=numbers, hold=trial.hold), {ENGINE: judge})

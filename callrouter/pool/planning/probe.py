@@ -1,9 +1,9 @@
 """Calls that might have come: thousands of them, credited against the leases of one small run. Pure.
 
 A run of the simulation has few calls, and its share of right ones is uncertain by half a percent. Each of its visits
-might as well have led to a call; so callers are drawn for all of them, from the same truth and on streams of their own,
-and credited by the real rules with the leases as they were. What a call would have changed (a visitor who stays longer on
-the page because he is calling, a number that is pinned for its hold) is left out; the plan is confirmed by whole runs.
+might as well have led to a call; so callers are drawn for all of them, from the same truth and on streams of their
+own, and credited by the real rules with the leases as they were. What a call would have changed (a visitor who stays
+longer because he is calling, a number that is pinned for its hold) is left out: the plan is confirmed by whole runs.
 
 Calls that would come after the end of the record are worth what the caller's call before them was; a first call that
 comes so late is taken for unattributed: choose a record that outlasts hold and attribution window.
@@ -108,7 +108,11 @@ class Prober:
     ) -> bool:  # fmt: skip
         said = self._judge(
             Evidence(
-                number=number, caller=call.phone, at=at, leases=self._record.leases(number, at), same_number=memory,
+                number=number,
+                caller=call.phone,
+                at=at,
+                leases=self._record.leases(number, at),
+                same_number=memory,
                 newest=memory,
             )
         )

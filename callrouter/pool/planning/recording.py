@@ -1,10 +1,11 @@
-"""Who held which number when, written down while a simulation runs: a lease store that remembers what it answered.
+"""Who held which number when, written down while a simulation runs.
 
-Knows the store's answers, not how it came to them.
+Knows the lease store's answers, not how it came to them.
 """
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_right
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -32,21 +33,24 @@ class _Answer(msgspec.Struct, frozen=True):
     """Of a hit: what the page proposed."""
 
 
-class RecordingStore(LeaseStore):
-    """Answers as any lease store, and keeps its answers in the order of the virtual clock."""
+class RecordingStore:
+    """Answers what `store` answers, and keeps what pages were told."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, store: LeaseStore) -> None:
+        self._store = store
         self.answers: list[_Answer] = []
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
     async def allocate(self, slot: Slot, visit: Visit, **settings: Any) -> Allocation:
-        reply = await super().allocate(slot, visit, **settings)
+        reply = await self._store.allocate(slot, visit, **settings)
         if reply.outcome in ("kept", "leased", "overflow"):
             self.answers.append(_Answer(reply.at, reply.session, reply.number, reply.outcome, visit))
         return reply
 
     async def renew(self, slot: Slot, session: str, **settings: Any) -> Renewal:
-        reply = await super().renew(slot, session, **settings)
+        reply = await self._store.renew(slot, session, **settings)
         if reply.number is not None:
             self.answers.append(_Answer(reply.at, session, reply.number, "sign"))
         return reply
@@ -99,7 +103,7 @@ class Record:
         return sorted(
             max(0.0, (later.began - self._end(earlier)).total_seconds())
             for leases in self._by_number.values()
-            for earlier, later in zip(leases, leases[1:], strict=False)
+            for earlier, later in itertools.pairwise(leases)
             if since <= later.began < until
         )
 

@@ -1,8 +1,8 @@
 """How soon a number is another visitor's again, and what that costs: the first answer, by a formula. Pure.
 
-A pool gives out the number that has been free longest, so its numbers go round: between two leases of one number all the
-others are leased once. With N numbers and leases that begin at the rate λ(t), a number leased at t is leased again at
-the moment u at which N further leases have begun:
+A pool gives out the number that has been free longest, so its numbers go round: between two leases of one number all
+the others are leased once. With N numbers and leases that begin at the rate λ(t), a number leased at t is leased again
+at the moment u at which N further leases have begun:
 
     ∫[t, u] λ = N
 
