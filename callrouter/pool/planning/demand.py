@@ -13,7 +13,8 @@ import msgspec
 from callrouter.pool.delay import DelayModel
 from callrouter.pool.model import DEFAULT_HOLD, MINIMUM_HOLD
 from callrouter.pool.planning.reuse import Formula, formula_of
-from callrouter.pool.simulation.world import DAY, OFFICES, SHOPPERS, STEADY, Delay, DelayClass, Rhythm, Spread, World
+from callrouter.pool.simulation.spread import Spread
+from callrouter.pool.simulation.world import DAY, OFFICES, SHOPPERS, STEADY, Delay, DelayClass, Rhythm, World
 
 PROFILES: dict[str, Rhythm] = {"shoppers": SHOPPERS, "offices": OFFICES, "steady": STEADY}
 CLASS_OF: tuple[tuple[float, DelayClass], ...] = ((3600.0, "minutes"), (12 * 3600.0, "hours"), (3 * DAY, "days"))

@@ -23,7 +23,9 @@ oldest, accounts that keep theirs) is small; the simulation has all of it and de
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable
+from functools import cached_property
 from itertools import accumulate
 
 import msgspec
@@ -37,7 +39,7 @@ PAGES = 120.0
 """Seconds of a visit where a world says nothing else."""
 
 
-class Formula(msgspec.Struct, frozen=True, kw_only=True):
+class Formula(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """What the formula is told of a pool: leases that begin in each hour of the week, and when people call."""
 
     leases: tuple[float, ...]
@@ -74,6 +76,11 @@ class Formula(msgspec.Struct, frozen=True, kw_only=True):
         cycle = self._mean(lambda at: self._again(at, numbers) - at)
         return max(0.0, cycle - self.visit_seconds - self.hold_seconds)
 
+    def shortest_rest(self, numbers: int) -> float:
+        """The same in the busiest hours."""
+        cycle = min(self._again(hour * HOUR, numbers) - hour * HOUR for hour in range(WEEK_HOURS))
+        return max(0.0, cycle - self.visit_seconds - self.hold_seconds)
+
     def numbers_for(self, right: float, overflow: float) -> int | None:
         """The fewest numbers that reach both; None if none does."""
         least, most = 1, max(8, 2 * math.ceil(self.load))
@@ -101,14 +108,19 @@ class Formula(msgspec.Struct, frozen=True, kw_only=True):
         total = sum(rate * of((hour + 0.5) * HOUR) for hour, rate in enumerate(self.leases) if rate)
         return total / sum(self.leases)
 
+    @cached_property
+    def _passed(self) -> list[float]:
+        """Leases that begin before each hour of the week."""
+        return list(accumulate(self.leases, initial=0.0))
+
     def _again(self, at: float, numbers: int) -> float:
         """When `numbers` further leases have begun."""
-        passed = list(accumulate(self.leases, initial=0.0))
+        passed = self._passed
         week = passed[-1]
         hour = at / HOUR % WEEK_HOURS
         begun = passed[int(hour)] + (hour % 1.0) * self.leases[int(hour)]
         weeks, rest = divmod(begun + numbers, week)
-        place = max(index for index, total in enumerate(passed[:-1]) if total <= rest)
+        place = min(bisect_right(passed, rest), WEEK_HOURS) - 1
         rate = self.leases[place]
         until = weeks * WEEK_HOURS + place + ((rest - passed[place]) / rate if rate else 0.0)
         return at + (until - hour) * HOUR
