@@ -11,7 +11,7 @@ import msgspec
 
 from callrouter.db.connect import Connection
 from callrouter.pool.delay import DelayModel
-from callrouter.pool.inventory import Refused, hint, site_named
+from callrouter.pool.inventory import OPERATOR, Refused, hint, site_named
 from callrouter.pool.planning.demand import Impossible, with_callers
 from callrouter.pool.planning.reuse import visit_seconds
 from callrouter.pool.simulation.world import Browsing, Rhythm, Site, World
@@ -107,6 +107,19 @@ async def traffic_of_pool(conn: Connection, pool: int, *, until: datetime, days:
         pool, since, until,
     )  # fmt: skip
     return _traffic(cells, whole, until)
+
+
+async def fitted_model(conn: Connection, traffic: Traffic) -> DelayModel | None:
+    """How soon people call, as fitted from the calls of the account with most visits, else the operator's fit."""
+    visits: Counter[int] = Counter()
+    for (account, _site), count in traffic.by_site.items():
+        visits[account] += count
+    told = await conn.fetchval(
+        """SELECT model::text FROM delay_models WHERE account_id = ANY($1)
+           ORDER BY account_id = $2 DESC, fitted_at DESC LIMIT 1""",
+        [visits.most_common(1)[0][0], OPERATOR], visits.most_common(1)[0][0],
+    )  # fmt: skip
+    return msgspec.json.decode(told, type=DelayModel) if told else None
 
 
 def _traffic(cells: list[asyncpg.Record], whole: asyncpg.Record | None, until: datetime) -> Traffic:

@@ -136,7 +136,7 @@ class Planner:
         busiest = max(sum(self._formula.leases[start : start + 24]) for start in range(0, 168, 24))
         return math.ceil(self._formula.load + busiest * (waits + 0.5))
 
-    def _search(self, demand: Demand, guess: int) -> Search:
+    def _search(self, demand: Demand, guess: int) -> Search[Found]:
         scale = min(1.0, TRIAL_VISITS_PER_HOUR / demand.world.visits_per_hour)
         trial = trial_for(demand, scale, guess)
         judge = engine(msgspec.structs.replace(demand.model, window=demand.window))
@@ -155,7 +155,7 @@ class Planner:
         calls = demand.leases_per_hour * 24 * 14 * demand.world.calling.share
         return Search(demand.formula, demand.target, run, calls=calls)
 
-    async def _rules(self, search: Search, erlang_b: int) -> list[Rule]:
+    async def _rules(self, search: Search[Found], erlang_b: int) -> list[Rule]:
         peak = max(self._formula.leases)
         sizes = {
             "erlang_b": erlang_b,
@@ -164,7 +164,7 @@ class Planner:
         }
         return [_rule(name, await search.measured(numbers)) for name, numbers in sizes.items()]
 
-    async def _between(self, search: Search, least: int, most: int) -> None:
+    async def _between(self, search: Search[Found], least: int, most: int) -> None:
         for share in CURVE:
             await search.measured(round(least * (most / least) ** share))
 
@@ -222,7 +222,7 @@ def _rule(name: str, size: Size) -> Rule:
     )  # fmt: skip
 
 
-def _points(search: Search, hold: timedelta) -> list[Point]:
+def _points(search: Search[Found], hold: timedelta) -> list[Point]:
     return [
         Point(
             numbers=size.numbers, hold=hold.total_seconds(), right=size.right, right_low=size.low,

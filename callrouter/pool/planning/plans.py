@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from callrouter.db.connect import Connection, Pool
-from callrouter.pool.planning.demand import Impossible
+from callrouter.pool.inventory import Refused
 from callrouter.pool.planning.drift import Promise
-from callrouter.pool.planning.plan import Plan
+
+if TYPE_CHECKING:  # the worker imports this, and simulates nothing
+    from callrouter.pool.planning.plan import Plan
 
 
 async def save_plan(conn: Connection, pool: int, account: int, plan: Plan) -> int:
-    """The plan is in force from now on. Raises Impossible if it names no size."""
+    """The plan is in force from now on. Raises Refused if it names no size."""
     promise = plan.promise
     if promise is None:
-        raise Impossible("a plan without a size cannot be kept: no size reaches the target")
+        raise Refused("a plan without a size cannot be kept: no size reaches the target")
     return int(
         await conn.fetchval(
             """INSERT INTO pool_plans (account_id, pool_id, numbers, right_share, overflow_share, leased_peak, rest,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -24,6 +24,9 @@ NOTICEABLE = 4000
 """Calls among which a plan has to keep its word: by their chance, too, the share may not fall below the target."""
 
 
+M = TypeVar("M", bound="Measured")
+
+
 class Measured(Protocol):
     """What a run tells of a size."""
 
@@ -31,7 +34,7 @@ class Measured(Protocol):
     def share(self) -> float: ...
     @property
     def variance(self) -> float: ...
-    def __add__(self, other: Measured, /) -> Measured: ...
+    def __add__(self: M, other: M, /) -> M: ...
 
 
 class Curve(Protocol):
@@ -53,19 +56,18 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     seeds: int = 1
 
 
-Measure = Callable[[int, int], Awaitable[Measured]]
-"""Numbers, and which seed of several."""
+class Search(Generic[M]):
+    """`measure` is told numbers and which seed of several; it tells of visitors who have a number. How many have none
+    is Erlang's."""
 
-
-class Search:
-    """`measure` tells of visitors who have a number; how many have none is Erlang's."""
-
-    def __init__(self, curve: Curve, target: Target, measure: Measure, *, calls: float) -> None:
+    def __init__(
+        self, curve: Curve, target: Target, measure: Callable[[int, int], Awaitable[M]], *, calls: float
+    ) -> None:
         self._curve = curve
         self._target = target
         self._measure = measure
         self._calls = max(NOTICEABLE, calls)
-        self._measured: dict[int, list[Measured]] = {}
+        self._measured: dict[int, list[M]] = {}
         self.sizes: dict[int, Size] = {}
 
     async def measured(self, numbers: int, *, seeds: int = 1) -> Size:

@@ -54,7 +54,7 @@ class PlanWatch:
         for pool, promise in self._promises.items():
             metrics.POOL_PLANNED.labels(pool=str(pool)).set(promise.numbers)
             visits, overflowed = self._overflow.get(pool, (0, 0))
-            metrics.POOL_OVERFLOW.labels(pool=str(pool)).set(overflowed / visits if visits else 0.0)
+            metrics.POOL_OVERFLOW_SHARE.labels(pool=str(pool)).set(overflowed / visits if visits else 0.0)
 
     def seen(self, pool: int, *, numbers: int, leased: int, rest: float | None) -> None:
         """What the sweeper measured: numbers in use, leased ones, and how long the next one has rested."""
