@@ -20,6 +20,9 @@ ONE_SIDED = 1.645
 PRECISE = 1.04
 """Sizes that differ by less are the same."""
 RUNS = 7
+BOLDEST = 4
+"""A size is never followed by one that is more times larger or smaller."""
+CAUTION = 1.15
 NOTICEABLE = 4000
 """Calls among which a plan has to keep its word: by their chance, too, the share may not fall below the target."""
 
@@ -103,9 +106,9 @@ class Search(Generic[M]):
                 return None
             else:
                 failed = max(failed, numbers)
-            if passed is not None and (passed <= PRECISE * failed or passed <= failed + 1 or passed <= least):
+            numbers = self._next(failed, passed, most)
+            if passed is not None and (passed <= least or passed <= PRECISE * max(failed, numbers)):
                 return passed
-            numbers = self._next(size, failed, passed, most)
         return passed if passed is not None else await self._upwards(failed, most)
 
     async def _upwards(self, failed: int, most: int) -> int | None:
@@ -117,18 +120,26 @@ class Search(Generic[M]):
                 return numbers
         return None
 
-    def _next(self, size: Size, failed: int, passed: int | None, most: int) -> int:
-        """Where the formula, worse by as much as it was here, just meets the target; within what is known."""
-        worse = max(1.0 - size.right, 1e-6) / max(1.0 - self._curve.right(size.numbers), 1e-6)
+    def _next(self, failed: int, passed: int | None, most: int) -> int:
+        """Where the share of wrong calls, as it went so far, just meets the target; within what is known."""
         noise = math.sqrt(self._target.right * (1 - self._target.right) / self._calls)
-        allowed = (1.0 - self._target.right - ONE_SIDED * noise * 1.15) / worse
+        allowed = self._by_formula(1.0 - self._target.right - ONE_SIDED * noise * CAUTION)
         low, high = failed + 1, passed if passed is not None else most
         while low < high:
             middle = (low + high) // 2
             fits = 1.0 - self._curve.right(middle) <= allowed and self._curve.overflow(middle) <= self._target.overflow
             low, high = (low, middle) if fits else (middle + 1, high)
         if passed is None:
-            return min(most, max(low, math.ceil(failed * PRECISE)))
-        within = math.ceil(failed * PRECISE), math.floor(passed / PRECISE)
-        middle = (failed + passed) // 2
-        return min(max(low, within[0]), within[1]) if within[0] <= within[1] else max(failed + 1, middle)
+            return min(most, max(math.ceil(failed * PRECISE), min(low, failed * BOLDEST)))
+        return max(low, failed + 1, passed // BOLDEST)
+
+    def _by_formula(self, wrong: float) -> float:
+        """The formula's share of wrong calls at which `wrong` are to be expected. By two sizes, those nearest: some are
+        lost at any size, and the others are more than the formula says; by one size, the others alone."""
+        known = [(1.0 - self._curve.right(size.numbers), 1.0 - size.right) for size in self.sizes.values()]
+        known.sort(key=lambda each: abs(each[1] - wrong))
+        (formula, truth), *others = known
+        for other_formula, other_truth in others[:1]:
+            if (truth - other_truth) * (formula - other_formula) > 0:
+                return formula + (wrong - truth) * (formula - other_formula) / (truth - other_truth)
+        return wrong * formula / max(truth, 1e-6)

@@ -15,6 +15,10 @@ def seen(numbers: int = 100, leased: int = 40, rest: float | None = 4000, visits
     return Seen(numbers=numbers, leased=leased, rest=rest, visits=visits, overflowed=overflowed)
 
 
+def overflowing(visits: int) -> Seen:
+    return seen(visits=1000, overflowed=visits)
+
+
 def test_a_pool_as_planned_deviates_in_nothing() -> None:
     assert judge(PROMISE, seen()) == frozenset()
     assert judge(PROMISE, seen(rest=None, numbers=150)) == frozenset()
@@ -26,7 +30,7 @@ def test_a_pool_as_planned_deviates_in_nothing() -> None:
         ("numbers", seen(numbers=99), None, seen(numbers=100)),
         ("occupancy", seen(leased=61), seen(leased=55), seen(leased=52)),
         ("rest", seen(rest=2600), seen(rest=3000), seen(rest=3300)),
-        ("overflow", seen(visits=1000, overflowed=21), seen(visits=1000, overflowed=15), seen(visits=1000, overflowed=9)),
+        ("overflow", overflowing(21), overflowing(15), overflowing(9)),
     ],
 )  # fmt: skip
 def test_what_has_left_the_plan_has_to_come_well_within_it_before_it_is_in_order(
@@ -46,7 +50,10 @@ def test_few_visits_prove_no_overflow_and_a_quiet_night_does_not_end_one() -> No
     assert judge(PROMISE, seen(visits=20, overflowed=0), frozenset({"overflow"})) == frozenset()
 
 
-@given(st.builds(seen, st.integers(0, 200), st.integers(0, 200), st.none() | st.floats(0, 1e6), st.integers(0, 1000), st.integers(0, 1000)))  # fmt: skip
+SOME = st.integers(0, 1000)
+
+
+@given(st.builds(seen, SOME, SOME, st.none() | st.floats(0, 1e6), SOME, SOME))
 def test_a_judgement_is_stable_while_the_pool_is(measured: Seen) -> None:
     once = judge(PROMISE, measured)
     assert judge(PROMISE, measured, once) >= once

@@ -53,7 +53,7 @@ def test_no_traffic_needs_no_number_and_no_number_serves_nobody() -> None:
 
 @pytest.mark.parametrize(("load", "share"), [(10, 0), (10, 1), (-1, 0.1), (math.inf, 0.1), (math.nan, 0.1)])
 def test_targets_and_loads_that_make_no_sense_are_refused(load: float, share: float) -> None:
-    with pytest.raises(ValueError, match="no load|between 0 and 1"):
+    with pytest.raises(ValueError, match=r"no load|between 0 and 1"):
         numbers_for(load, share)
 
 
