@@ -25,6 +25,7 @@ from callrouter.pool.directory import Directory
 from callrouter.pool.directory_source import DirectorySource
 from callrouter.pool.history import History
 from callrouter.pool.keys import Slot
+from callrouter.pool.planning.watch import PlanWatch
 from callrouter.pool.store import FAILURES, LeaseStore, Lifetimes, StoreUnavailable
 from callrouter.pool.sweeper import Sweeper, load_pools
 from callrouter.probe import Probe
@@ -71,7 +72,10 @@ class Worker:
             return directory.directory.slots()
 
         history = History(redis, postgres, slots)
-        sweeper = Sweeper(store, lambda: directory.directory, interval_seconds=self._config.worker.sweep_seconds)
+        watch = PlanWatch(postgres)
+        sweep_seconds = self._config.worker.sweep_seconds
+        sweeper = Sweeper(store, lambda: directory.directory, interval_seconds=sweep_seconds, watch=watch)
+        self._background.keep("plans", watch.run)
         self._background.keep("load-pools", lambda: self._load_pools(store, directory))
         self._background.keep("partitions", lambda: self._ensure_partitions(postgres))
         self._background.keep("leaks", lambda: leak_search.watch(postgres, self._config.attribution.window))

@@ -99,6 +99,8 @@ class Occupancy(msgspec.Struct, frozen=True, kw_only=True):
     visits: int
     backlog: int
     """Entries of the log that history has not taken yet."""
+    longest_free: datetime | None = None
+    """When the last lease of the number that is free longest ended. None: it was never leased, or none is free."""
 
 
 class LeaseStore:
@@ -311,12 +313,18 @@ class LeaseStore:
     async def occupancy(self, slot: Slot) -> Occupancy:
         pipeline = self._client.pipeline(transaction=False)
         pipeline.scard(slot + "all").scard(slot + "off").zcard(slot + "due").scard(slot + "resting")
-        pipeline.zcard(slot + "live").xlen(log_key(slot))
+        pipeline.zcard(slot + "live").xlen(log_key(slot)).zrange(slot + "free", 0, 0, withscores=True)
         with _typed_failures():
-            numbers, aside, due, resting, waiting, backlog = await pipeline.execute()
+            numbers, aside, due, resting, waiting, backlog, longest = await pipeline.execute()
+        since = int(longest[0][1]) if longest else 0
         leased = due - resting
         return Occupancy(
-            numbers=numbers, leased=leased, free=numbers - aside - leased, visits=waiting + leased, backlog=backlog
+            numbers=numbers,
+            leased=leased,
+            free=numbers - aside - leased,
+            visits=waiting + leased,
+            backlog=backlog,
+            longest_free=live.moment(since) if since else None,
         )
 
     async def ping(self) -> None:
