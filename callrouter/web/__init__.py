@@ -5,4 +5,5 @@
 - `problem`    refusals as RFC 9457 problem documents
 - `serve`      the application in granian, one process or several
 - `visitor/`   the page's calls: visit and alive
+- `widget/`    the script that makes them
 """

@@ -37,6 +37,7 @@ from callrouter.web.visitor.guard import Guard, Limits
 from callrouter.web.visitor.places import Places
 from callrouter.web.visitor.shared_count import SharedCount
 from callrouter.web.visitor.tokens import TokenSigner
+from callrouter.web.widget.routes import widget_router
 
 STALE = timedelta(minutes=10)
 
@@ -115,7 +116,9 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Web:
     guard = Guard(settings.limits, clock, count, settings.token_keys[0])
     desk = Desk(store, directory, TokenSigner(settings.token_keys), guard, places=places, clock=clock)
     checks = _checks(settings, store, directory, clock)
-    undescribed = Router("/", route_handlers=operation_handlers(checks), include_in_schema=False)
+    undescribed = Router(
+        "/", route_handlers=[widget_router(directory), *operation_handlers(checks)], include_in_schema=False
+    )
     access = Access(reading)
     api = api_router(
         [

@@ -25,6 +25,10 @@ class VisitRequest(msgspec.Struct, kw_only=True):
     """The number is in sight or the visitor moved: until then none is leased."""
     again: bool = False
     """The page was told of before; only a number is wanted now."""
+    consent: bool | None = None
+    """The visitor agreed to be known (true) or did not (false); null: as the site's setting has it."""
+    automated: bool = False
+    """The browser says that no person drives it."""
     ga_client_id: str = ""
     ym_client_id: str = ""
     ga_session_id: str = ""
