@@ -26,7 +26,7 @@
   };
   // Whether the number in memory is his still. Clocks are put back a little now and then; a larger leap proves nothing.
   const holds = () => {
-    const age = memory && memory.number && Date.now() - memory.at;
+    const age = memory && memory.number ? Date.now() - memory.at : NaN;
     return age > -6e4 && age < memory.hold * 1e3;
   };
 
