@@ -39,7 +39,7 @@ def widget_router(directory: Callable[[], Directory]) -> Router:
         if packed:
             headers["content-encoding"] = "gzip"
         return ASGIResponse(
-            body=found.compressed if packed else found.body, media_type="text/javascript; charset=utf-8",
+            body=found.compressed if packed else found.body, media_type="text/javascript",
             headers=headers,
         )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Makes a script small before it is sent: without comments and spare blanks, and with short names inside. Pure.
 
 No general minifier: it knows the JavaScript that `widget.js` is written in. There, strings stand in single quotes, no
-template literals are used, every statement ends with a semicolon or a brace, and a name that is also somewhere a
+template literals are used, every statement ends with a semicolon or a brace (none is empty), and a name that is also somewhere a
 property (after a dot, before a colon) or stands in shorthand is left as it is.
 """
 
@@ -19,20 +19,22 @@ TOKEN = re.compile(
     |(?P<pattern>(?:(?<=[(,=:\[!&|?{};])|(?<=[(,=:\[!&|?{};]\s))/(?:[^/\\\n\[]|\\.|\[(?:[^\]\\\n]|\\.)*\])+/[a-z]*)
     |(?P<name>[A-Za-z_$][\w$]*)
     |(?P<number>[\d.]+(?:e\d+)?)
-    |(?P<sign>=>|\.\.\.|\+\+|--|\*\*|[^\w\s])""",
+    |(?P<sign>=>|\.\.\.|\+\+|--|\*\*|[^\w\s"'`])""",
     re.VERBOSE,
 )
 WORDS = frozenset(
     "async await break case catch class const continue default delete do else false finally for function if in instanceof"
     " let new null of return switch this throw true try typeof undefined var void while".split()
 )
+SHORTER = {"const": "let", "true": "!0", "false": "!1"}
+"""Means the same in code that runs."""
 Tokens = list[tuple[str, str]]
 
 
 def shorten(source: str) -> str:
     tokens = [(kind, text.strip()) for kind, text in _tokens(source) if kind != "blank"]
     names = _short_names(tokens)
-    return _joined([(kind, names.get(text, text) if kind == "name" else text) for kind, text in tokens])
+    return _joined([names.get(text) or SHORTER.get(text, text) for _, text in tokens])
 
 
 def _tokens(source: str) -> Iterator[tuple[str, str]]:
@@ -140,19 +142,18 @@ def _all_names() -> Iterator[str]:
         yield from map("".join, itertools.product(letters, repeat=length))
 
 
-def _joined(tokens: Tokens) -> str:
+def _joined(words: list[str]) -> str:
     """A blank only where two words, or two equal signs such as `+ +`, would grow together."""
-    out: list[str] = []
-    last = ""
-    for _, text in tokens:
-        if last and (_is_wordy(last[-1]) and _is_wordy(text[0]) or (last[-1] == text[0] and text[0] in "+-/")):
-            out.append(" ")
-        elif last == "/" and text[0] == "/":
+    out = [""]
+    for text, after in zip(words, [*words[1:], ""], strict=True):
+        if text == ";" and after == "}":
+            continue
+        last = out[-1][-1:]
+        if (_is_wordy(last) and _is_wordy(text[0])) or (last == text[0] and text[0] in "+-/"):
             out.append(" ")
         out.append(text)
-        last = text
-    return "".join(out).replace(";}", "}")
+    return "".join(out)
 
 
 def _is_wordy(sign: str) -> bool:
-    return sign.isalnum() or sign in "_$"
+    return sign.isalnum() or sign in {"_", "$"}

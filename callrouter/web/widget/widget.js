@@ -7,7 +7,7 @@
   const script = document.currentScript || document.querySelector('script[src*="/w/' + site.id + '.js"]');
   const base = script.src.replace(/\/w\/[^/]*$/, '/v/' + site.id + '/');
   const entry = 'callrouter.' + site.id;
-  const draw = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => (byte + 256).toString(16).slice(1)).join('');
+  const draw = () => crypto.getRandomValues(new Uint32Array(4)).join('-');
   const visible = () => document.visibilityState === 'visible';
 
   // Memory: one entry of localStorage, and a variable where that is blocked. 0: the visitor refused.
@@ -25,10 +25,7 @@
     } catch (blocked) {}
   };
   // Whether the number in memory is his still. Clocks are put back a little now and then; a larger leap proves nothing.
-  const holds = () => {
-    const age = memory && memory.number ? Date.now() - memory.at : NaN;
-    return age > -6e4 && age < memory.hold * 1e3;
-  };
+  const holds = () => !!memory && !!memory.number && Date.now() - memory.at > -6e4 && Date.now() - memory.at < memory.hold * 1e3;
 
   // Any spelling of the site's own numbers; in the elements of a selector any number at all.
   const gap = '[\\s().\\u2010-\\u2015\\u2212/-]{0,4}';
@@ -70,8 +67,8 @@
   };
 
   // Where numbers stand. Text that a framework is about to take over is left alone until it has.
-  const foreign = 'script,style,noscript,template,textarea,select,[contenteditable]:not([contenteditable=false]),[data-callrouter-skip]';
-  const framework = '#__next,#__nuxt,#___gatsby,[data-reactroot],[data-server-rendered],astro-island,[data-hydrate]';
+  const foreign = 'script,style,textarea,select,[contenteditable]:not([contenteditable=false]),[data-callrouter-skip]';
+  const framework = '#__next,#__nuxt,#___gatsby,[data-reactroot],[data-server-rendered],astro-island';
   let settled = false, places = 0, seen = false, person = false;
   const fits = (place) => place && !place.closest(foreign) && (!site.select || place.closest(site.select));
   const found = (place) => {
@@ -127,10 +124,8 @@
     if (site.shadow) root.querySelectorAll(site.shadow).forEach(enter);
   };
   const enter = (element) => {
-    if (element.shadowRoot) {
-      watch(element.shadowRoot);
-      scan(element.shadowRoot);
-    } else if (element.localName.includes('-') && !customElements.get(element.localName))
+    if (element.shadowRoot) watch(element.shadowRoot), scan(element.shadowRoot);
+    else if (element.localName.includes('-') && !customElements.get(element.localName))
       customElements.whenDefined(element.localName).then(() => setTimeout(enter, 0, element));
   };
   const observer = new MutationObserver((records) => {
@@ -149,7 +144,7 @@
     });
     observer.takeRecords();
     // Another script wants its own text there as badly as we do: the page must not hang on it.
-    if (performance.now() - since > 1e3) since = performance.now(), fights = 0;
+    if (Date.now() - since > 1e3) since = Date.now(), fights = 0;
     if (written.length > before && ++fights > 99) observer.disconnect();
   });
   const watch = (root) => observer.observe(root, {
@@ -201,7 +196,7 @@
       memory.token = '';
       told = false;
     }
-    later(Math.min(300, 5 * 2 ** failures++));
+    later(5 * 2 ** Math.min(failures++, 6));
   };
   // After an answer: the number is good for the hold, and a sign of life is due before a quarter of it is gone.
   const extend = (answer) => {
@@ -226,9 +221,9 @@
     const agreed = allowed, sure = person;
     address = location.href;
     if (agreed && !recall()) keep({visitor: draw()});
-    const known = agreed && holds();
-    post('visit', {...facts(), referrer: document.referrer, human: sure || !!known, again: more,
-      automated: navigator.webdriver === true, request: agreed ? more ? draw() : page : ''}).then((answer) => {
+    const known = !!agreed && holds();
+    post('visit', {...facts(), referrer: document.referrer, human: sure || known, again: more,
+      automated: !!navigator.webdriver, request: agreed ? more ? draw() : page : ''}).then((answer) => {
       busy = false;
       if (allowed !== agreed) return tell(false);
       told = repeated = true;
@@ -271,9 +266,9 @@
       moved();
     };
   }
-  const on = (place, events, act) => events.split(' ').forEach((each) => place.addEventListener(each, act, {passive: true, capture: true}));
+  const on = (place, events, act) => events.split(' ').forEach((each) => place.addEventListener(each, act, true));
   on(window, 'popstate hashchange', moved);
-  on(window, 'pointermove pointerdown keydown wheel touchstart', sign);
+  on(window, 'pointermove pointerdown keydown wheel', sign);
   on(window, 'online', () => later(0));
   on(document, 'visibilitychange', () => {
     if (!visible() || !started) return;
@@ -334,11 +329,10 @@
   const send = (what, said) => post(what, {...facts(), request: draw(), ...said});
   on(window, 'submit', (event) => {
     const form = event.target;
-    if (!form.matches('[data-callrouter-form]')) return;
-    const fields = [...form.elements].filter((each) => each.name && each.value && !/password|hidden|file|submit|button|reset|image/.test(each.type)
-      && !/pass|card|cc-|cv[vc]|secret|token|iban|ssn|one-time/i.test(each.autocomplete + each.name + each.id)
-      && (each.checked || !/radio|checkbox/.test(each.type)));
-    if (fields.length) send('form', {form: form.dataset.callrouterForm || form.id, fields: fields.map((each) => (
+    if (form.dataset.callrouterForm === undefined) return;
+    const fields = [...form.elements].filter((each) => each.value && (each.checked || !/password|hidden|file|radio|checkbox/.test(each.type))
+      && !/pass|card|cc-|cv[vc]|secret|token|iban|ssn|one-time/i.test(each.autocomplete + each.name + each.id));
+    send('form', {form: form.dataset.callrouterForm, fields: fields.map((each) => (
       {name: each.name, value: each.value, type: each.type, autocomplete: each.autocomplete}))}).catch(() => 0);
   });
 
