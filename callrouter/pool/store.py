@@ -165,7 +165,10 @@ class LeaseStore:
         closed: bool = False,
         now: datetime | None = None,
     ) -> live.Renewal:
-        """A sign of life. A `page` counts as opened, once per `request`; `closed` says that the page was left."""
+        """A sign of life. A `page` counts as opened, once per `request`; `closed` says that a page was left.
+
+        With a `request` that is the page's, it counts only if no other page was opened since.
+        """
         _require_ids(session)
         reply = await self._run(
             script("renew"), slot, now, session, request, _ms(hold), _ms(gap), int(page is not None),

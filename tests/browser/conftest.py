@@ -139,8 +139,9 @@ def shop(web_url: str) -> Iterator[Shop]:
     server.server_close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
+    """Ended with this folder's tests, for Playwright runs an event loop in the thread of all the others."""
     program = shutil.which("chromium")
     if not program:
         pytest.skip(NEEDED)

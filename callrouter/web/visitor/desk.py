@@ -140,11 +140,13 @@ class Desk:
         token = self._signer.verify(said.token, now)
         if token.site != site.id:
             raise ForgedToken("the token is of another site")
+        names_page = bool(said.request) or said.url is not None
+        request = _request_id(site, token.visitor, said.request) if names_page else ""
         try:
             with self._patience():
                 renewal = await self._store.renew(
                     self._slot(site, token.pool), token.session,
-                    request=_request_id(site, token.visitor, said.request), hold=site.hold, gap=site.gap,
+                    request=request, hold=site.hold, gap=site.gap,
                     page=said.url[:URL_LIMIT] if said.url is not None else None, title=said.title[:TITLE_LIMIT],
                     closed=said.closed,
                 )  # fmt: skip
