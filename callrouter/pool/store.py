@@ -199,6 +199,13 @@ class LeaseStore:
         """What every script is told first; as bytes, which the client need not encode again."""
         return tuple(str(word).encode() for word in (_at(now), *self._common))
 
+    async def visit(self, slot: Slot, session: str) -> Visit | None:
+        """A visit as it stands now, as long as the attribution window keeps it."""
+        _require_ids(session)
+        with _typed_failures():
+            packed = await self._client.execute_command("GET", f"{slot}s:{session}")
+        return live.unpack_visit(session, packed) if packed else None
+
     async def call_started(self, slot: Slot, number: Number, call: str, *, now: datetime | None = None) -> None:
         """Pin the number: nobody else gets it while the call lasts."""
         await self._run(script("resolve"), slot, now, number, "", call, _ms(self.lifetimes.call))

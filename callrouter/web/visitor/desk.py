@@ -114,7 +114,7 @@ class Desk:
             _outcome("bot")
             return self._without_lease(site, visitor="")
         hit = classify_hit(said.url[:URL_LIMIT], said.referrer[:URL_LIMIT], site.domains, site.excluded_referrers)
-        if not _consented(site, said.consent):
+        if not consented(site, said.consent):
             _outcome("channel")
             return self._by_channel(site, said, hit)
         token = self._token(site, said.token)
@@ -265,7 +265,7 @@ class Desk:
         self._away = True
 
 
-def _consented(site: Site, said: bool | None) -> bool:
+def consented(site: Site, said: bool | None) -> bool:
     """Whether a visit may be kept. A page's word is needed where the site asks first, and where it refuses by itself."""
     return said is True or (said is None and site.consent == "full")
 

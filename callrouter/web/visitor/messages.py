@@ -7,6 +7,8 @@ import msgspec
 URL_LIMIT = 2048
 TITLE_LIMIT = 300
 ID_LIMIT = 128
+VALUE_LIMIT = 2000
+FIELDS_LIMIT = 60
 
 
 class VisitRequest(msgspec.Struct, kw_only=True):
@@ -65,3 +67,31 @@ class AliveAnswer(msgspec.Struct, kw_only=True):
     number: str | None
     hold_s: int
     token: str
+
+
+class FormField(msgspec.Struct, kw_only=True):
+    name: str = ""
+    value: str = ""
+    type: str = ""
+    autocomplete: str = ""
+
+
+class FormRequest(msgspec.Struct, kw_only=True):
+    """A visitor sent a form. `fields` as the page has them, or just names and values."""
+
+    url: str
+    title: str = ""
+    token: str = ""
+    request: str = ""
+    """Names this form sent: the same again is one appeal."""
+    consent: bool | None = None
+    form: str = ""
+    name: str = ""
+    phone: str = ""
+    email: str = ""
+    comment: str = ""
+    fields: list[FormField] | dict[str, str] = []
+
+
+class FormAnswer(msgspec.Struct, kw_only=True):
+    appeal: str
