@@ -325,7 +325,7 @@
     }
   };
 
-  // Forms and callback orders. What is secret does not leave the page.
+  // Forms. What is secret does not leave the page.
   const send = (what, said) => post(what, {...facts(), request: draw(), ...said});
   on(window, 'submit', (event) => {
     const form = event.target;
@@ -339,7 +339,6 @@
   const api = window.callrouter = {
     consent: consent,
     form: (said) => send('form', said),
-    callback: (said) => send('callback', said),
     restore() {
       conceal();
       stopped = true;
