@@ -90,6 +90,8 @@ class WebConfig(Section, frozen=True, kw_only=True):
     token_secret: str = ""
     """Signs visit tokens; the same on every `web`. At least 16 characters; empty: drawn anew at each start."""
     token_secret_file: str = ""
+    journal: str = "/var/lib/callrouter/web"
+    """Folder in which what visitors send waits, durably, for Postgres; empty: forms are refused."""
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1")
     """Addresses or networks whose X-Forwarded-For is believed."""
     requests_per_address: float = 50.0

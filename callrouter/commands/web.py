@@ -47,6 +47,7 @@ def web(config_file: Path | None) -> None:
         geoip_file=_readable(config.web.geoip_file, found.source.where("web.geoip_file")),
         cut_addresses=config.web.cut_addresses,
         lifetimes=Lifetimes(window=config.attribution.window, affinity=config.pool.affinity),
+        journal=Path(config.web.journal) if config.web.journal else None,
         log_level=config.log.level,
         log_format=config.log.format,
     )

@@ -13,7 +13,8 @@ from callrouter.sessions.model import Visit
 MINIMUM_HOLD = timedelta(minutes=5)
 DEFAULT_HOLD = timedelta(minutes=30)
 
-Method = Literal["static", "holder", "caller_memory", "last_holder", "unattributed"]
+Method = Literal["static", "holder", "caller_memory", "last_holder", "page", "unattributed"]
+"""`page`: the visitor's own page sent it, so nothing was weighed (forms and callback orders)."""
 LeaseEnd = Literal["expired", "released", "taken", "disabled", "moved"]
 
 

@@ -170,7 +170,10 @@ class LeaseStore:
         closed: bool = False,
         now: datetime | None = None,
     ) -> live.Renewal:
-        """A sign of life. A `page` counts as opened, once per `request`; `closed` says that the page was left."""
+        """A sign of life. A `page` counts as opened, once per `request`; `closed` says that a page was left.
+
+        With a `request` that is the page's, it counts only if no other page was opened since.
+        """
         _require_ids(session)
         reply = await self._run(
             script("renew"), slot, now, session, request, _ms(hold), _ms(gap), int(page is not None),
@@ -201,6 +204,13 @@ class LeaseStore:
     def _head(self, now: datetime | None) -> tuple[bytes, ...]:
         """What every script is told first; as bytes, which the client need not encode again."""
         return tuple(str(word).encode() for word in (_at(now), *self._common))
+
+    async def visit(self, slot: Slot, session: str) -> Visit | None:
+        """A visit as it stands now, as long as the attribution window keeps it."""
+        _require_ids(session)
+        with _typed_failures():
+            packed = await self._client.execute_command("GET", f"{slot}s:{session}")
+        return live.unpack_visit(session, packed) if packed else None
 
     async def call_started(self, slot: Slot, number: Number, call: str, *, now: datetime | None = None) -> None:
         """Pin the number: nobody else gets it while the call lasts."""

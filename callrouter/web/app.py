@@ -29,14 +29,17 @@ from callrouter.web.api.leases import lease_handlers
 from callrouter.web.api.reading import Reading
 from callrouter.web.api.routes import api_router, openapi_config
 from callrouter.web.operation import Check, operation_handlers
+from callrouter.web.outbox import Outbox
 from callrouter.web.problem import Refusal, failed, refused, refused_by_framework
 from callrouter.web.visitor.addresses import Addresses
 from callrouter.web.visitor.desk import Desk
 from callrouter.web.visitor.entrance import Entrance
+from callrouter.web.visitor.forms import Forms
 from callrouter.web.visitor.guard import Guard, Limits
 from callrouter.web.visitor.places import Places
 from callrouter.web.visitor.shared_count import SharedCount
 from callrouter.web.visitor.tokens import TokenSigner
+from callrouter.web.widget.routes import widget_router
 
 STALE = timedelta(minutes=10)
 
@@ -58,6 +61,8 @@ class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     geoip_file: Path | None = None
     cut_addresses: bool = True
+    journal: Path | None = None
+    """Folder for what visitors send; None: forms are refused."""
     log_level: str = "info"
     log_format: str = "console"
 
@@ -101,21 +106,27 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Web:
     async def services(_: Litestar) -> AsyncIterator[None]:
         await source.start()
         await reading.open()
+        await outbox.open()
         settle_collector()
         try:
             yield
         finally:
+            await outbox.close()
             await reading.close()
             await source.stop()
             places.close()
             await close_client(client)
 
+    signer, outbox = TokenSigner(settings.token_keys), Outbox(settings.journal, settings.postgres_url, clock)
     places = Places(settings.geoip_file, cut_addresses=settings.cut_addresses)
     count = SharedCount(client, settings.namespace)
     guard = Guard(settings.limits, clock, count, settings.token_keys[0])
-    desk = Desk(store, directory, TokenSigner(settings.token_keys), guard, places=places, clock=clock)
+    desk = Desk(store, directory, signer, guard, places=places, clock=clock)
+    forms = Forms(store, directory, signer, lambda: outbox.journal, clock=clock)
     checks = _checks(settings, store, directory, clock)
-    undescribed = Router("/", route_handlers=operation_handlers(checks), include_in_schema=False)
+    undescribed = Router(
+        "/", route_handlers=[widget_router(directory), *operation_handlers(checks)], include_in_schema=False
+    )
     access = Access(reading)
     api = api_router(
         [
@@ -130,7 +141,7 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Web:
         openapi_config=openapi_config(),
         logging_config=None,
     )
-    app.entrance = Entrance(desk, guard, Addresses(settings.trusted_proxies), app.behind)
+    app.entrance = Entrance(desk, forms, guard, Addresses(settings.trusted_proxies), app.behind)
     return app
 
 

@@ -110,10 +110,13 @@ class Desk:
     async def visit(self, site: Site, said: VisitRequest, browser: Browser) -> VisitAnswer:
         """A hit. A forged or expired token is no token here: the visitor is simply new to us."""
         device = recognise(browser.user_agent, browser.brands, browser.mobile, browser.platform)
-        if device.bot:
+        if device.bot or said.automated:
             _outcome("bot")
             return self._without_lease(site, visitor="")
         hit = classify_hit(said.url[:URL_LIMIT], said.referrer[:URL_LIMIT], site.domains, site.excluded_referrers)
+        if not consented(site, said.consent):
+            _outcome("channel")
+            return self._by_channel(site, said, hit)
         token = self._token(site, said.token)
         visitor = token.visitor if token else said.visitor
         if not VISITOR_ID.fullmatch(visitor):
@@ -137,11 +140,13 @@ class Desk:
         token = self._signer.verify(said.token, now)
         if token.site != site.id:
             raise ForgedToken("the token is of another site")
+        names_page = bool(said.request) or said.url is not None
+        request = _request_id(site, token.visitor, said.request) if names_page else ""
         try:
             with self._patience():
                 renewal = await self._store.renew(
                     self._slot(site, token.pool), token.session,
-                    request=_request_id(site, token.visitor, said.request), hold=site.hold, gap=site.gap,
+                    request=request, hold=site.hold, gap=site.gap,
                     page=said.url[:URL_LIMIT] if said.url is not None else None, title=said.title[:TITLE_LIMIT],
                     closed=said.closed,
                 )  # fmt: skip
@@ -237,6 +242,15 @@ class Desk:
             visitor=visitor, leased=False, retry_s=retry_s,
         )  # fmt: skip
 
+    def _by_channel(self, site: Site, said: VisitRequest, hit: Hit) -> VisitAnswer:
+        """Without consent nothing is stored and nobody named: a channel's number, where the site asks for consent."""
+        asked = site.consent == "ask"
+        number = self._directory().channel_number(site.id, hit.traffic, self._clock.now()) if asked else None
+        return VisitAnswer(
+            number=number, display=_display(site, number), token="", hold_s=_seconds(site), session="", visitor="",
+            leased=False,
+        )  # fmt: skip
+
     def _patience(self) -> Span:
         if self._clock.monotonic() < self._away_until:
             raise StoreUnavailable("the lease store was away a moment ago")
@@ -249,6 +263,11 @@ class Desk:
         if not self._away:
             log.warning("WEB-STORE-AWAY", reason=str(error) or type(error).__name__)
         self._away = True
+
+
+def consented(site: Site, said: bool | None) -> bool:
+    """Whether a visit may be kept. A page's word is needed where the site asks first, and where it refuses by itself."""
+    return said is True or (said is None and site.consent == "full")
 
 
 def _request_id(site: Site, visitor: str, request: str) -> str:
@@ -271,7 +290,7 @@ def _digest(text: str) -> str:
 
 _VISITS = {
     outcome: metrics.VISITS.labels(outcome=outcome)
-    for outcome in ("leased", "kept", "overflow", "none", "spared", "bot", "away", "foreign")
+    for outcome in ("leased", "kept", "overflow", "none", "spared", "bot", "channel", "away", "foreign")
 }
 _ALIVE = {outcome: metrics.ALIVE.labels(outcome=outcome) for outcome in ("live", "bare", "lost", "over", "away")}
 

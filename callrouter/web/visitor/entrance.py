@@ -1,7 +1,7 @@
-"""POST /v/{site}/visit and /v/{site}/alive, without a framework: these two calls are nearly all that the web ever gets.
+"""POST /v/{site}/visit, /alive and /form, without a framework: these calls are nearly all that the web ever gets.
 
 Knows HTTP and how it is spoken here: paths, bodies, origins, refusals as problem documents. What is answered is decided
-by the `desk`, who may ask how often by the `guard`. Any other request goes on to the application behind.
+by the `desk` and by `forms`, who may ask how often by the `guard`. Any other request goes on to the application behind.
 
 Bodies are JSON sent as text/plain, so that a page of another origin needs no pre-flight request.
 """
@@ -16,13 +16,15 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
+from callrouter.appeals.journal import JournalError
 from callrouter.pool.directory import Site
 from callrouter.web import metrics
 from callrouter.web.problem import INTERNAL, MEDIA_TYPE, Refusal
 from callrouter.web.visitor.addresses import Addresses
 from callrouter.web.visitor.desk import Browser, Desk
+from callrouter.web.visitor.forms import EmptyForm, Forms, NoJournal
 from callrouter.web.visitor.guard import FORGERY, Guard
-from callrouter.web.visitor.messages import AliveRequest, VisitRequest
+from callrouter.web.visitor.messages import AliveRequest, FormRequest, VisitRequest
 from callrouter.web.visitor.tokens import ExpiredToken, ForgedToken
 from callrouter.web.watch import Watch
 
@@ -43,6 +45,7 @@ LONGEST_ID = 18
 """Digits of a site's id."""
 _visit_decoder = msgspec.json.Decoder(VisitRequest)
 _alive_decoder = msgspec.json.Decoder(AliveRequest)
+_form_decoder = msgspec.json.Decoder(FormRequest)
 _encode = msgspec.json.Encoder().encode
 _JSON = (b"content-type", b"application/json")
 _PROBLEM = (b"content-type", MEDIA_TYPE.encode())
@@ -54,10 +57,11 @@ class Entrance:
     """An ASGI application before another one."""
 
     def __init__(
-        self, desk: Desk, guard: Guard, addresses: Addresses, behind: Application, *, in_hand: int = IN_HAND,
+        self, desk: Desk, forms: Forms, guard: Guard, addresses: Addresses, behind: Application, *, in_hand: int = IN_HAND,
         body_seconds: float = BODY_SECONDS,
     ) -> None:  # fmt: skip
         self._desk = desk
+        self._forms = forms
         self._guard = guard
         self._addresses = addresses
         self._behind = behind
@@ -68,6 +72,7 @@ class Entrance:
         self._calls = {
             "visit": (self._visit, metrics.SECONDS.labels(call="visit")),
             "alive": (self._alive, metrics.SECONDS.labels(call="alive")),
+            "form": (self._form, metrics.SECONDS.labels(call="form")),
         }
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
@@ -126,6 +131,21 @@ class Entrance:
             raise Refusal(403, "forged-token", "The visit token is not one of ours") from None
         except ExpiredToken:
             raise Refusal(410, "expired-token", "The visit token is too old", "Make a visit call.") from None
+        finally:
+            self._done_with(site)
+
+    async def _form(self, scope: Any, receive: Receive, headers: Headers, name: str) -> bytes:
+        site, _ = self._admitted(scope, headers, name)
+        said = await self._said(scope, receive, _form_decoder)
+        if not _is_of(site.domains, _host(said.url)):
+            raise Refusal(403, "foreign-page", "The page is not one of this site's domains")
+        self._take_in_hand(site)
+        try:
+            return _encode(await self._forms.form(site, said))
+        except EmptyForm:
+            raise Refusal(422, "empty-form", "The form has nothing that may be kept") from None
+        except (NoJournal, JournalError):
+            raise Refusal(503, "no-journal", "Forms cannot be kept safely just now", retry_s=30) from None
         finally:
             self._done_with(site)
 
