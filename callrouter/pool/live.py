@@ -180,10 +180,8 @@ def number_record(packed: bytes) -> NumberRecord:
     at = NUMBER_HEAD.size + 2
     texts = at + int.from_bytes(packed[at - 2 : at], "little")
     account, site, session, visitor, signs = packed[texts:].split(b"\x00", 4)
-    return NumberRecord(
-        *NUMBER_HEAD.unpack_from(packed), packed[at:texts], account.decode(), site.decode(), session.decode(),
-        visitor.decode(), signs[2:],
-    )  # fmt: skip
+    names = account.decode(), site.decode(), session.decode(), visitor.decode()
+    return NumberRecord._make((*NUMBER_HEAD.unpack_from(packed), packed[at:texts], *names, signs[2:]))
 
 
 def signs_of(record: NumberRecord) -> tuple[int, ...]:
