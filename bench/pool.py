@@ -13,25 +13,19 @@ from __future__ import annotations
 import random
 import select
 import socket
-import statistics
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
-from pathlib import Path
 
 import hiredis
-import redis
 
-from bench.row import Row
 from callrouter.lab.servers import EmbeddedValkey
 from callrouter.pool import live
-from callrouter.pool.keys import Slot, pool_slot
+from callrouter.pool.keys import Slot
 from callrouter.pool.line import packed
 from callrouter.pool.scripts import Script, script
-from callrouter.pool.store import Lifetimes
 from callrouter.sessions.model import TrafficSource, Visit
 
 SMALL, LARGE = 1_000, 500_000
@@ -45,7 +39,14 @@ ACCOUNTS = 40
 TARGET = 0.6
 FLAT = 0.85
 MOST_BYTES = 1500
-HOLD_MS, GAP_MS, WINDOW_MS, YOUNG_MS, MONTH_MS, CALL_MS = b"1800000", b"1800000", b"86400000", b"300000", b"2592000000", b"14400000"
+HOLD_MS, GAP_MS, WINDOW_MS, YOUNG_MS, MONTH_MS, CALL_MS = (
+    b"1800000",
+    b"1800000",
+    b"86400000",
+    b"300000",
+    b"2592000000",
+    b"14400000",
+)
 HEAD = (b"0", b"0", WINDOW_MS)
 NOOP = "return 1"
 
@@ -90,7 +91,9 @@ class Client:
         return time.perf_counter() - began
 
     @staticmethod
-    def _send(connection: socket.socket, place: int, waiting: dict[int, int], sends: Iterator[tuple[bytes, int]]) -> None:
+    def _send(
+        connection: socket.socket, place: int, waiting: dict[int, int], sends: Iterator[tuple[bytes, int]]
+    ) -> None:
         waiting.pop(place, None)
         if following := next(sends, None):
             connection.sendall(following[0])
@@ -112,7 +115,11 @@ class Pool:
 
     def load(self) -> None:
         for start in range(0, self.size, 500):
-            words = [word for n in range(start, min(start + 500, self.size)) for word in (self.number(n), b"1", b"", b"", b"", b"")]
+            words = [
+                word
+                for n in range(start, min(start + 500, self.size))
+                for word in (self.number(n), b"1", b"", b"", b"", b"")
+            ]
             self.client.seconds([self.asked(script("load"), b"0", *words)])
 
     def fill(self) -> None:

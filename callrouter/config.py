@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ HIGHEST_PORT = 65535
 SHORTEST_SWEEP, LONGEST_SWEEP = 0.1, 10.0
 """Late attribution counts on leases that have run out being ended within half a minute."""
 LONGEST_WINDOW_HOURS = 90 * 24
+FEWEST_LEASE_DAYS = 90
 
 
 def address(text: str) -> tuple[str, int]:
@@ -88,9 +90,25 @@ class WebConfig(Section, frozen=True, kw_only=True):
     token_secret: str = ""
     """Signs visit tokens; the same on every `web`. At least 16 characters; empty: drawn anew at each start."""
     token_secret_file: str = ""
+    journal: str = "/var/lib/callrouter/web"
+    """Folder in which what visitors send waits, durably, for Postgres; empty: forms are refused."""
+    trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1")
+    """Addresses or networks whose X-Forwarded-For is believed."""
+    requests_per_address: float = 50.0
+    """Requests a second from one address (one /64 of IPv6) that each process answers."""
+    requests_per_site: float = 5000.0
+    """Requests a second of one site that each process answers."""
+    geoip_file: str = ""
+    """A database of places in MaxMind's format; without one, places are `(undefined)`."""
+    cut_addresses: bool = True
+    """Addresses are cut (/24, IPv6 /48) before a place is looked up. They are never stored, cut or not."""
 
     def __post_init__(self) -> None:
         address(self.listen)
+        for text in self.trusted_proxies:
+            ip_network(text)
+        if self.requests_per_address <= 0 or self.requests_per_site <= 0:
+            raise ValueError("requests_per_address and requests_per_site must be positive")
         if self.workers < 1:
             raise ValueError("workers must be at least 1")
         if self.token_secret and len(self.token_secret) < SHORTEST_TOKEN_SECRET:
@@ -103,11 +121,15 @@ class WorkerConfig(Section, frozen=True, kw_only=True):
     http_listen: str = "127.0.0.1:9574"
     sweep_seconds: float = 5.0
     """How often ended leases are looked for (a lease ends on time without that; only the history waits)."""
+    keep_leases_days: int = 730
+    """The history of leases is kept so long: who held a number when is what disputes begin with."""
 
     def __post_init__(self) -> None:
         address(self.http_listen)
         if not SHORTEST_SWEEP <= self.sweep_seconds <= LONGEST_SWEEP:
             raise ValueError(f"sweep_seconds must lie in {SHORTEST_SWEEP:g}…{LONGEST_SWEEP:g}")
+        if self.keep_leases_days < FEWEST_LEASE_DAYS:
+            raise ValueError(f"keep_leases_days must be at least {FEWEST_LEASE_DAYS}: attribution looks back so far")
 
 
 class LogConfig(Section, frozen=True, kw_only=True):

@@ -24,9 +24,9 @@ from callrouter.db.migrate import migrate
 from callrouter.lab import company
 from callrouter.lab.asterisk import Attach, Attachment
 from callrouter.lab.calls import AsteriskLab
+from callrouter.lab.cluster import embedded_valkey_cluster
 from callrouter.lab.obtain import LabUnavailable, obtain
 from callrouter.lab.plan import BY_ROUTE, CallPlan, LabPbx, Outcome
-from callrouter.lab.cluster import embedded_valkey_cluster
 from callrouter.lab.servers import embedded_postgres, embedded_valkey
 from callrouter.lab.simulated import SimulatedPbx
 from callrouter.lab.stack import Stack, running

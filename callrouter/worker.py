@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping
+from datetime import timedelta
 
 import asyncpg
 import structlog
@@ -18,12 +19,13 @@ from callrouter.config import address
 from callrouter.configfile import Loaded
 from callrouter.db.connect import Pool, connect, open_pool
 from callrouter.ops import OTHER_PORT, Part, listen, needed
-from callrouter.pool import leak_search
+from callrouter.pool import leak_search, retention
 from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.directory import Directory
 from callrouter.pool.directory_source import DirectorySource
 from callrouter.pool.history import History
 from callrouter.pool.keys import Slot
+from callrouter.pool.planning.watch import PlanWatch
 from callrouter.pool.store import FAILURES, LeaseStore, Lifetimes, StoreUnavailable
 from callrouter.pool.sweeper import Sweeper, load_pools
 from callrouter.probe import Probe
@@ -70,10 +72,15 @@ class Worker:
             return directory.directory.slots()
 
         history = History(redis, postgres, slots)
-        sweeper = Sweeper(store, lambda: directory.directory, interval_seconds=self._config.worker.sweep_seconds)
+        watch = PlanWatch(postgres)
+        sweep_seconds = self._config.worker.sweep_seconds
+        sweeper = Sweeper(store, lambda: directory.directory, interval_seconds=sweep_seconds, watch=watch)
+        self._background.keep("plans", watch.run)
         self._background.keep("load-pools", lambda: self._load_pools(store, directory))
         self._background.keep("partitions", lambda: self._ensure_partitions(postgres))
         self._background.keep("leaks", lambda: leak_search.watch(postgres, self._config.attribution.window))
+        kept = timedelta(days=self._config.worker.keep_leases_days)
+        self._background.keep("retention", lambda: retention.keep_forgetting(postgres, kept))
         self._background.start("check-servers", self._tell_unreachable())
         for name, part in (("history", history), ("sweeper", sweeper)):
             task = self._background.keep(name, part.run)

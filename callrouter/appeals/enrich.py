@@ -5,7 +5,7 @@ Says whose call it is and whether it was a quality call. Client and uniqueness d
 
 from __future__ import annotations
 
-from callrouter.appeals.model import CallAppeal
+from callrouter.appeals.model import Appeal, CallAppeal, PageAppeal
 from callrouter.appeals.row import COLUMNS, OPERATOR_ACCOUNT, AppealRow, appeal_id
 from callrouter.appeals.settings import DEFAULT_SITE, Owner, Settings
 from callrouter.calls.record import CallRecord
@@ -16,8 +16,10 @@ LONGEST_KEY = 64
 """Characters of a caller's number that are kept: an index must hold it, and hostile caller ids have no such limit."""
 
 
-def enrich(appeal: CallAppeal, settings: Settings) -> AppealRow | None:
-    """The journal's row of a call, without client and uniqueness; None for an internal call, which is no appeal."""
+def enrich(appeal: Appeal, settings: Settings) -> AppealRow | None:
+    """The journal's row of an appeal, without client and uniqueness; None for an internal call, which is none."""
+    if isinstance(appeal, PageAppeal):
+        return _page_row(appeal)
     call = appeal.call
     if call.direction == "internal":
         return None
@@ -26,6 +28,22 @@ def enrich(appeal: CallAppeal, settings: Settings) -> AppealRow | None:
     row.quality = is_quality(row, settings)
     if appeal.resolution is not None:
         _attribute(row, appeal.resolution)
+    return row
+
+
+def _page_row(appeal: PageAppeal) -> AppealRow:
+    row = AppealRow(
+        account_id=appeal.account, site_id=appeal.site, started_at=appeal.at, id=appeal.id, kind=appeal.kind,
+        customer=appeal.phone, session=appeal.session, email=appeal.email, person=appeal.person,
+        details=appeal.details,
+    )  # fmt: skip
+    if appeal.session:
+        row.method, row.confidence = "page", 1.0
+    if appeal.visit is not None:
+        _add_visit(row, appeal.visit)
+        row.time_on_site_s = max(0.0, (appeal.at - appeal.visit.started_at).total_seconds())
+    row.visitor = appeal.visitor
+    row.page, row.title = appeal.page, appeal.title
     return row
 
 
@@ -101,7 +119,7 @@ def _add_visit(row: AppealRow, visit: Visit) -> None:
     traffic = visit.traffic
     row.visitor = visit.visitor
     row.visit_started_at = visit.started_at
-    row.time_on_site_s = (visit.seen_at - visit.started_at).total_seconds()
+    row.time_on_site_s = visit.time_on_site.total_seconds()
     row.pages = visit.pages
     row.channel, row.source, row.medium = traffic.channel, traffic.source, traffic.medium
     row.campaign, row.keyword = traffic.campaign, traffic.keyword

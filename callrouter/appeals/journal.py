@@ -26,7 +26,7 @@ import msgspec
 import structlog
 
 from callrouter.appeals import metrics
-from callrouter.appeals.model import CallAppeal
+from callrouter.appeals.model import Appeal, decode_appeal
 from callrouter.appeals.segments import (
     LARGEST_RECORD,
     SegmentWriter,
@@ -72,19 +72,18 @@ class Position(NamedTuple):
 class Entry(NamedTuple):
     """A journalled record; `appeal` is None when its bytes are whole but are no appeal that this version knows."""
 
-    appeal: CallAppeal | None
+    appeal: Appeal | None
     payload: bytes
     end: Position
 
 
 class _Waiting(NamedTuple):
-    appeal: CallAppeal
+    appeal: Appeal
     data: bytes
     durable: asyncio.Future[None]
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(CallAppeal)
 
 
 class Journal:
@@ -121,7 +120,7 @@ class Journal:
 
     # Writing
 
-    async def append(self, appeal: CallAppeal) -> None:
+    async def append(self, appeal: Appeal) -> None:
         """Return when `appeal` is durable. While the disk refuses, wait; beyond the memory bound raise JournalFull."""
         waiting = _Waiting(*_framed(appeal), self._loop.create_future())
         with self._wake:
@@ -340,7 +339,7 @@ class Journal:
         metrics.dead_letters.inc()
 
 
-def encode(appeal: CallAppeal) -> bytes:
+def encode(appeal: Appeal) -> bytes:
     """The bytes of an appeal; half characters (lone surrogates) in strings from outside become `?`."""
     try:
         return _encoder.encode(appeal)
@@ -348,13 +347,13 @@ def encode(appeal: CallAppeal) -> bytes:
         return _encoder.encode(_without_surrogates(msgspec.to_builtins(appeal, builtin_types=(datetime,))))
 
 
-def _framed(appeal: CallAppeal) -> tuple[CallAppeal, bytes]:
+def _framed(appeal: Appeal) -> tuple[Appeal, bytes]:
     """An appeal as its bytes will tell it, and these bytes as a segment holds them."""
     try:
         return appeal, frame(_encoder.encode(appeal))
     except UnicodeEncodeError:
         payload = encode(appeal)
-        return _decoder.decode(payload), frame(payload)
+        return decode_appeal(payload), frame(payload)
 
 
 def _without_surrogates(value: object) -> object:
@@ -371,7 +370,7 @@ def _without_surrogates(value: object) -> object:
 
 def _entry(payload: bytes, end: Position) -> Entry:
     try:
-        return Entry(_decoder.decode(payload), payload, end)
+        return Entry(decode_appeal(payload), payload, end)
     except msgspec.DecodeError:
         return Entry(None, payload, end)
 

@@ -14,7 +14,7 @@ import structlog
 
 from callrouter.appeals import metrics
 from callrouter.appeals.enrich import enrich
-from callrouter.appeals.model import CallAppeal
+from callrouter.appeals.model import Appeal, CallAppeal
 from callrouter.appeals.row import COLUMNS, AppealRow, stored_call
 from callrouter.appeals.settings import Settings
 from callrouter.appeals.store import write
@@ -38,9 +38,9 @@ WHERE attribution_pending AND (started_at, id) > ($1, $2) ORDER BY started_at, i
 BEFORE_ALL = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
-def needs_history(appeal: CallAppeal) -> bool:
+def needs_history(appeal: Appeal) -> bool:
     """Whether nobody could say in time who placed this call."""
-    return appeal.resolution is None and appeal.call.direction == "inbound"
+    return isinstance(appeal, CallAppeal) and appeal.resolution is None and appeal.call.direction == "inbound"
 
 
 async def attribute(connection: Connection, appeal: CallAppeal, ask: AttributeLate) -> CallAppeal:

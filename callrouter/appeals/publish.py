@@ -20,7 +20,7 @@ from callrouter.appeals.directory import SettingsCache
 from callrouter.appeals.enrich import enrich, scrub
 from callrouter.appeals.journal import Entry, Journal, Position
 from callrouter.appeals.late import AttributeLate, attribute, needs_history, settle_pending
-from callrouter.appeals.model import CallAppeal
+from callrouter.appeals.model import Appeal, CallAppeal, PageAppeal
 from callrouter.appeals.row import AppealRow
 from callrouter.appeals.settings import Settings
 from callrouter.appeals.store import write
@@ -66,7 +66,9 @@ class Publisher:
         *,
         on_published: OnPublished | None = None,
         batch: int = BATCH,
+        settles: bool = True,
     ) -> None:
+        """`settles`: attribute later what the lease history did not reach yet; a journal without calls need not."""
         self._pool = pool
         self._journal = journal
         self._attribute_late = attribute_late
@@ -79,7 +81,7 @@ class Publisher:
         self._running: asyncio.Task[None] | None = None
         self._pause = FIRST_PAUSE_SECONDS
         self._logged_at = 0.0
-        self._settled_at = float("-inf")
+        self._settled_at = float("-inf") if settles else float("inf")
 
     async def run(self) -> None:
         """Publish what the journal holds and will hold, until stopped; then once more what is left."""
@@ -179,7 +181,10 @@ class Publisher:
             settings = await self._settings.get(connection, *_credited(appeals))
             rows = batch.rows
             if rows is None:
-                appeals = [await attribute(connection, appeal, self._attribute_late) for appeal in appeals]
+                appeals = [
+                    await attribute(connection, appeal, self._attribute_late) if isinstance(appeal, CallAppeal) else appeal
+                    for appeal in appeals
+                ]
                 settings = await self._settings.get(connection, *_credited(appeals))
                 rows = await _enrich_all(appeals, settings)
             if scrubbing:
@@ -218,7 +223,7 @@ class Publisher:
 
     async def _set_aside(self, entry: Entry, error: Exception) -> None:
         await self._journal.set_aside(entry, f"{type(error).__name__}: {error}")
-        linkedid = entry.appeal.call.linkedid if entry.appeal else None
+        linkedid = entry.appeal.call.linkedid if isinstance(entry.appeal, CallAppeal) else None
         log.error("PUBLISH-SET-ASIDE", linkedid=linkedid, reason=f"{type(error).__name__}: {error}")
 
     async def _pause_after(self, error: BaseException) -> bool:
@@ -239,19 +244,24 @@ class Publisher:
             log.warning(event, reason=reason, backlog_bytes=self._journal.backlog_bytes())
 
     def _note_lag(self, entries: list[Entry]) -> None:
-        oldest = next((entry.appeal.call.ended_at for entry in entries if entry.appeal), None)
+        oldest = next((entry.appeal.ended_at for entry in entries if entry.appeal), None)
         lag = (self._clock.now() - oldest).total_seconds() if oldest else 0.0
         metrics.publish_lag.set(max(0.0, lag))
 
 
-def _credited(appeals: Sequence[CallAppeal]) -> tuple[frozenset[int], frozenset[int]]:
+def _credited(appeals: Sequence[Appeal]) -> tuple[frozenset[int], frozenset[int]]:
     """The accounts and sites that appeals are credited to."""
-    credited = [appeal.resolution.attribution for appeal in appeals if appeal.resolution is not None]
-    accounts = frozenset(who.account for who in credited if who.account is not None)
-    return accounts, frozenset(who.site for who in credited if who.site is not None)
+    accounts: set[int | None] = set()
+    sites: set[int | None] = set()
+    for appeal in appeals:
+        who = appeal if isinstance(appeal, PageAppeal) else appeal.resolution and appeal.resolution.attribution
+        if who:
+            accounts.add(who.account)
+            sites.add(who.site)
+    return frozenset(filter(None, accounts)), frozenset(filter(None, sites))
 
 
-async def _enrich_all(appeals: Sequence[CallAppeal], settings: Settings) -> list[AppealRow]:
+async def _enrich_all(appeals: Sequence[Appeal], settings: Settings) -> list[AppealRow]:
     """Rows of the appeals; the event loop gets its turn in between, for calls are being resolved on it."""
     rows: list[AppealRow] = []
     for start in range(0, len(appeals), ROWS_BETWEEN_BREATHS):

@@ -97,6 +97,9 @@ class AppealRow(msgspec.Struct, kw_only=True, gc=False):
     ym_client_id: str | None = None
     is_unique: bool = False
     quality: bool = False
+    email: str | None = None
+    person: str | None = None
+    details: dict[str, object] | None = None
 
 
 COLUMNS: tuple[str, ...] = AppealRow.__struct_fields__

@@ -23,6 +23,7 @@ import asyncpg
 import msgspec
 
 from callrouter.appeals.enrich import is_quality
+from callrouter.appeals.identities import identify
 from callrouter.appeals.row import ATTRIBUTION_COLUMNS, COLUMNS, AppealRow
 from callrouter.appeals.settings import Settings
 from callrouter.appeals.uniqueness import counts, judge, site_of
@@ -155,6 +156,7 @@ async def write(connection: Connection, rows: Sequence[AppealRow], settings: Set
         fresh = list(newest.values())
         await _remove(connection, replaced)
         known_callers = await _assign_clients(connection, fresh, replaced)
+        await identify(connection, fresh)
         await asyncio.sleep(0)
         judge_again = _callers(replaced) | await _judge(connection, fresh, known_callers, settings)
         await connection.copy_records_to_table("appeals", columns=COLUMNS, records=_breathing(fresh))

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -35,6 +37,16 @@ ALL = "all"
 LARGEST_POOL = 500_000
 
 
+class Real(click.FloatRange):
+    """A number in a range; `nan`, which is neither in nor out of it, is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is no number", param, ctx)
+        return number
+
+
 def _policies(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[str, ...]:
     names = tuple(POLICIES) if value == ALL else tuple(dict.fromkeys(part.strip() for part in value.split(",")))
     for name in names:
@@ -62,14 +74,12 @@ def _server(_context: click.Context, _parameter: click.Parameter, value: str | N
               show_default=True, help="What the visitors are like.")  # fmt: skip
 @click.option("--numbers", type=click.IntRange(1, LARGEST_POOL), help="In the pool; without it, what is planned for "
               "the world: 97 % of attributable calls right, overflow at most 1 %.")  # fmt: skip
-@click.option(
-    "--visits-per-hour", type=click.FloatRange(0.1, 1e6), help="Mean over the week, bots included, all sites."
-)
+@click.option("--visits-per-hour", type=Real(0.1, 1e6), help="Mean over the week, bots included, all sites.")
 @click.option("--accounts", "account_count", type=click.IntRange(1, 1000), help="Companies that share the pool.")
-@click.option("--days", type=click.FloatRange(1, 366), help="Days that count, after some of warm-up.")
-@click.option("--hold", type=click.FloatRange(MINIMUM_HOLD / timedelta(minutes=1), 1440), default=30.0,
+@click.option("--days", type=Real(1, 366), help="Days that count, after some of warm-up.")
+@click.option("--hold", type=Real(MINIMUM_HOLD / timedelta(minutes=1), 1440), default=30.0,
               show_default=True, help="Minutes that a lease outlives its visitor's last sign of life.")  # fmt: skip
-@click.option("--window", type=click.FloatRange(1, 24 * 60), default=worlds.WINDOW_HOURS, show_default=True,
+@click.option("--window", type=Real(1, 24 * 60), default=worlds.WINDOW_HOURS, show_default=True,
               help="Attribution window in hours.")  # fmt: skip
 @click.option("--seed", default=1, show_default=True, help="Other people, other calls.")
 @click.option("--policy", "policies", default=OURS, show_default=True, callback=_policies,
@@ -108,6 +118,7 @@ def simulate_pool(
         world=world, numbers=numbers or worlds.planned_numbers(world), seed=seed, hold=timedelta(minutes=hold),
         window=timedelta(hours=window), policies=policies,
     )  # fmt: skip
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C does: leave no server behind
     try:
         results, needed = asyncio.run(_simulated(case, server, equal_accuracy=equal_accuracy))
     except (ServerUnavailable, StoreUnavailable, RedisError) as error:

@@ -15,6 +15,8 @@ from callrouter.ops import OTHER_PORT, CannotStart, needed
 from callrouter.pool.store import Lifetimes
 from callrouter.web.app import WebSettings
 from callrouter.web.serve import serve
+from callrouter.web.visitor.guard import Limits
+from callrouter.web.visitor.places import check_places
 
 
 @click.command()
@@ -38,8 +40,26 @@ def web(config_file: Path | None) -> None:
         redis_cluster=config.redis.cluster,
         postgres_url=config.postgres.url,
         token_keys=((config.web.token_secret or secrets.token_hex(32)).encode(),),
+        trusted_proxies=config.web.trusted_proxies,
+        limits=Limits(
+            requests_per_address=config.web.requests_per_address, requests_per_site=config.web.requests_per_site
+        ),
+        geoip_file=_readable(config.web.geoip_file, found.source.where("web.geoip_file")),
+        cut_addresses=config.web.cut_addresses,
         lifetimes=Lifetimes(window=config.attribution.window, affinity=config.pool.affinity),
+        journal=Path(config.web.journal) if config.web.journal else None,
         log_level=config.log.level,
         log_format=config.log.format,
     )
     serve(settings, host=host, port=port, workers=config.web.workers)
+
+
+def _readable(file: str, where: str) -> Path | None:
+    """The database of places, seen to be one; None if none is configured."""
+    if not file:
+        return None
+    try:
+        check_places(Path(file))
+    except ValueError as error:
+        raise click.ClickException(f"{where}: {error}") from None
+    return Path(file)

@@ -63,7 +63,10 @@ class Stack:
                 "agi_listen": f"127.0.0.1:{self.agi_port}", "http_listen": f"127.0.0.1:{self.router_ops}",
                 "journal": str(self.folder / "journal"),
             }),
-            ("[web]", {"listen": f"127.0.0.1:{self.web_port}", "token_secret": secrets.token_hex(16)}),
+            ("[web]", {
+                "listen": f"127.0.0.1:{self.web_port}", "token_secret": secrets.token_hex(16),
+                "journal": str(self.folder / "web-journal"),
+            }),
             ("[worker]", {"http_listen": f"127.0.0.1:{self.worker_ops}", "sweep_seconds": 1.0}),
             *(("[[pbx]]", keys) for keys in pbx),
         ]  # fmt: skip

@@ -7,6 +7,8 @@ Pure:
 - `model`             numbers, leases and attribution, as data
 - `attribution`       weighs the evidence of a call and credits a visit; its odds come from `delay`
 - `directory`         what a number is and whose site it serves, in memory
+- `holding`           who held a number, out of live state and history
+- `leaks`             which numbers are called although nobody was shown them
 - `keys`, `live`, `entries`   names in Redis, replies of the scripts, entries of a pool's log
 
 With servers:
@@ -15,7 +17,10 @@ With servers:
 - `resolver`          number + caller + time → resolution, live; `late` the same from history
 - `directory_source`  keeps the directory current
 - `history`           a pool's log → Postgres (`history_rows`), exactly once and in order
+- `retention`         deletes history that is old; `leak_search` looks for leaks in it
 - `sweeper`           ends what has run out, loads numbers, measures the pools
+- `simulation`        a world in which the truth is known, with the real leases and attribution at work in it
 - `inventory`, `site_inventory`, `number_inventory` (its files: `number_file`), `holders`
                       the operator's view: what there is, numbers in and out, who held a number when
+- `timeline`          what happened to a number (`timeline_picture` draws it), `sight` a look at it in the store
 """

@@ -107,10 +107,12 @@ class _Race:
         self.known = {_who(memory.visit) for memory in (self.memory, newest) if memory}
         self.moment = evidence.at.timestamp()
         self.clocks: dict[int, Now] = {}
-        self.now = self._now(models.default)
         self.people: dict[tuple[str, int], _Person] = {}
-        pool = self.leases[0].pool if self.leases else 0
-        self.somebody_else = models.stranger(pool) * self.now.pace * self._phone(None)
+        self.unseen_visits = 0.0
+        """The part of somebody else that is visits which are no candidates."""
+        self.visit_odds, stranger_odds = self._odds(newest)
+        rate = models.stranger(self.leases[0].pool if self.leases else 0)
+        self.somebody_else = rate * self._now(models.default).pace * stranger_odds
 
     def enter_leases(self) -> None:
         """Holder and earlier holders. One session counts once, by its latest lease."""
@@ -132,8 +134,12 @@ class _Race:
         if memory is not self.evidence.same_number:
             rate *= model.other_number
             visit = self._latest_visit() or visit
-        # With the rest of its odds the earlier call was somebody else's, and so is this one.
-        self.somebody_else += rate * (1.0 - memory.confidence)
+        # With the rest of its odds the earlier call was somebody else's, and so is this; strangers hardly call again.
+        strangers = max(0.0, 1.0 - memory.confidence - memory.rivals)
+        returning = self.unseen_visits / self.somebody_else if self.somebody_else else 1.0
+        self.somebody_else += rate * (
+            memory.rivals + strangers * (returning + (1.0 - returning) * model.stranger_again)
+        )
         rate *= memory.confidence
         began = visit.started_at
         entry = _Person("caller_memory", visit.account, visit.site, visit.session, began, since, rate, rate)
@@ -146,11 +152,11 @@ class _Race:
         soon, late = model.visit_rates(seen, self._now(model))
         rate = soon + late
         if who not in self.known:
-            phone, friends = self._phone(lease), model.passed_on * late
-            self.somebody_else += friends * phone
-            rate = (rate - friends) * phone
+            friends = model.passed_on * late
+            self.somebody_else += friends * self.visit_odds
+            rate = (rate - friends) * self.visit_odds
             if lease is not self.holder and self.at - min(_end(lease), self.at) > model.window:
-                self.somebody_else += rate
+                self._add_unseen(rate)
                 return
         elif self._list_is_over(model.window):
             return
@@ -184,7 +190,11 @@ class _Race:
         span = now.waking - model.now(began).waking
         if span > 0:
             frequency = len(self.leases) / span
-            self.somebody_else += frequency * now.pace * model.still_to_come(began, now) * self._phone(None)
+            self._add_unseen(frequency * now.pace * model.still_to_come(began, now) * self.visit_odds)
+
+    def _add_unseen(self, rate: float) -> None:
+        self.unseen_visits += rate
+        self.somebody_else += rate
 
     def _now(self, model: DelayModel) -> Now:
         now = self.clocks.get(id(model))
@@ -192,12 +202,15 @@ class _Race:
             now = self.clocks[id(model)] = model.now(self.moment)
         return now
 
-    def _phone(self, lease: Lease | None) -> float:
-        """How likely this caller is to be anybody whom nothing links to him, against one who has a new number."""
-        if self.memory is None:
-            return 1.0
-        account = lease.account if lease else self.memory.visit.account
-        return self.models.of(account).same_phone
+    def _odds(self, newest: CallerMemory | None) -> tuple[float, float]:
+        """How likely it is that the telephone of somebody whom nothing links to it, or of a stranger, is this one."""
+        model = self.models.default
+        if self.evidence.caller is None:
+            return 1.0, 1.0
+        if newest is None:
+            return 1.0, 1.0 - model.repeaters
+        linked = self.evidence.same_number or any((lease.visitor, lease.site) in self.known for lease in self.leases)
+        return (model.same_phone, model.same_phone) if linked else (model.strayed, model.repeaters)
 
     def _memory_in_force(self) -> CallerMemory | None:
         """Memory of the same number always counts; of another one only while nobody holds this, within the window."""

@@ -8,7 +8,7 @@ alone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -23,6 +23,9 @@ from callrouter.pool.scripts import Script
 Answer = tuple[bytes, list[list[bytes | None]]]
 Q = TypeVar("Q")
 A = TypeVar("A")
+Command = tuple[Script, tuple[bytes, ...]]
+"""A script and what it is told, its slot first."""
+Sent = tuple[Command, "asyncio.Future[Any]"]
 
 BATCH = 64
 """Questions per flight: a script that runs long delays everybody else on the server."""
@@ -30,6 +33,8 @@ FLIGHTS = 2
 """Batches under way at once by the client: while one is answered the next is gathered."""
 ON_LINE = 1
 """The same by the line, where a batch is answered so soon that a second would only leave with fewer questions."""
+IN_FLIGHT = 2 * BATCH
+"""Single commands on a line at once: the rest waits here, for the line gives up on replies that come late."""
 
 
 class RedisClient(Protocol):
@@ -130,15 +135,70 @@ class _Flights(Generic[Q, A]):
             return await self._client.eval(script.text, 1, *words)
 
 
-class Pipeliner(_Flights[tuple[Script, Words], Any]):
-    """Scripts as they come, each a command of its own."""
+class Pipeliner(_Flights[Command, Any]):
+    """Scripts as they come, each a command of its own, carried out in the order in which they were asked for.
 
-    def run(self, script: Script, slot: Slot, words: Words) -> asyncio.Future[Any]:
+    With a `line`, commands go by it; the client is asked when there is none, and again about whatever it lost.
+    """
+
+    def __init__(self, client: RedisClient, line: Line | None = None) -> None:
+        super().__init__(client)
+        self._line = line
+        self._on_line = 0
+        """Commands sent by the line and not yet answered."""
+        self._heads: dict[str, tuple[bytes, ...]] = {}
+
+    def run(self, script: Script, slot: Slot, words: Sequence[bytes]) -> asyncio.Future[Any]:
         """The script's future reply."""
-        return self._gather((script, (slot, *words)))
+        command = (script, (slot.encode(), *words))
+        if self._line is None or self._waiting or self._flights or self._on_line >= IN_FLIGHT:
+            return self._gather(command)
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if not self._put(self._line, (command, answer)):
+            self._depart([(command, answer)])
+        return answer
 
-    async def _carry(self, questions: list[tuple[Script, Words]]) -> list[Any]:
-        return await self._send(questions)
+    def _put(self, line: Line, asked: Sent) -> bool:
+        script, words = asked[0]
+        head = self._heads.get(script.sha)
+        if head is None:
+            head = self._heads[script.sha] = (b"EVALSHA", script.sha.encode(), b"1")
+        if not line.send(packed((*head, *words)), partial(self._arrived, asked)):
+            return False
+        self._on_line += 1
+        return True
+
+    def _fly(self) -> None:
+        """What waits goes by the line, unless the client is under way: it must not be overtaken."""
+        if self._line is None or not self._line.ready():
+            super()._fly()
+            return
+        self._called = False
+        if self._flights:
+            return
+        waiting = [entry for entry in self._waiting if not entry[1].done()]
+        sent = 0
+        while sent < len(waiting) and self._on_line < IN_FLIGHT and self._put(self._line, waiting[sent]):
+            sent += 1
+        self._waiting = waiting[sent:]
+        if self._waiting and not self._on_line:
+            super()._fly()
+
+    def _arrived(self, asked: Sent, reply: object) -> None:
+        """What the line brought for one command."""
+        self._on_line -= 1
+        if isinstance(reply, Exception | Lost):
+            if isinstance(reply, Exception) and "NOSCRIPT" not in str(reply) and self._line is not None:
+                self._line.abort()  # loading, a replica now …: the client finds out where to ask
+            if not asked[1].done():
+                self._depart([asked])
+        elif not asked[1].done():
+            asked[1].set_result(reply)
+        if self._waiting and not self._called and self._on_line <= IN_FLIGHT // 2:
+            self._fly_soon()
+
+    async def _carry(self, questions: list[Command]) -> list[Any]:
+        return await self._send([(script, words) for script, words in questions])
 
 
 Question = tuple[Slot, tuple[bytes, ...], tuple[bytes, ...]]

@@ -11,8 +11,11 @@ A call on a number is a race between explanations, each with a rate: calls per s
   are passed on: of the late calls that a visit brings, the share `passed_on` is placed by a person who never visited.
   And visits that are too long ago to be candidates may still bring calls.
 
-A caller whom we know is himself. That a visitor whom we cannot link to him should own just that telephone has odds of
-about one in the number of people who might call: `same_phone`. It scales every explanation but the caller's own visits.
+Whose telephone it is tells, too. A caller whom we know is himself: that a visitor whom we cannot link to him should own
+just that telephone has odds of about one in the number of people who might call, `same_phone`. It scales every
+explanation but his own visits. Of a caller who is known by other numbers only, and to none of this one's visitors, it
+may be a robot that dials them all: so are `repeaters` of the strangers, but only `strayed` of the visitors. And whoever
+calls the same number again is hardly a stranger: they do so `stranger_again` times as often as visitors.
 
 Two clocks run. Who reads, or has just read, is awake; who calls hours or days later waits for the day. The scales of
 `delays` and `returns` from LATE on, and strangers, go by waking time: it passes at its full pace from `opens` to
@@ -55,18 +58,21 @@ class Now(NamedTuple):
 
 
 class DelayModel(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    call_share: float = 0.034
-    delays: Mixture = tuple(zip((0.02, 0.48, 0.08, 0.02, 0.21, 0.16, 0.03), DELAY_SCALES, strict=True))
-    return_share: float = 0.25
-    returns: Mixture = tuple(zip((0.25, 0.02, 0.08, 0.32, 0.30, 0.03), RETURN_SCALES, strict=True))
-    other_number: float = 0.1
+    call_share: float = 0.033
+    delays: Mixture = tuple(zip((0.01, 0.49, 0.08, 0.01, 0.22, 0.16, 0.03), DELAY_SCALES, strict=True))
+    return_share: float = 0.24
+    returns: Mixture = tuple(zip((0.24, 0.02, 0.09, 0.33, 0.30, 0.02), RETURN_SCALES, strict=True))
+    other_number: float = 0.02
     stranger: float = 0.01 / DAY
     passed_on: float = 0.1
     same_phone: float = 1e-4
+    repeaters: float = 0.6
+    strayed: float = 0.02
+    stranger_again: float = 0.1
     opens: float = 8.5
     closes: float = 20.5
     """Hours of the day, by the account's clock, which is `offset` hours ahead of UTC."""
-    night: float = 0.1
+    night: float = 0.03
     offset: float = 0.0
     window: timedelta = timedelta(hours=24)
     """Attribution window: older leases and visits are no candidates."""

@@ -17,6 +17,7 @@ from callrouter.numbers import Number
 from callrouter.pool.delay import DelayModel, Models
 from callrouter.pool.keys import NAMESPACE, Slot, pool_slot, site_slot
 from callrouter.pool.model import DEFAULT_HOLD, StaticBinding
+from callrouter.sessions.model import TrafficSource
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -43,6 +44,19 @@ class PoolChoice(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[str, ...] = ()
 
 
+Consent = Literal["full", "ask", "refused"]
+"""Before a visitor says anything: everything; a channel's number only; nothing (issue of lawfulness, the site's)."""
+
+
+class Widget(msgspec.Struct, frozen=True, kw_only=True):
+    """What a site sets for its script (`sites.widget`)."""
+
+    select: str = ""
+    """CSS selector of the elements whose numbers are replaced; empty: wherever one of the site's own stands."""
+    shadow: str = ""
+    """CSS selector of the elements whose shadow roots are searched too."""
+
+
 class Site(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     account: int
@@ -59,7 +73,15 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     gap: timedelta = timedelta(minutes=30)
     overflow: Literal["fallback", "nearest_end"] = "fallback"
     enabled: bool = True
+    consent: Consent = "full"
+    widget: Widget = Widget()
     pools: tuple[PoolChoice, ...] = ()
+    leases_per_address: int | None = None
+    """Numbers that one address may take within a hold; 0: any, None: by the size of the pools."""
+    leases_per_site: int | None = None
+    """Numbers that all visitors together may take within a hold; likewise."""
+    requests_per_second: int | None = None
+    """Of each web process; None: as configured there."""
 
     @property
     def shown_without_lease(self) -> Number | None:
@@ -117,6 +139,17 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             if binding.valid_from <= at and (binding.valid_to is None or at < binding.valid_to):
                 return binding
         return None
+
+    def channel_number(self, site: int, traffic: TrafficSource, at: datetime) -> Number | None:
+        """The static number of the channel that the visitor came by: the binding that says most of it."""
+        fitting = [
+            binding for binding in self._channels.get(site, ())
+            if binding.valid_from <= at and (binding.valid_to is None or at < binding.valid_to)
+            and (binding.source == traffic.source or (binding.source == binding.channel == traffic.channel))
+            and binding.medium in {"", traffic.medium} and binding.campaign in {"", traffic.campaign}
+        ]  # fmt: skip
+        best = max(fitting, key=lambda binding: (bool(binding.campaign), bool(binding.medium)), default=None)
+        return best.number if best else None
 
     def site_of_own_number(self, number: str) -> Site | None:
         """The site whose real or fallback number this is."""
@@ -203,6 +236,10 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def _bindings(self) -> dict[str, list[StaticBinding]]:
         return _grouped((binding.number, binding) for binding in self.bindings)
+
+    @cached_property
+    def _channels(self) -> dict[int, list[StaticBinding]]:
+        return _grouped((binding.site, binding) for binding in self.bindings)
 
     @cached_property
     def _by_pool(self) -> dict[int, list[NumberEntry]]:

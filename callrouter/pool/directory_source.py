@@ -21,7 +21,7 @@ from callrouter.clock import Clock, SystemClock
 from callrouter.numbers import Number
 from callrouter.pool import metrics
 from callrouter.pool.delay import DelayModel
-from callrouter.pool.directory import Account, Directory, NumberEntry, PoolChoice, Site
+from callrouter.pool.directory import Account, Directory, NumberEntry, PoolChoice, Site, Widget
 from callrouter.pool.keys import NAMESPACE
 from callrouter.pool.model import StaticBinding
 
@@ -236,7 +236,19 @@ def _site(row: asyncpg.Record, pools: tuple[PoolChoice, ...]) -> Site:
         own_numbers=tuple(map(Number, row["own_numbers"])), fallback_number=row["fallback_number"],
         display_pattern=row["display_pattern"], route=row["route"], hold=row["hold"], rest=row["rest"],
         gap=row["visit_gap"], overflow=row["overflow"], enabled=row["enabled"], pools=pools,
+        leases_per_address=row["leases_per_address"], leases_per_site=row["leases_per_site"],
+        requests_per_second=row["requests_per_second"],
+        consent=row["consent"], widget=_widget(row["widget"], row["id"]),
     )  # fmt: skip
+
+
+def _widget(stored: object, site: int) -> Widget:
+    """What the site set for its script; where that does not fit, as if nothing were set."""
+    try:
+        return msgspec.convert(stored, Widget)
+    except msgspec.ValidationError as error:
+        log.warning("DIRECTORY-WIDGET-UNREADABLE", site=site, reason=str(error))
+        return Widget()
 
 
 def _number(row: asyncpg.Record) -> NumberEntry:

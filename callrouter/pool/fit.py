@@ -96,7 +96,7 @@ def fit(
     for done in range(replicates):
         times = draws.multinomial(seen.count, ones / seen.count).astype(float) if seen.count else ones
         weights, _ = _maximise(seen, prior, best, times, 60)
-        replicas.append(_told(_model(weights, begin)))
+        replicas.append(told(_model(weights, begin)))
         progress((done + 1) / replicates)
     model = _model(best, begin)
     delays = _delays(seen, best)
@@ -108,7 +108,7 @@ def fit(
         leases=seen.own,
         log_likelihood=likelihood,
         before=_likelihood(seen, prior.weights, ones),
-        intervals=_intervals(_told(model), replicas),
+        intervals=_intervals(told(model), replicas),
         delays=delays,
         chi_square=sum((each.seen - each.expected) ** 2 / each.expected for each in expected),
         rests_on_prior=prior_calls / (prior_calls + len(seen.first)) if prior_calls else 0.0,
@@ -202,7 +202,7 @@ TOLD = {"after_5_min": 5 * MINUTE, "after_30_min": 30 * MINUTE, "after_3_h": 3 *
 """Calls that a visit brings later than that, each mean by its own clock."""
 
 
-def _told(model: DelayModel) -> dict[str, float]:
+def told(model: DelayModel) -> dict[str, float]:
     """What the mixtures amount to, in figures that people can judge (single weights trade with their neighbours)."""
     return {
         "call_share": model.call_share,

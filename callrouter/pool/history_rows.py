@@ -69,16 +69,12 @@ class _Batch:
         self.visitors: dict[tuple[int, str], tuple[datetime, datetime]] = {}
 
     def add(self, entry: Entry, pool: int) -> None:
-        handlers: dict[str, Callable[[Entry, int], None]] = {
-            "visit_started": self._visit_started, "page_opened": self._page_opened, "page_closed": self._touched,
-            "visit_ended": self._visit_ended, "overflow": self._overflow, "lease_started": self._lease_started,
-            "lease_ended": self._lease_ended,
-        }  # fmt: skip
-        if entry.kind not in handlers:
+        handle = HANDLERS.get(entry.kind)
+        if handle is None:
             raise ValueError(f"an entry of unknown kind: {', '.join(entry.fields)[:80]}")
-        handlers[entry.kind](entry, pool)
+        handle(self, entry, pool)
 
-    def _visit_started(self, entry: Entry, _: int) -> None:
+    def visit_started(self, entry: Entry, _: int) -> None:
         if entry.visit is None:
             raise ValueError("a visit begins without its facts")
         visit, at = entry.visit, entry.visit.started_at
@@ -86,31 +82,33 @@ class _Batch:
         self._page(entry, at, 1)
         self._visitor(visit.account, visit.visitor, at)
 
-    def _page_opened(self, entry: Entry, _: int) -> None:
+    def page_opened(self, entry: Entry, _: int) -> None:
         change = self._change(entry)
         change.page, change.title = entry["pg"], entry["ti"]
         at, sequence = entry.moment_of("at"), entry.number_of("i")
         self._page(entry, at, sequence)
         self.page_ends[entry["s"], sequence - 1] = at
 
-    def _touched(self, entry: Entry, _: int) -> None:
+    def touched(self, entry: Entry, _: int) -> None:
         self._change(entry)
         self.page_ends[entry["s"], entry.number_of("i")] = entry.moment_of("at")
 
-    def _visit_ended(self, entry: Entry, _: int) -> None:
+    def visit_ended(self, entry: Entry, _: int) -> None:
         at = entry.moment_of("at")
-        self._change(entry).ended_at = at
+        change = self._change(entry)
+        change.ended_at = at
+        self._visitor(change.account, entry["v"], at)
         self.page_ends[entry["s"], entry.number_of("i")] = at
 
-    def _overflow(self, entry: Entry, _: int) -> None:
+    def overflow(self, entry: Entry, _: int) -> None:
         self._change(entry).overflow = True
 
-    def _lease_started(self, entry: Entry, pool: int) -> None:
+    def lease_started(self, entry: Entry, pool: int) -> None:
         self.leases.setdefault(entry["l"], _lease(entry, pool))
         change = self._change(entry, started="vb", at="z")
         change.number = change.number or entry["n"]
 
-    def _lease_ended(self, entry: Entry, pool: int) -> None:
+    def lease_ended(self, entry: Entry, pool: int) -> None:
         lease = _lease(entry, pool)
         lease.ended_at, lease.end, lease.closed = entry.moment_of("x"), entry["r"], entry["c"] == "1"
         lease.signs = "{" + ",".join(str(int(sign)) for sign in entry.fields.get("zs", "").split(",") if sign) + "}"
@@ -126,7 +124,6 @@ class _Batch:
         change.seen_at = max(change.seen_at, seen_at)
         if "i" in entry.fields:
             change.pages = max(change.pages, entry.number_of("i"))
-        self._visitor(change.account, entry["v"], seen_at)
         return change
 
     def _page(self, entry: Entry, at: datetime, sequence: int) -> None:
@@ -139,6 +136,13 @@ class _Batch:
     def _visitor(self, account: int, visitor: str, at: datetime) -> None:
         first, last = self.visitors.get((account, visitor), (at, at))
         self.visitors[account, visitor] = (min(first, at), max(last, at))
+
+
+HANDLERS: dict[str, Callable[[_Batch, Entry, int], None]] = {
+    "visit_started": _Batch.visit_started, "page_opened": _Batch.page_opened, "page_closed": _Batch.touched,
+    "visit_ended": _Batch.visit_ended, "overflow": _Batch.overflow, "lease_started": _Batch.lease_started,
+    "lease_ended": _Batch.lease_ended,
+}  # fmt: skip
 
 
 async def write_entries(connection: Connection, entries: Iterable[Entry], pool: int) -> None:
@@ -155,7 +159,8 @@ async def _write_visits(connection: Connection, batch: _Batch) -> None:
         rows = [(account, visitor, *times) for (account, visitor), times in sorted(batch.visitors.items())]
         await connection.execute(VISITORS, *_columns(rows))
     if batch.visits:
-        await connection.execute(VISITS, *_columns([_visit_row(visit) for visit in batch.visits.values()]))
+        rows = [_visit_row(visit, batch.changes.pop(visit.session, None)) for visit in batch.visits.values()]
+        await connection.execute(VISITS, *_columns(rows))
     if batch.changes:
         await connection.execute(CHANGES, *_columns([msgspec.structs.astuple(c) for c in batch.changes.values()]))
     if batch.pages:
@@ -170,7 +175,7 @@ async def _write_leases(connection: Connection, leases: list[_Lease]) -> None:
     first: dict[str, datetime] = {}
     for lease in leases:
         first[lease.number] = min(first.get(lease.number, lease.started_at), lease.started_at)
-    await connection.execute(CLOSE_FORGOTTEN, list(first), list(first.values()), [lease.id for lease in leases])
+    await connection.execute(CLOSE_FORGOTTEN, list(first), list(first.values()))
     ended = [msgspec.structs.astuple(lease) for lease in leases if lease.ended_at]
     running = [msgspec.structs.astuple(lease) for lease in leases if not lease.ended_at]
     if ended:
@@ -187,13 +192,17 @@ def _lease(entry: Entry, pool: int) -> _Lease:
     )  # fmt: skip
 
 
-def _visit_row(visit: Visit) -> tuple[object, ...]:
+def _visit_row(visit: Visit, change: _Change | None) -> tuple[object, ...]:
+    """The visit as it is after this batch."""
     t = visit.traffic
+    page, title = (change.page, change.title) if change and change.page is not None else (visit.page, visit.title)
     return (
-        visit.account, visit.started_at, visit.session, visit.visitor, visit.site, visit.seen_at, t.channel, t.source,
-        t.medium, t.campaign, t.keyword, t.content, t.click_id, visit.landing_page, visit.referrer, visit.page,
-        visit.title, visit.pages, visit.user_agent, visit.device, visit.os, visit.browser, visit.location,
-        visit.ga_client_id, visit.ym_client_id,
+        visit.account, visit.started_at, visit.session, visit.visitor, visit.site,
+        change.seen_at if change else visit.seen_at, t.channel, t.source, t.medium, t.campaign, t.keyword, t.content,
+        t.click_id, visit.landing_page, visit.referrer, page, title, change.pages if change else visit.pages,
+        visit.user_agent, visit.device, visit.os, visit.browser, visit.location, visit.ga_client_id,
+        visit.ym_client_id, change.ended_at if change else None, bool(change and change.overflow),
+        change.number if change else None, visit.ga_session_id, visit.ym_counter,
     )  # fmt: skip
 
 
@@ -212,12 +221,19 @@ ON CONFLICT (account_id, id) DO UPDATE SET
 VISITS = """
 INSERT INTO visits (account_id, started_at, session, visitor, site_id, seen_at, channel, source, medium, campaign,
     keyword, content, click_id, landing_page, referrer, page, title, pages, user_agent, device, os, browser, location,
-    ga_client_id, ym_client_id)
+    ga_client_id, ym_client_id, ended_at, overflow, number, ga_session_id, ym_counter)
 SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[],
     $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
     $16::text[], $17::text[], $18::int[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::text[],
-    $25::text[])
-ON CONFLICT (account_id, started_at, session) DO NOTHING
+    $25::text[], $26::timestamptz[], $27::bool[], $28::text[], $29::text[], $30::text[])
+ON CONFLICT (account_id, started_at, session) DO UPDATE SET
+    seen_at = greatest(visits.seen_at, excluded.seen_at),
+    pages = greatest(visits.pages, excluded.pages),
+    page = CASE WHEN excluded.seen_at >= visits.seen_at THEN excluded.page ELSE visits.page END,
+    title = CASE WHEN excluded.seen_at >= visits.seen_at THEN excluded.title ELSE visits.title END,
+    ended_at = coalesce(excluded.ended_at, visits.ended_at),
+    overflow = visits.overflow OR excluded.overflow,
+    number = coalesce(visits.number, excluded.number)
 """
 
 CHANGES = """
@@ -254,7 +270,7 @@ CLOSE_FORGOTTEN = """
 UPDATE leases l SET
     ended_at = greatest(l.started_at, least(l.expires_at, n.started_at)), end_reason = 'expired'
 FROM unnest($1::text[], $2::timestamptz[]) AS n (number, started_at)
-WHERE l.number = n.number AND l.ended_at IS NULL AND l.started_at < n.started_at AND l.id <> ALL ($3::text[])
+WHERE l.number = n.number AND l.ended_at IS NULL AND l.started_at < n.started_at
 """
 
 _LEASE_ROWS = """

@@ -139,9 +139,16 @@ def _past_calls(rows: Iterable[asyncpg.Record]) -> Iterable[PastCall]:
         visit = _visit(row)
         if visit is not None:
             memory = CallerMemory(
-                visit=visit, called_at=row["called_at"], number=Number(row["called"]), confidence=row["confidence"]
-            )
+                visit=visit, called_at=row["called_at"], number=Number(row["called"]), confidence=row["confidence"],
+                rivals=sum(candidate["weight"] for candidate in _candidates(row["candidates"])[1:]),
+            )  # fmt: skip
             yield PastCall(memory, row["remembered_at"], own_number=row["own_number"])
+
+
+def _candidates(stored: str | list[dict[str, float]] | None) -> list[dict[str, float]]:
+    """As a connection gives jsonb: text, unless it decodes it."""
+    found: list[dict[str, float]] = msgspec.json.decode(stored) if isinstance(stored, str) else stored or []
+    return found
 
 
 def _visit(row: asyncpg.Record | None) -> Visit | None:
@@ -157,7 +164,7 @@ VISIT_COLUMNS = {
     "landing_page": "landing_page", "referrer": "referrer", "started_at": "started_at", "seen_at": "seen_at",
     "pages": "pages", "page": "page", "title": "title", "user_agent": "user_agent", "device": "device", "os": "os",
     "browser": "browser", "location": "location", "ga_client_id": "ga_client_id", "ym_client_id": "ym_client_id",
-    "overflow": "overflow",
+    "ga_session_id": "ga_session_id", "ym_counter": "ym_counter", "overflow": "overflow",
 }  # fmt: skip
 
 LEASES = """
@@ -173,8 +180,8 @@ ORDER BY started_at DESC LIMIT 1"""
 
 # What reached this pool's memory: calls on its own numbers, and those credited to accounts that use it.
 PAST_CALLS = """
-SELECT v.*, a.started_at AS called_at, a.called, a.confidence, coalesce(a.ended_at, a.started_at) AS remembered_at,
-       n.number IS NOT NULL AS own_number
+SELECT v.*, a.started_at AS called_at, a.called, a.confidence, a.candidates,
+       coalesce(a.ended_at, a.started_at) AS remembered_at, n.number IS NOT NULL AS own_number
 FROM appeals a
 JOIN visits v ON v.account_id = a.account_id AND v.session = a.session
 LEFT JOIN numbers n ON n.number = a.called AND n.pool_id = $4

@@ -140,7 +140,8 @@ remembered AS (
         ON l.account_id = s.account_id AND l.site_id = s.id AND l.started_at >= $1 - $4::interval - interval '1 day'
             AND l.started_at < $2
     GROUP BY l.number)
-SELECT n.number, n.account_id AS account, n.pool_id AS pool, (extract(epoch FROM $2 - w.from_at) / 86400)::float8 AS days,
+SELECT n.number, n.account_id AS account, n.pool_id AS pool,
+    (extract(epoch FROM $2 - w.from_at) / 86400)::float8 AS days,
     ((extract(epoch FROM $2 - w.from_at) - coalesce(c.seconds, 0)) / 86400)::float8 AS bare_days,
     coalesce(called.callers, 0)::int AS callers, coalesce(called.call_days, 0)::int AS call_days,
     coalesce(called.bare_callers, 0)::int AS bare_callers

@@ -22,17 +22,18 @@ from datetime import datetime
 import msgspec
 
 from callrouter.numbers import Number
-from callrouter.pool.delay import DAY, DEFAULT_MODEL
 
 ALARM = 0.01
 """Probability of any false report in a check."""
 QUESTIONS = 2
 FEWEST_CALLERS = 3
 FEWEST_DAYS = 2
-PRIOR_CALLS = 1.0
-"""Before any data each rate counts as one call seen, in as much exposure as the default model says it takes."""
-STRANGERS_PER_DAY = DEFAULT_MODEL.stranger * DAY
-CALLS_PER_LEASE = DEFAULT_MODEL.call_share
+EXCESS = 2.0
+"""A number with less than so many times the callers expected may be rare, but is no leak worth a person's time."""
+PRIOR_CALLS = 0.3
+"""What each rate is taken to be before any data counts as little: a third of a call, in its usual exposure."""
+STRANGERS_PER_DAY = 0.02
+CALLS_PER_LEASE = 0.03
 ROUNDS = 20
 SETTLING = 30
 
@@ -89,9 +90,13 @@ class _Rate:
     """Calls per exposure, of all numbers together; asked without the one that is tested."""
 
     def __init__(self, prior: float) -> None:
-        self._prior_exposure = PRIOR_CALLS / prior
+        self._prior, self._prior_exposure = prior, PRIOR_CALLS / prior
         self.exposure = self._prior_exposure
         self.calls = PRIOR_CALLS
+
+    def begin(self) -> None:
+        """As usual, whatever was seen: where data cannot tell two rates apart, they stay in the usual proportion."""
+        self.calls = self._prior * self.exposure
 
     @property
     def mean(self) -> float:
@@ -119,6 +124,8 @@ class _Rates:
             for site, leases in one.leases.items():
                 self.shares.setdefault(site, _Rate(CALLS_PER_LEASE)).exposure += leases
         called = [one for one in watched if one.callers]
+        for rate in (*self.strangers.values(), *self.shares.values()):
+            rate.begin()
         for _ in range(SETTLING):
             parts = [self.parts(one) for one in called]
             for rate in (*self.strangers.values(), *self.shares.values()):
@@ -172,7 +179,7 @@ def _suspect(one: Watched, rates: _Rates, asked: int) -> Suspect | None:
         ),
         key=lambda test: test[2],
     )
-    if callers < FEWEST_CALLERS or p_value * asked > ALARM:
+    if callers < max(FEWEST_CALLERS, EXCESS * expected) or p_value * asked > ALARM:
         return None
     return Suspect(
         number=one.number, account=one.account, pool=one.pool, callers=callers, expected=round(expected, 3),

@@ -50,16 +50,23 @@ class Line(asyncio.Protocol):
         self._opening: asyncio.Task[None] | None = None
         self._again_at = 0.0
         self._waiting: deque[tuple[float, Then]] = deque()
+        self._outgoing: list[bytes] = []
         self._reader = hiredis.Reader()
         self._alarm: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop
 
     def send(self, command: bytes, then: Then) -> bool:
         """`then` is called with the reply, or with LOST. False: there is no line now, and `then` will not be called."""
+        if not self.ready() or self._transport is None:
+            return False
+        self._put(self._transport, command, then)
+        return True
+
+    def ready(self) -> bool:
+        """Whether there is a line now; if not, one is opened soon."""
         if self._transport is None or not self._open:
             self._reopen()
             return False
-        self._put(self._transport, command, then)
         return True
 
     def close(self) -> None:
@@ -104,9 +111,17 @@ class Line(asyncio.Protocol):
 
     def _put(self, transport: asyncio.WriteTransport, command: bytes, then: Then) -> None:
         self._waiting.append((self._loop.time(), then))
-        transport.write(command)
+        if not self._outgoing:
+            self._loop.call_soon(self._write, transport, self._outgoing)
+        self._outgoing.append(command)
         if self._alarm is None:
             self._alarm = self._loop.call_later(self._place.timeout, self._check)
+
+    def _write(self, transport: asyncio.WriteTransport, outgoing: list[bytes]) -> None:
+        """Once a tick: a system call for each command would cost more than the command."""
+        if outgoing is self._outgoing:
+            self._outgoing = []
+            transport.write(b"".join(outgoing))
 
     def _check(self) -> None:
         """One timer for all: they are answered in the order in which they were sent."""
@@ -124,6 +139,7 @@ class Line(asyncio.Protocol):
             self._alarm.cancel()
             self._alarm = None
         waiting, self._waiting = self._waiting, deque()
+        self._outgoing = []
         for _, then in waiting:
             then(LOST)
 
@@ -166,7 +182,18 @@ class Line(asyncio.Protocol):
             raise reply
 
 
+KEPT_SIZES = 1024
+_SIZES = [b"\r\n$%d\r\n" % size for size in range(KEPT_SIZES)]
+"""What stands before a word of so many bytes: told over and over."""
+
+
 def packed(words: Iterable[bytes]) -> bytes:
     """A command as it goes over the wire (RESP)."""
-    parts = [b"$%d\r\n%b\r\n" % (len(word), word) for word in words]
-    return b"*%d\r\n%b" % (len(parts), b"".join(parts))
+    parts = [b""]
+    for word in words:
+        size = len(word)
+        parts.append(_SIZES[size] if size < KEPT_SIZES else b"\r\n$%d\r\n" % size)
+        parts.append(word)
+    parts[0] = b"*%d" % (len(parts) // 2)
+    parts.append(b"\r\n")
+    return b"".join(parts)

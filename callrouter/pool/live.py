@@ -99,6 +99,8 @@ class _Facts(msgspec.Struct, frozen=True, array_like=True):
     location: str
     ga_client_id: str
     ym_client_id: str
+    ga_session_id: str = ""
+    ym_counter: str = ""
 
 
 class VisitRecord(NamedTuple):
@@ -211,7 +213,7 @@ def pack_facts(visit: Visit) -> bytes:
     facts = _Facts(
             traffic.channel, traffic.source, traffic.medium, traffic.campaign, traffic.keyword, traffic.content,
             traffic.click_id, visit.landing_page, visit.referrer, visit.user_agent, visit.device, visit.os,
-            visit.browser, visit.location, visit.ga_client_id, visit.ym_client_id,
+            visit.browser, visit.location, visit.ga_client_id, visit.ym_client_id, visit.ga_session_id, visit.ym_counter,
     )  # fmt: skip
     return _without_nul(_encode(facts))
 
@@ -235,7 +237,7 @@ def unpack_visit(session: str, packed: bytes) -> Visit:
         landing_page=f.landing_page, referrer=f.referrer, started_at=moment(record.begun), seen_at=moment(record.seen),
         pages=record.pages, page=url[0] if url else f.landing_page, title=title, user_agent=f.user_agent,
         device=f.device, os=f.os, browser=f.browser, location=f.location, ga_client_id=f.ga_client_id,
-        ym_client_id=f.ym_client_id, overflow=record.overflow == 1,
+        ym_client_id=f.ym_client_id, ga_session_id=f.ga_session_id, ym_counter=f.ym_counter, overflow=record.overflow == 1,
     )  # fmt: skip
 
 

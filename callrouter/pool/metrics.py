@@ -51,6 +51,26 @@ POOL_OVERFLOWS = Counter(
     "Hits that wanted a number when no pool of the site had one, by its first pool.",
     ["pool"],
 )
+POOL_PLANNED = Gauge(
+    "callrouter_pool_planned_numbers",
+    "Numbers that the pool's plan in force asks for (callrouter pool plan --save).",
+    ["pool"],
+)
+POOL_OVERFLOW_SHARE = Gauge(
+    "callrouter_pool_overflow_ratio",
+    "Of the last hour's visits that wanted a number: those that found none. Measured of pools that have a plan.",
+    ["pool"],
+)
+POOL_FREE_SECONDS = Gauge(
+    "callrouter_pool_longest_free_seconds",
+    "How long the number that is free longest has rested (quarantine age); 0 while none is free.",
+    ["pool"],
+)
+POOL_DRIFT = Gauge(
+    "callrouter_pool_drift",
+    "1 where the pool has left its plan, by what: numbers, occupancy, rest, overflow.",
+    ["pool", "kind"],
+)
 POOL_BACKLOG = Gauge(
     "callrouter_pool_history_backlog_entries", "Entries of a pool's log that history has not taken yet.", ["pool"]
 )
@@ -63,6 +83,9 @@ HISTORY_REFUSED = Counter(
 )
 HISTORY_LAG_SECONDS = Gauge(
     "callrouter_pool_history_lag_seconds", "Age of the oldest entry seen in the last round over all pools' logs."
+)
+LEASES_FORGOTTEN = Counter(
+    "callrouter_pool_leases_forgotten_total", "Leases deleted from the history because they ended long ago."
 )
 LEAKED_NUMBERS = Gauge(
     "callrouter_pool_leaked_numbers", "Pool numbers that are called although no visitor was shown them, by last search."

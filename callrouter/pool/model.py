@@ -13,7 +13,8 @@ from callrouter.sessions.model import Visit
 MINIMUM_HOLD = timedelta(minutes=5)
 DEFAULT_HOLD = timedelta(minutes=30)
 
-Method = Literal["static", "holder", "caller_memory", "last_holder", "unattributed"]
+Method = Literal["static", "holder", "caller_memory", "last_holder", "page", "unattributed"]
+"""`page`: the visitor's own page sent it, so nothing was weighed (forms and callback orders)."""
 LeaseEnd = Literal["expired", "released", "taken", "disabled", "moved"]
 
 
@@ -46,6 +47,8 @@ class CallerMemory(msgspec.Struct, frozen=True, kw_only=True):
     number: Number
     confidence: float = 1.0
     """How sure that was."""
+    rivals: float = 0.0
+    """The weights of the other visits that it may have been; what is missing to 1 was no visit that we knew of."""
 
 
 class StaticBinding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -87,6 +90,11 @@ class Attribution(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     site: int | None
     session: str | None
     candidates: tuple[Candidate, ...] = ()
+
+    @property
+    def rivals(self) -> float:
+        """The weights of all candidates but the credited one."""
+        return sum(candidate.weight for candidate in self.candidates[1:])
 
 
 class Resolution(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -86,7 +86,7 @@ class Resolver:
                 self._store.remember(
                     slot, resolution.caller, account=account, at=resolution.at, number=resolution.number,
                     client=client, visit=resolution.visit, own_number=slot == own,
-                    confidence=resolution.attribution.confidence,
+                    credited=resolution.attribution,
                 )
                 for slot in slots
             )

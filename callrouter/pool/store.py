@@ -21,7 +21,7 @@ from callrouter.pool import live, metrics
 from callrouter.pool.coalesce import Coalescer, Pipeliner, RedisClient
 from callrouter.pool.connect import line_of
 from callrouter.pool.keys import Slot, log_key, pool_of
-from callrouter.pool.model import DEFAULT_HOLD, MINIMUM_HOLD, CallerMemory
+from callrouter.pool.model import DEFAULT_HOLD, MINIMUM_HOLD, Attribution, CallerMemory
 from callrouter.pool.nodes import Lanes
 from callrouter.pool.scripts import Script, script
 from callrouter.sessions.model import Visit
@@ -99,6 +99,8 @@ class Occupancy(msgspec.Struct, frozen=True, kw_only=True):
     visits: int
     backlog: int
     """Entries of the log that history has not taken yet."""
+    longest_free: datetime | None = None
+    """When the last lease of the number that is free longest ended. None: it was never leased, or none is free."""
 
 
 class LeaseStore:
@@ -109,7 +111,7 @@ class LeaseStore:
         self._client = client
         self._allocate = script("allocate", chooser=chooser)
         self.lifetimes = lifetimes or Lifetimes()
-        self._pipelines = Lanes(client, lambda: Pipeliner(client))
+        self._pipelines = Lanes(client, lambda: Pipeliner(client, line_of(client)))
         self._questions = Lanes(client, lambda: Coalescer(client, script("resolve"), line_of(client)))
         lives = self.lifetimes
         self._common = (_ms(lives.rest), _ms(lives.window))
@@ -168,7 +170,10 @@ class LeaseStore:
         closed: bool = False,
         now: datetime | None = None,
     ) -> live.Renewal:
-        """A sign of life. A `page` counts as opened, once per `request`; `closed` says that the page was left."""
+        """A sign of life. A `page` counts as opened, once per `request`; `closed` says that a page was left.
+
+        With a `request` that is the page's, it counts only if no other page was opened since.
+        """
         _require_ids(session)
         reply = await self._run(
             script("renew"), slot, now, session, request, _ms(hold), _ms(gap), int(page is not None),
@@ -200,6 +205,13 @@ class LeaseStore:
         """What every script is told first; as bytes, which the client need not encode again."""
         return tuple(str(word).encode() for word in (_at(now), *self._common))
 
+    async def visit(self, slot: Slot, session: str) -> Visit | None:
+        """A visit as it stands now, as long as the attribution window keeps it."""
+        _require_ids(session)
+        with _typed_failures():
+            packed = await self._client.execute_command("GET", f"{slot}s:{session}")
+        return live.unpack_visit(session, packed) if packed else None
+
     async def call_started(self, slot: Slot, number: Number, call: str, *, now: datetime | None = None) -> None:
         """Pin the number: nobody else gets it while the call lasts."""
         await self._run(script("resolve"), slot, now, number, "", call, _ms(self.lifetimes.call))
@@ -222,11 +234,17 @@ class LeaseStore:
         client: str = "",
         visit: Visit | None = None,
         own_number: bool = True,
-        confidence: float = 1.0,
+        credited: Attribution | None = None,
     ) -> None:
-        """Keep that `caller` called, and the visit he was credited to. `own_number`: `number` is of this slot."""
-        known = CallerMemory(visit=visit, called_at=at, number=number, confidence=confidence) if visit else None
-        memory = live.pack_memory(known) if known else b""
+        """Keep that `caller` called, and the visit he was credited to. `own_number`: `number` is of this slot.
+
+        `credited` says how sure that is; without it there is no doubt.
+        """
+        sure, rivals = (credited.confidence, credited.rivals) if credited else (1.0, 0.0)
+        memory = b""
+        if visit:
+            known = CallerMemory(visit=visit, called_at=at, number=number, confidence=sure, rivals=rivals)
+            memory = live.pack_memory(known)
         visitor = f"{visit.site}:{visit.visitor}" if visit else ""
         await self._run(
             script("remember"), slot, None, caller, number if own_number else "", account, client, memory, visitor,
@@ -305,12 +323,18 @@ class LeaseStore:
     async def occupancy(self, slot: Slot) -> Occupancy:
         pipeline = self._client.pipeline(transaction=False)
         pipeline.scard(slot + "all").scard(slot + "off").zcard(slot + "due").scard(slot + "resting")
-        pipeline.zcard(slot + "live").xlen(log_key(slot))
+        pipeline.zcard(slot + "live").xlen(log_key(slot)).zrange(slot + "free", 0, 0, withscores=True)
         with _typed_failures():
-            numbers, aside, due, resting, waiting, backlog = await pipeline.execute()
+            numbers, aside, due, resting, waiting, backlog, longest = await pipeline.execute()
+        since = int(longest[0][1]) if longest else 0
         leased = due - resting
         return Occupancy(
-            numbers=numbers, leased=leased, free=numbers - aside - leased, visits=waiting + leased, backlog=backlog
+            numbers=numbers,
+            leased=leased,
+            free=numbers - aside - leased,
+            visits=waiting + leased,
+            backlog=backlog,
+            longest_free=live.moment(since) if since else None,
         )
 
     async def ping(self) -> None:
@@ -319,8 +343,11 @@ class LeaseStore:
             await self._client.execute_command("PING")
 
     async def _run(self, which: Script, slot: Slot, now: datetime | None, *arguments: object) -> Any:
-        with _typed_failures():
-            return await self._pipelines.of(slot).run(which, slot, (_at(now), *self._common, *arguments))
+        words = (_at(now), *self._common, *arguments)
+        try:
+            return await self._pipelines.of(slot).run(which, slot, [_word(word) for word in words])
+        except FAILURES as error:
+            raise _unavailable(error) from error
 
 
 @contextmanager
@@ -352,6 +379,12 @@ def _at(now: datetime | None) -> int:
 
 def _ms(span: timedelta) -> int:
     return span // timedelta(milliseconds=1)
+
+
+def _word(argument: object) -> bytes:
+    if isinstance(argument, str):
+        return argument.encode()
+    return argument if isinstance(argument, bytes) else str(argument).encode()
 
 
 def _require_ids(*ids: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 import structlog
@@ -14,6 +14,7 @@ from callrouter.numbers import Number
 from callrouter.pool import metrics
 from callrouter.pool.directory import Directory
 from callrouter.pool.keys import Slot, pool_of
+from callrouter.pool.planning.watch import PlanWatch
 from callrouter.pool.store import Change, LeaseStore, StaleInventory, StoreUnavailable
 
 log = structlog.get_logger()
@@ -27,10 +28,16 @@ class Sweeper:
     """Several may run at once: each step is one script."""
 
     def __init__(
-        self, store: LeaseStore, directory: Callable[[], Directory], *, interval_seconds: float = 10.0
+        self,
+        store: LeaseStore,
+        directory: Callable[[], Directory],
+        *,
+        interval_seconds: float = 10.0,
+        watch: PlanWatch | None = None,
     ) -> None:
         self._store = store
         self._directory = directory
+        self._watch = watch
         self._interval_seconds = interval_seconds
         self._stopping = asyncio.Event()
         self._failing = False
@@ -68,6 +75,13 @@ class Sweeper:
         for state, count in (("leased", occupancy.leased), ("free", occupancy.free), ("disabled", aside)):
             metrics.POOL_NUMBERS.labels(pool=str(pool), state=state).set(count)
         metrics.POOL_BACKLOG.labels(pool=str(pool)).set(occupancy.backlog)
+        rested = None
+        if occupancy.longest_free is not None:
+            rested = max(0.0, (datetime.now(UTC) - occupancy.longest_free).total_seconds())
+        metrics.POOL_FREE_SECONDS.labels(pool=str(pool)).set(rested or 0.0)
+        if self._watch is not None:
+            in_use = occupancy.leased + occupancy.free
+            self._watch.seen(pool, numbers=in_use, leased=occupancy.leased, rest=rested)
         if occupancy.free or not occupancy.numbers:
             self._empty.discard(pool)
         elif pool not in self._empty:

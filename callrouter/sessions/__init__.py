@@ -3,5 +3,7 @@
 - `model`      visit and traffic source, as data
 - `source`     address of the first hit and referrer → traffic source
 - `platforms`  search engines, AI assistants, social networks … by host and by name, from data/*.toml
-- `device`     user agent → device, system, browser, bot or not
+- `device`     client hints, user agent → device, system, browser, bot or not
+- `grouping`   a traffic source in Google's default channel grouping
+- `explain`    which rule and which line of which data file decided
 """

@@ -1,12 +1,14 @@
-"""User agent → device type, operating system, browser, and whether it is a bot. Pure; knows no visits."""
+"""Client hints and user agent → device type, system, browser, and whether it is a bot. Pure; knows no visits."""
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import msgspec
 from ua_parser import parse
+
+from callrouter.sessions.platforms import read_data
 
 BOT = re.compile(
     r"bot\b|bot/|crawl|spider|slurp|headless|phantomjs|lighthouse|pagespeed|pingdom|uptime|monitor|preview|facebookexternalhit"
@@ -18,6 +20,20 @@ TABLET = re.compile(r"ipad|tablet|playbook|silk|kindle|(?=.*android)(?!.*mobile)
 MOBILE = re.compile(r"mobi|iphone|ipod|android|windows phone|opera mini|blackberry", re.IGNORECASE)
 TELEVISION = re.compile(r"smart-?tv|appletv|hbbtv|netcast|web0s|tizen.*tv|bravia", re.IGNORECASE)
 LIMIT = 512
+BRAND = re.compile(r'"((?:[^"\\]|\\.)*)"\s*;\s*v=')
+
+
+class Browsers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """data/browsers.toml."""
+
+    class Automats(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+        brands: tuple[str, ...]
+
+    version: str
+    brands: dict[str, str]
+    mobile: dict[str, str]
+    systems: dict[str, str]
+    automats: Automats
 
 
 class Device(msgspec.Struct, frozen=True):
@@ -31,20 +47,35 @@ class Device(msgspec.Struct, frozen=True):
 
 
 @lru_cache(maxsize=8192)
-def recognise(user_agent: str) -> Device:
-    """What opened the page. No user agent at all is a bot: browsers have one."""
+def recognise(user_agent: str, brands: str = "", mobile: str = "", platform: str = "") -> Device:
+    """What opened the page, by its client hints and then its user agent; without any agent it is a bot."""
     if not user_agent.strip():
         return Device("", "", "", bot=True)
     text = user_agent[:LIMIT]
     parsed = parse(text)
     family = parsed.device.family if parsed.device else ""
+    claimed = BRAND.findall(brands[:LIMIT])
+    on_phone = mobile.strip() == "?1"
     return Device(
-        kind=_kind(text),
-        os=parsed.os.family if parsed.os else "",
-        browser=parsed.user_agent.family if parsed.user_agent else "",
-        bot=family == "Spider" or bool(BOT.search(text)),
+        kind="mobile" if on_phone and not TELEVISION.search(text) else _kind(text),
+        os=_known().systems.get(platform.strip('" '), "") or (parsed.os.family if parsed.os else ""),
+        browser=_branded(claimed, on_phone=on_phone) or (parsed.user_agent.family if parsed.user_agent else ""),
+        bot=family == "Spider" or bool(BOT.search(text)) or not set(_known().automats.brands).isdisjoint(claimed),
         user_agent=text,
     )
+
+
+def _branded(claimed: list[str], *, on_phone: bool) -> str:
+    known = _known()
+    name = next((name for brand, name in known.brands.items() if brand in claimed), "")
+    if name == "Chromium":
+        return ""  # all of them are: the user agent may say more
+    return known.mobile.get(name, name) if on_phone else name
+
+
+@cache
+def _known() -> Browsers:
+    return msgspec.convert(read_data("browsers"), Browsers)
 
 
 def _kind(text: str) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
+
+BOUNCE = timedelta(seconds=15)
 
 
 class TrafficSource(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -40,7 +42,18 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     os: str = ""
     browser: str = ""
     location: str = ""
+    """By the visitor's address, which itself is not kept; `(undefined)`: nobody knows."""
     ga_client_id: str = ""
     ym_client_id: str = ""
+    ga_session_id: str = ""
+    ym_counter: str = ""
     overflow: bool = False
     """The pool had no number for this visit (rules §3)."""
+
+    @property
+    def time_on_site(self) -> timedelta:
+        return self.seen_at - self.started_at
+
+    def bounced(self, under: timedelta = BOUNCE) -> bool:
+        """One page, and not for long (rules §4)."""
+        return self.pages == 1 and self.time_on_site < under

@@ -12,7 +12,7 @@ from importlib import resources
 
 import msgspec
 
-LISTS = ("search", "ai", "social", "messengers", "email", "places")
+LISTS = ("search", "ai", "social", "messengers", "email", "places", "marketplaces")
 SEARCH_SUBDOMAIN = re.compile(r"(?:www|m|amp|images|news|video|search|encrypted|cse|lite|html|[a-z]{2}(?:-[a-z]{2})?)?")
 """Of a search engine's hosts, those that search; `docs.google.com` is a referrer like any other."""
 WILDCARD_ENDING = re.compile(r"(?:com?|org|net)\.[a-z]{2}|com|[a-z]{2}")
@@ -23,6 +23,7 @@ class Platform(msgspec.Struct, frozen=True):
     name: str
     kind: str
     keyword_parameters: tuple[str, ...] = ()
+    video: bool = False
 
 
 class PlatformList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,6 +34,7 @@ class PlatformList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         hosts: tuple[str, ...]
         aliases: tuple[str, ...] = ()
         keyword: tuple[str, ...] = ()
+        video: bool = False
 
     version: str
     kind: str
@@ -50,7 +52,7 @@ class Platforms:
         self._names: dict[str, Platform] = {}
         for each in lists:
             for row in each.platform:
-                platform = Platform(row.name, each.kind, row.keyword)
+                platform = Platform(row.name, each.kind, row.keyword, row.video)
                 for host in row.hosts:
                     self._add_host(host, platform)
                 for name in (row.name, *row.aliases):
@@ -111,4 +113,9 @@ def platforms() -> Platforms:
 
 
 def read_data(name: str) -> dict[str, object]:
-    return tomllib.loads((resources.files(__package__) / "data" / f"{name}.toml").read_text("utf-8"))
+    return tomllib.loads(data_text(name))
+
+
+@cache
+def data_text(name: str) -> str:
+    return (resources.files(__package__) / "data" / f"{name}.toml").read_text("utf-8")

@@ -1,15 +1,18 @@
 """Where a visit came from: address of the first hit and its referrer → traffic source (rules §4). Pure.
 
-Order: explicit parameters (utm and aliases, click ids) → search engine → AI assistant → social network, messenger,
-mail, catalogue → own domain (no new source) → any other referrer → direct.
+Order: explicit parameters (utm and aliases, click ids) → marks that platforms leave on links → search engine → AI
+assistant → social network, messenger, mail, catalogue → own domain (no new source) → any other referrer → direct.
+What only depends on few words (a host; a source with its medium) is kept, for it comes again and again.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import re
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 
@@ -21,11 +24,21 @@ from callrouter.sessions.platforms import Platform, platforms, read_data
 DIRECT = TrafficSource(channel="direct", source="(direct)", medium="(none)")
 VALUE_LIMIT = 512
 """Characters kept of a parameter: some pages pass whole documents."""
-MACRO = re.compile(r"\{[^{}]*\}|%7b.*%7d|\[[A-Z_]+\]|\$\{[^}]*\}", re.IGNORECASE)
+KEPT_LIMIT = 64
+"""A longer word is nobody's source or medium: it is not worth keeping what follows from it."""
+MACRO = re.compile(r"\$?\{\{?[^{}]*\}?\}|%7b.*?%7d|\[[A-Z_]+\]|__[A-Z][A-Z_]+__|%%[^%]+%%", re.IGNORECASE)
 """An advertising system's placeholder that was not filled in."""
+MACRO_SIGNS = frozenset("{[%$_")
+WORD = re.compile(r"\w")
 
 
-MACRO_SIGNS = "{[%$"
+class Mark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    source: str
+    medium: str
+
+
+class Names(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    names: tuple[str, ...]
 
 
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,6 +47,13 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: str
     attributes: dict[str, tuple[str, ...]]
     click_ids: dict[str, str]
+    marks: dict[str, Mark]
+    referrers: Names
+    openstat: Names
+
+    def wanted(self) -> frozenset[str]:
+        groups = (*self.attributes.values(), self.referrers.names, self.openstat.names)
+        return frozenset({name for group in groups for name in group} | self.click_ids.keys() | self.marks.keys())
 
 
 class Channels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,13 +75,22 @@ class Hit(NamedTuple):
     campaign: str
 
 
-class _Address(NamedTuple):
+class Address(NamedTuple):
     host: str
     path: str
     query: str
 
 
-NOWHERE = _Address("", "", "")
+class Given(NamedTuple):
+    """What the query says, macros that were not filled in left out. `explicit`: attributes and click ids."""
+
+    explicit: dict[str, str]
+    mark: Mark | None = None
+    referrer: str = ""
+
+
+NOWHERE = Address("", "", "")
+NOTHING = Given({})
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 
 
@@ -75,75 +104,117 @@ def classify(
 def classify_hit(url: str, referrer: str = "", own_domains: Iterable[str] = (), excluded: Iterable[str] = ()) -> Hit:
     """As `classify`, with the signature of the campaign."""
     traffic, given = _classified(url, referrer, (*own_domains, *excluded))
-    return Hit(traffic, _signature(given) if given else "")
+    return Hit(traffic, _signature(given.explicit) if given.explicit else "")
 
 
-def _classified(url: str, referrer: str, own_domains: tuple[str, ...]) -> tuple[TrafficSource, dict[str, str]]:
-    page, came_from = _address(url), _address(referrer)
+def _classified(url: str, referrer: str, own_domains: tuple[str, ...]) -> tuple[TrafficSource, Given]:
+    page = address_of(url)
     own = (page.host, *own_domains)
-    given = _parameters(page.query) if "=" in page.query else {}
-    return _by_parameters(given, came_from, own) if given else _by_referrer(came_from, own), given
+    given = given_in(page.query) if "=" in page.query else NOTHING
+    came_from = address_of(referrer)
+    if given.referrer and (not came_from.host or is_own(came_from.host, own)):
+        came_from = address_of(given.referrer)
+    base = by_referrer(came_from, own)
+    if given.explicit:
+        return _by_parameters(given.explicit, base), given
+    if given.mark:
+        return _by_mark(given.mark, base), given
+    return base, given
 
 
-def _by_parameters(given: dict[str, str], came_from: _Address, own: Iterable[str]) -> TrafficSource:
-    click = next((name for name in given if name in _wanted()[1]), "")
-    advertiser, click_id = _wanted()[1].get(click, ""), given.get(click, "")
-    named = platforms().named(given["source"]) if "source" in given else None
-    if "source" in given:
-        source = named.name if named else given["source"]
-        base = _by_referrer(came_from, own)
-        if named and base.source == named.name:
-            medium, kind = base.medium, named.kind
-        else:
-            medium, kind = _medium_of(named, came_from, own), named.kind if named else ""
+def _by_parameters(given: dict[str, str], base: TrafficSource) -> TrafficSource:
+    click = next((name for name in _parameters_file().click_ids if name in given), "")
+    advertiser = _parameters_file().click_ids[click] if click else ""
+    found = _decided(
+        given.get("source", ""), given.get("medium", ""), advertiser, base.source, base.medium, base.channel
+    )  # fmt: skip
+    channel, source, medium = found
+    return TrafficSource(
+        channel=channel, source=source, medium=medium, campaign=given.get("campaign", ""),
+        keyword=given.get("keyword", ""), content=given.get("content", ""), click_id=given[click] if click else "",
+    )  # fmt: skip
+
+
+def _decided(said_source: str, said_medium: str, advertiser: str, *base: str) -> tuple[str, str, str]:
+    """Channel, source and medium; `base` is what the referrer gives: source, medium, channel."""
+    if len(said_source) + len(said_medium) + len(base[0]) > KEPT_LIMIT:
+        return _decide(said_source, said_medium, advertiser, *base)
+    return _kept_decision(said_source, said_medium, advertiser, *base)
+
+
+def _decide(
+    said_source: str, said_medium: str, advertiser: str, base_source: str, base_medium: str, base_channel: str
+) -> tuple[str, str, str]:
+    named = platforms().named(said_source) if said_source else None
+    if said_source:
+        source, kind = (named.name, named.kind) if named else (said_source, "")
+        medium = base_medium if source == base_source else _medium_of(named, base_channel)
     elif advertiser:
-        source, medium, kind = advertiser, "cpc", _kind_of(advertiser)
+        source, medium, kind = advertiser, "cpc", ""
     else:
-        base = _by_referrer(came_from, own)
-        source, medium, kind = base.source, base.medium, _kind_of(base.source)
+        source, medium, kind = base_source, base_medium, _kind_of(base_source)
     if advertiser:
         medium, kind = "cpc", kind or _kind_of(advertiser)
-    medium = given.get("medium", medium)
+    medium = said_medium or medium
+    return _channel(medium, kind), source, medium
+
+
+_kept_decision = lru_cache(maxsize=16384)(_decide)
+
+
+def _by_mark(mark: Mark, base: TrafficSource) -> TrafficSource:
+    keyword = base.keyword if base.source == mark.source else ""
     return TrafficSource(
-        channel=_channel(medium, kind), source=source, medium=medium, campaign=given.get("campaign", ""),
-        keyword=given.get("keyword", ""), content=given.get("content", ""), click_id=click_id,
-    )  # fmt: skip
+        channel=_channel(mark.medium, _kind_of(mark.source)), source=mark.source, medium=mark.medium, keyword=keyword
+    )
 
 
-def _medium_of(named: Platform | None, came_from: _Address, own: Iterable[str]) -> str:
+def _medium_of(named: Platform | None, base_channel: str) -> str:
     """A source without a medium: what its platform is known for; a search engine's tagged link proves nothing."""
     if named and named.kind != "search":
-        return _channels().kinds[named.kind].medium
-    external = came_from.host and not _is_own(came_from.host, own)
-    return "referral" if external else "(none)"
+        return channels().kinds[named.kind].medium
+    return "(none)" if base_channel == DIRECT.channel else "referral"
 
 
-def _by_referrer(came_from: _Address, own: Iterable[str]) -> TrafficSource:
-    host = came_from.host
-    if not host:
+def by_referrer(came_from: Address, own: tuple[str, ...]) -> TrafficSource:
+    """What the referrer alone says."""
+    if not came_from.host:
         return DIRECT
-    if _is_own(host, own):
-        return DIRECT
-    platform = platforms().of_host(host, came_from.path)
+    first = came_from.path[1:].partition("/")[0]
+    if len(came_from.host) + len(first) > KEPT_LIMIT:
+        found, platform = _of_host(came_from.host, first, own)
+    else:
+        found, platform = _kept_host(came_from.host, first, own)
+    if platform and platform.keyword_parameters and "=" in came_from.query:
+        keyword = _search_text(came_from.query, platform)
+        if keyword:
+            return TrafficSource(channel=found.channel, source=found.source, medium=found.medium, keyword=keyword)
+    return found
+
+
+def _of_host(host: str, first: str, own: tuple[str, ...]) -> tuple[TrafficSource, Platform | None]:
+    if is_own(host, own):
+        return DIRECT, None
+    platform = platforms().of_host(host, "/" + first)
     if platform is None:
-        return TrafficSource(channel="referral", source=host.removeprefix("www."), medium="referral")
-    kind = _channels().kinds[platform.kind]
-    return TrafficSource(
-        channel=kind.channel, source=platform.name, medium=kind.medium,
-        keyword=_search_text(came_from.query, platform) if platform.keyword_parameters and came_from.query else "",
-    )  # fmt: skip
+        return TrafficSource(channel="referral", source=host.removeprefix("www."), medium="referral"), None
+    kind = channels().kinds[platform.kind]
+    return TrafficSource(channel=kind.channel, source=platform.name, medium=kind.medium), platform
+
+
+_kept_host = lru_cache(maxsize=16384)(_of_host)
 
 
 def _channel(medium: str, kind: str) -> str:
     said = _channel_of_medium().get(medium.lower(), "other")
     if said == "paid":
         return "paid_social" if kind in ("social", "messenger") else "paid_search"
-    if said == "referral" and kind == "place":
-        return _channels().kinds[kind].channel
+    if said == "referral" and kind in ("place", "marketplace"):
+        return channels().kinds[kind].channel
     return said
 
 
-def _is_own(host: str, own: Iterable[str]) -> bool:
+def is_own(host: str, own: Iterable[str]) -> bool:
     for domain in own:
         bare = domain.removeprefix("www.")
         if bare and host.endswith(bare) and (len(host) == len(bare) or host[-len(bare) - 1] == "."):
@@ -157,47 +228,85 @@ def _kind_of(name: str) -> str:
 
 
 def _search_text(query: str, platform: Platform) -> str:
-    values = dict(_pairs(query, frozenset(platform.keyword_parameters)))
+    values = dict(pairs(query, frozenset(platform.keyword_parameters)))
     return next((values[name] for name in platform.keyword_parameters if values.get(name)), "")
 
 
-def _parameters(query: str) -> dict[str, str]:
-    """Attributes and click ids that the query has a value for, macros that were not filled in left out."""
-    attributes, click_ids, wanted = _wanted()
+def given_in(query: str) -> Given:
+    """Attributes and click ids that the query has a value for, and what else says where the visitor came from."""
+    known = _parameters_file()
     found: dict[str, str] = {}
-    for name, value in _pairs(query, wanted):
+    for name, value in pairs(query, _wanted()):
         found.setdefault(name, value)
-    given = {name: found[name] for name in click_ids if name in found} if found else {}
-    for attribute, names in attributes.items():
+    if not found:
+        return NOTHING
+    given = {name: found[name] for name in known.click_ids if name in found}
+    for attribute, names in known.attributes.items():
         for name in names:
             if name in found:
                 given[attribute] = found[name]
                 break
-    return given
+    if len(given) < len(found):
+        return _with_the_rest(given, found)
+    return Given(given)
 
 
-def _pairs(query: str, wanted: frozenset[str]) -> Iterable[tuple[str, str]]:
+def _with_the_rest(given: dict[str, str], found: dict[str, str]) -> Given:
+    known = _parameters_file()
+    for name in known.openstat.names:
+        for attribute, value in _openstat(found.get(name, "")):
+            given.setdefault(attribute, value)
+    mark = next((mark for name, mark in known.marks.items() if name in found), None)
+    return Given(given, mark, next((found[name] for name in known.referrers.names if name in found), ""))
+
+
+def _openstat(text: str) -> Iterable[tuple[str, str]]:
+    try:
+        words = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_").decode("utf-8", "replace").split(";")
+    except (ValueError, binascii.Error):
+        return
+    if len(words) == 4:  # noqa: PLR2004 # service, campaign, advertisement, position
+        yield from ((name, word) for name, word in zip(("source", "campaign", "content"), words, strict=False) if word)
+        yield "medium", "cpc"
+
+
+def pairs(query: str, wanted: frozenset[str]) -> Iterable[tuple[str, str]]:
+    """Names in lower case with their decoded values, macros that were not filled in left out."""
     for part in query.split("&"):
         name, _, value = part.partition("=")
-        name = name.lower()
+        name = name.lower().removeprefix("amp;")  # a link that was escaped for HTML twice
         if value and name in wanted:
             text = unquote_plus(value, errors="replace") if "%" in value or "+" in value else value
             text = text.strip()[:VALUE_LIMIT]
-            if text and not (text[0] in MACRO_SIGNS and MACRO.fullmatch(text)):
+            if text and not is_macro(text):
                 yield name, text
 
 
+def unfilled(query: str) -> Iterable[tuple[str, str]]:
+    """The placeholders that `pairs` leaves out."""
+    for part in query.split("&"):
+        name, _, value = part.partition("=")
+        text = unquote_plus(value, errors="replace").strip()[:VALUE_LIMIT]
+        if name.lower() in _wanted() and is_macro(text):
+            yield name.lower(), text
+
+
+def is_macro(text: str) -> bool:
+    """Nothing but placeholders, such as `{keyword}` or `{campaign_id}|{ad_id}`."""
+    return not MACRO_SIGNS.isdisjoint(text) and MACRO.search(text) is not None and not WORD.search(MACRO.sub("", text))
+
+
 def _signature(given: dict[str, str]) -> str:
-    text = "\n".join(f"{name}={value}" for name, value in sorted(given.items()))
+    text = "\n".join([f"{name}={given[name]}" for name in sorted(given)])
     return hashlib.blake2s(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
-def _address(url: str) -> _Address:
+def address_of(url: str) -> Address:
     """Host, path and query of an absolute address; all empty for anything else. Never raises."""
     if not url:
         return NOWHERE
     scheme, separator, rest = url.strip().partition("://")
-    if not separator or not SCHEME.fullmatch(scheme):
+    if not separator or not (scheme in {"https", "http"} or SCHEME.fullmatch(scheme)):
         return NOWHERE
     rest, _, fragment = rest.partition("#")
     rest, _, query = rest.partition("?")
@@ -206,21 +315,25 @@ def _address(url: str) -> _Address:
     if "utm_" in fragment:  # some advertising systems put the tags behind the hash
         tail = fragment.rpartition("?")[2]
         query = f"{query}&{tail}" if query else tail
-    return _Address(host, slash + path, query)
+    return Address(host, slash + path, query)
 
 
 @cache
-def _wanted() -> tuple[dict[str, tuple[str, ...]], dict[str, str], frozenset[str]]:
-    data = msgspec.convert(read_data("parameters"), Parameters)
-    names = {name for group in data.attributes.values() for name in group}
-    return data.attributes, data.click_ids, frozenset(names | data.click_ids.keys())
+def _parameters_file() -> Parameters:
+    return msgspec.convert(read_data("parameters"), Parameters)
 
 
 @cache
-def _channels() -> Channels:
+def _wanted() -> frozenset[str]:
+    return _parameters_file().wanted()
+
+
+@cache
+def channels() -> Channels:
+    """data/channels.toml."""
     return msgspec.convert(read_data("channels"), Channels)
 
 
 @cache
 def _channel_of_medium() -> dict[str, str]:
-    return {medium: channel for channel, mediums in _channels().mediums.items() for medium in mediums}
+    return {medium: channel for channel, mediums in channels().mediums.items() for medium in mediums}

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -15,6 +16,7 @@ from litestar.exceptions import HTTPException
 
 from callrouter.clock import Clock, SystemClock
 from callrouter.db.connect import connect
+from callrouter.garbage import settle_collector
 from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.directory import Directory
 from callrouter.pool.directory_source import DirectorySource
@@ -27,10 +29,17 @@ from callrouter.web.api.leases import lease_handlers
 from callrouter.web.api.reading import Reading
 from callrouter.web.api.routes import api_router, openapi_config
 from callrouter.web.operation import Check, operation_handlers
+from callrouter.web.outbox import Outbox
 from callrouter.web.problem import Refusal, failed, refused, refused_by_framework
+from callrouter.web.visitor.addresses import Addresses
 from callrouter.web.visitor.desk import Desk
-from callrouter.web.visitor.routes import visitor_router
+from callrouter.web.visitor.entrance import Entrance
+from callrouter.web.visitor.forms import Forms
+from callrouter.web.visitor.guard import Guard, Limits
+from callrouter.web.visitor.places import Places
+from callrouter.web.visitor.shared_count import SharedCount
 from callrouter.web.visitor.tokens import TokenSigner
+from callrouter.web.widget.routes import widget_router
 
 STALE = timedelta(minutes=10)
 
@@ -48,11 +57,30 @@ class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
     directory_poll_s: float = 60.0
     namespace: str = NAMESPACE
     lifetimes: Lifetimes = Lifetimes()
+    trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1")
+    limits: Limits = Limits()
+    geoip_file: Path | None = None
+    cut_addresses: bool = True
+    journal: Path | None = None
+    """Folder for what visitors send; None: forms are refused."""
     log_level: str = "info"
     log_format: str = "console"
 
 
-def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Litestar:
+class Web(Litestar):
+    """The application of one worker process: the visitors' calls first, which do without the framework."""
+
+    entrance: Entrance
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.entrance(scope, receive, send)
+
+    async def behind(self, scope: Any, receive: Any, send: Any) -> None:
+        """All that is no visitor's call."""
+        await super().__call__(scope, receive, send)
+
+
+def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Web:
     """The application of one worker process."""
     clock = clock or SystemClock()
     client = open_client(
@@ -78,17 +106,26 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Litestar
     async def services(_: Litestar) -> AsyncIterator[None]:
         await source.start()
         await reading.open()
+        await outbox.open()
+        settle_collector()
         try:
             yield
         finally:
+            await outbox.close()
             await reading.close()
             await source.stop()
+            places.close()
             await close_client(client)
 
-    desk = Desk(store, directory, TokenSigner(settings.token_keys), clock=clock)
+    signer, outbox = TokenSigner(settings.token_keys), Outbox(settings.journal, settings.postgres_url, clock)
+    places = Places(settings.geoip_file, cut_addresses=settings.cut_addresses)
+    count = SharedCount(client, settings.namespace)
+    guard = Guard(settings.limits, clock, count, settings.token_keys[0])
+    desk = Desk(store, directory, signer, guard, places=places, clock=clock)
+    forms = Forms(store, directory, signer, lambda: outbox.journal, clock=clock)
     checks = _checks(settings, store, directory, clock)
     undescribed = Router(
-        "/", route_handlers=[visitor_router(desk), *operation_handlers(checks)], include_in_schema=False
+        "/", route_handlers=[widget_router(directory), *operation_handlers(checks)], include_in_schema=False
     )
     access = Access(reading)
     api = api_router(
@@ -97,13 +134,15 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Litestar
             *leak_handlers(access, reading, clock, settings.lifetimes.window),
         ]
     )
-    return Litestar(
+    app = Web(
         route_handlers=[undescribed, api],
         lifespan=[services],
         exception_handlers={Refusal: refused, HTTPException: refused_by_framework, Exception: failed},
         openapi_config=openapi_config(),
         logging_config=None,
     )
+    app.entrance = Entrance(desk, forms, guard, Addresses(settings.trusted_proxies), app.behind)
+    return app
 
 
 def _checks(

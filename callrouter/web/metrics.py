@@ -8,13 +8,16 @@ REFUSED = Counter("callrouter_web_refused_total", "Requests refused, by reason."
 FAILED = Counter("callrouter_web_failed_total", "Requests that failed by a fault of ours (logged as WEB-FAILED).")
 VISITS = Counter(
     "callrouter_web_visits_total",
-    "Hits by outcome: leased, kept, overflow, none, spared (no human sign yet), bot, away (lease store), no_number.",
+    "Hits by outcome: leased, kept, overflow, none, spared (no human sign yet), bot, channel (no consent), away (lease store), no_number.",
     ["outcome"],
 )
 ALIVE = Counter(
     "callrouter_web_alive_total",
     "Signs of life by outcome: live, bare, lost, over, away (lease store).",
     ["outcome"],
+)
+SCRIPTS = Counter(
+    "callrouter_web_scripts_total", "Requests for a site's script, by outcome: sent, not_modified.", ["outcome"]
 )
 SECONDS = Histogram(
     "callrouter_web_visitor_seconds",

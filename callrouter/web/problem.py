@@ -23,11 +23,15 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
+INTERNAL = Problem(type="about:blank", title="Something went wrong here", status=500)
+
+
 class Refusal(Exception):
     """A request that is refused: `kind` names the reason in the document and in the metrics."""
 
-    def __init__(self, status: int, kind: str, title: str, detail: str = "") -> None:
+    def __init__(self, status: int, kind: str, title: str, detail: str = "", *, retry_s: int = 0) -> None:
         super().__init__(title)
+        self.retry_s = retry_s
         self.problem = Problem(type=f"/problems/{kind}", title=title, status=status, detail=detail)
         self.kind = kind
 
@@ -60,7 +64,7 @@ def failed(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     """Our own fault: counted, logged with its trace, told without details."""
     metrics.FAILED.inc()
     log.error("WEB-FAILED", path=request.url.path, reason=str(error), exc_info=error)
-    return _response(request, Problem(type="about:blank", title="Something went wrong here", status=500))
+    return _response(request, INTERNAL)
 
 
 def _response(request: Request[Any, Any, Any], problem: Problem) -> Response[bytes]:

@@ -7,22 +7,30 @@ import multiprocessing
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 
 from granian.constants import Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.server import Server
 from litestar import Litestar
+from litestar.types import ASGIApp
 
 from callrouter import log
 from callrouter.web.app import WebSettings, create_app
 
 HEADER_SECONDS = 10
+Load = Callable[..., ASGIApp]
 STDERR = {"formatter": "generic", "class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
 """Granian's own lines would go to stdout."""
 
 
-def serve(settings: WebSettings, *, host: str = "127.0.0.1", port: int = 8000, workers: int = 1) -> None:
-    """Serve until SIGTERM or SIGINT; requests in hand are finished. Worker processes that die are replaced."""
+def serve(
+    settings: WebSettings, *, host: str = "127.0.0.1", port: int = 8000, workers: int = 1, load: Load | None = None
+) -> None:
+    """Serve until SIGTERM or SIGINT; requests in hand are finished. Worker processes that die are replaced.
+
+    `load` makes the application in each worker process; it must be importable, for they are spawned.
+    """
     multiprocessing.set_start_method("spawn", force=True)  # a fork would inherit counters that are not shared
     folder = _share_metrics() if workers > 1 else None
     server = Server(
@@ -40,7 +48,7 @@ def serve(settings: WebSettings, *, host: str = "127.0.0.1", port: int = 8000, w
         log_dictconfig={"handlers": dict.fromkeys(("console", "access"), STDERR)},
     )
     try:
-        server.serve(target_loader=functools.partial(_load, settings), wrap_loader=False)
+        server.serve(target_loader=functools.partial(load or _load, settings), wrap_loader=False)
     finally:
         if folder:
             shutil.rmtree(folder, ignore_errors=True)

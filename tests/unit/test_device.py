@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from callrouter.sessions.device import recognise
 
@@ -37,3 +39,34 @@ def test_a_user_agent_is_recognised(user_agent: str, kind: str, os: str, bot: bo
 
 def test_a_huge_user_agent_is_no_trouble() -> None:
     assert recognise(CHROME + "(" * 100_000).browser == "Chrome"
+
+
+@pytest.mark.parametrize(
+    ("brands", "mobile", "platform", "found"),
+    [
+        (
+            '"Google Chrome";v="129", "Not=A?Brand";v="8", "Chromium";v="129"',
+            "?0",
+            '"Windows"',
+            ("desktop", "Windows", "Chrome"),
+        ),
+        ('"Chromium";v="128", "YaBrowser";v="24.10"', "?1", '"Android"', ("mobile", "Android", "Yandex Browser")),
+        ('"Microsoft Edge";v="129", "Chromium";v="129"', "?1", '"Android"', ("mobile", "Android", "Edge Mobile")),
+        ('"Chromium";v="129"', "?0", '"macOS"', ("desktop", "Mac OS X", "Chrome")),
+        ('"\\"";v=, garbage', "?9", "strange", ("desktop", "Windows", "Chrome")),
+    ],
+)
+def test_client_hints_come_before_the_user_agent(
+    brands: str, mobile: str, platform: str, found: tuple[str, str, str]
+) -> None:
+    device = recognise(CHROME, brands, mobile, platform)
+    assert (device.kind, device.os, device.browser) == found
+
+
+def test_a_headless_brand_is_a_bot() -> None:
+    assert recognise(CHROME, '"HeadlessChrome";v="129"', "?0", '"Linux"').bot
+
+
+@given(st.text(), st.text(), st.text(), st.text())
+def test_hostile_hints_never_raise(user_agent: str, brands: str, mobile: str, platform: str) -> None:
+    recognise(user_agent, brands, mobile, platform)

@@ -4,8 +4,8 @@ ALTER TABLE leases ADD COLUMN IF NOT EXISTS signs int[];
 
 -- The calls of a number: its timeline, and the search for leaked numbers.
 CREATE INDEX appeals_by_called ON appeals (called, started_at) WHERE kind = 'call' AND direction = 'inbound';
--- Retention: what ended long ago, oldest first.
-CREATE INDEX leases_by_end ON leases (ended_at) WHERE ended_at IS NOT NULL;
+-- Retention: what began long ago. Rows come in the order of time, so block ranges tell them at next to no cost.
+CREATE INDEX leases_by_age ON leases USING brin (started_at);
 
 -- The functions below see all accounts' rows for an account that sees its own only. They answer for the account that the
 -- connection acts for, whatever account they are asked about; what they call is looked up in this schema only.

@@ -7,6 +7,8 @@ local closed = tonumber(ARGV[10])
 local visit = visit_of(ARGV[4])
 if not visit or now >= visit[V_Z] + gap then return {'over', '', 0, 0, now} end
 
+-- The page that was left is not the one opened last: that one is open still, whatever order the two were told in.
+if closed == 1 and ARGV[8] ~= '1' and request ~= '' and visit[V_REQUEST] ~= request then closed = 0 end
 local event
 if closed == 1 and visit[V_CLOSED] ~= 1 then event = 'U' end
 if ARGV[8] == '1' and visit[V_REQUEST] ~= request then

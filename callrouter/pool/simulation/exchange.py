@@ -52,7 +52,7 @@ class Exchange:
             return None
         return self._store.remember(
             self._slot, call.phone, account=said.account, at=known.at, number=number, visit=_credited(said, known),
-            confidence=said.confidence,
+            credited=said,
         )  # fmt: skip
 
 

@@ -6,10 +6,9 @@ taken. Nothing here knows what the pool decides; what pages and telephones do wa
 
 from __future__ import annotations
 
-import asyncio
 import heapq
 import itertools
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -18,6 +17,7 @@ import msgspec
 from callrouter.numbers import Number
 from callrouter.pool.live import Allocation, Renewal
 from callrouter.pool.simulation.calling import PlannedCall, strangers
+from callrouter.pool.simulation.dispatch import Dispatcher
 from callrouter.pool.simulation.exchange import Exchange
 from callrouter.pool.simulation.judges import Judge
 from callrouter.pool.simulation.ledger import Ledger
@@ -83,7 +83,6 @@ class _Page(msgspec.Struct):
     overflowed: bool = False
 
 
-_Then = Callable[[Any], None]
 _Kind = Literal["sign", "call", "stranger", "hangup", "sample", "tidy"]
 
 
@@ -102,9 +101,7 @@ class Runner:
         self._due: list[tuple[float, int, _Kind, Any]] = []
         self._order = itertools.count()
         self._sessions: dict[tuple[int, str], _Session] = {}
-        self._gathered: list[tuple[Coroutine[Any, Any, Any], _Then | None]] = []
-        self._flight: tuple[asyncio.Future[list[Any]], list[_Then | None]] | None = None
-        self._batch = STRICT_BATCH if setting.strict else BATCH
+        self._dispatch = Dispatcher(STRICT_BATCH if setting.strict else BATCH)
         self._now = 0.0
 
     async def run(self, seed: int, *, progress: Progress = lambda _share: None) -> Outcome:
@@ -118,9 +115,9 @@ class Runner:
         for visit in visits(self._world, seed, hold=self._hold):
             await self._until(visit.at)
             self._arrives(visit)
-            await self._go_on()
+            await self._dispatch.go_on()
         await self._until(self._world.length)
-        await self._land()
+        await self._dispatch.land()
         return Outcome(setting=self._setting, calls=self._heard, ledger=self._ledger)
 
     # --- time ---------------------------------------------------------------------------------------------------------
@@ -137,10 +134,12 @@ class Runner:
                 self._sign(what)
             elif kind == "hangup":
                 self._hangs_up(*what)
+            elif kind == "sample":
+                self._sample()
             else:
-                await self._land()
+                await self._dispatch.land()
                 await self._pause(kind, what)
-            await self._go_on()
+            await self._dispatch.go_on()
         self._now = at
 
     async def _pause(self, kind: _Kind, what: Any) -> None:
@@ -149,49 +148,18 @@ class Runner:
             await self._rings(*what)
         elif kind == "stranger":
             await self._heard_on(self._numbers[int(what.line * len(self._numbers))], what, overflow=False)
-        elif kind == "sample":
-            self._ledger.sample(self._now)
-            self._progress(self._now / self._world.length)
-            self._plan("sample", self._now + SAMPLED_EVERY, None)
         else:
             await self._tidy()
             self._plan("tidy", self._now + TIDIED_EVERY, None)
 
+    def _sample(self) -> None:
+        at = self._now
+        self._dispatch.note(lambda _: self._ledger.sample(at))
+        self._progress(at / self._world.length)
+        self._plan("sample", at + SAMPLED_EVERY, None)
+
     def _moment(self) -> datetime:
         return MONDAY + timedelta(milliseconds=int(self._now * 1000))
-
-    def _send(self, operation: Coroutine[Any, Any, Any], then: _Then | None = None) -> None:
-        self._gathered.append((operation, then))
-
-    async def _go_on(self) -> None:
-        """When enough has gathered it is sent off, and the server works while we think about what comes next."""
-        if len(self._gathered) >= self._batch:
-            await self._depart()
-            if self._setting.strict:
-                await self._land()
-
-    async def _depart(self) -> None:
-        """What was sent before has to come home first, so that two batches at most are abroad."""
-        gathered, self._gathered = self._gathered, []
-        flight = asyncio.gather(*(operation for operation, _ in gathered))
-        await asyncio.sleep(0)  # sent, not answered
-        await self._home()
-        self._flight = flight, [then for _, then in gathered]
-
-    async def _home(self) -> None:
-        flight, self._flight = self._flight, None
-        if flight is None:
-            return
-        for then, reply in zip(flight[1], await flight[0], strict=True):
-            if then is not None:
-                then(reply)
-
-    async def _land(self) -> None:
-        """Until nothing is under way: what the replies lead to is sent as well."""
-        while self._gathered or self._flight:
-            if self._gathered:
-                await self._depart()
-            await self._home()
 
     # --- pages --------------------------------------------------------------------------------------------------------
 
@@ -252,7 +220,7 @@ class Runner:
             self._place.slot, facts, campaign=campaign, hold=self._setting.hold, wants_number=visit.wants_number,
             policy=self._setting.overflow, counts=counts, now=moment,
         )  # fmt: skip
-        self._send(operation, lambda reply: self._answered(page, at, session, reply))
+        self._dispatch.send(operation, lambda reply: self._answered(page, at, session, reply))
 
     def _answered(self, page: _Page, at: float, session: str, reply: Allocation) -> None:
         if reply.session != session:
@@ -278,7 +246,7 @@ class Runner:
         operation = self._store.renew(
             self._place.slot, page.session.id, hold=self._setting.hold, closed=closed, now=self._moment()
         )
-        self._send(operation, told)
+        self._dispatch.send(operation, told)
 
     # --- telephones ---------------------------------------------------------------------------------------------------
 
@@ -295,13 +263,13 @@ class Runner:
         true_session, since = self._truth.of(call, number), self._truth.since(call, number)
         judged, remembering = await self._exchange.rings(number, call, name, true_session, self._moment())
         if remembering is not None:
-            self._send(remembering)
+            self._dispatch.send(remembering)
         self._plan("hangup", self._now + call.talk, (number, name))
         if call.at >= self._world.counted_from:
             self._heard.append(Heard(call=call, since=since, overflow=overflow, judged=judged))
 
     def _hangs_up(self, number: Number, name: str) -> None:
-        self._send(self._exchange.hangs_up(number, name, self._moment()))
+        self._dispatch.send(self._exchange.hangs_up(number, name, self._moment()))
 
     # --- housekeeping -------------------------------------------------------------------------------------------------
 

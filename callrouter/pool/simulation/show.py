@@ -27,17 +27,23 @@ def show(console: Console, report: Report) -> None:
 
 def show_comparison(console: Console, rows: Iterable[tuple[Report, Difference | None, int | None]]) -> None:
     """Each policy beside callrouter's; where it was asked for, with the numbers that callrouter needs for the same."""
-    table = Table(title="Policies, on the same visitors and calls", title_justify="left")
-    for name in ("policy", "right", "misrouted", "overflow", "Brier", "ours is better by", "ours misroutes less by",
-                 "numbers ours needs"):  # fmt: skip
-        table.add_column(name, justify="left" if name == "policy" else "right")
+    rows = list(rows)
+    table = Table(
+        title="Policies, on the same visitors and calls: shares in percent, what ours has more in points",
+        title_justify="left", show_lines=True,
+    )  # fmt: skip
+    table.add_column("policy")
+    for name in ("right", "misrouted", "overflow", "Brier", "ours: more right", "ours: less misrouted"):
+        table.add_column(name, justify="right")
+    if any(needed is not None for _, _, needed in rows):
+        table.add_column("ours: as good with", justify="right")
     for report, difference, needed in rows:
         engine = report.engine
         margins = ("", "") if difference is None else (_points(difference.right), _points(difference.misrouted, -1))
         table.add_row(
-            report.policy, _percent(engine.shares["right"]), _percent(engine.shares["misrouted"]),
-            _percent(report.overflow), f"{engine.brier.value:.4f}", *margins,
-            "" if needed is None else f"{needed:,} of {report.numbers:,}",
+            report.policy, _two_lines(engine.shares["right"]), _two_lines(engine.shares["misrouted"]),
+            _two_lines(report.overflow), f"{engine.brier.value:.4f}", *margins,
+            "" if needed is None else f"{needed:,} numbers\n[dim]of {report.numbers:,}[/]",
         )  # fmt: skip
     console.print(table)
 
@@ -78,8 +84,9 @@ def _shares(report: Report) -> Table:
 def _parts(title: str, parts: dict[str, Part]) -> Table:
     table = Table(title=title, title_justify="left")
     table.add_column("", min_width=14)
-    for name in ("calls", *VERDICTS, "share right"):
-        table.add_column(name, justify="right")
+    for name in ("calls", *VERDICTS):
+        table.add_column({"unattributed": "nobody"}.get(name, name), justify="right")
+    table.add_column("share right", justify="right", no_wrap=True)
     for name, part in parts.items():
         counts = (f"{part.verdicts[verdict]:,}" for verdict in VERDICTS)
         table.add_row(name.replace("_", " "), f"{part.calls:,}", *counts, _percent(part.right))
@@ -100,12 +107,16 @@ def _calibration(report: Report) -> Table:
 
 
 def _percent(estimate: Estimate) -> str:
-    return f"{estimate.value:.2%} ({estimate.low * 100:.2f} to {estimate.high * 100:.2f})"
+    return f"{estimate.value:.1%} [dim]({estimate.low * 100:.1f} to {estimate.high * 100:.1f})[/]"
+
+
+def _two_lines(estimate: Estimate) -> str:
+    return f"{estimate.value * 100:.2f}\n[dim]{estimate.low * 100:.2f} to {estimate.high * 100:.2f}[/]"
 
 
 def _points(estimate: Estimate, sign: int = 1) -> str:
-    low, high = sorted((sign * estimate.low * 100, sign * estimate.high * 100))
-    return f"{sign * estimate.value * 100 + 0.0:+.2f} ({low:+.2f} to {high:+.2f})"
+    low, high = sorted((sign * estimate.low * 100 + 0.0, sign * estimate.high * 100 + 0.0))
+    return f"{sign * estimate.value * 100 + 0.0:+.2f}\n[dim]{low:+.2f} to {high:+.2f}[/]"
 
 
 def _span(seconds: float | None) -> str:

@@ -24,7 +24,7 @@ from callrouter.pool.simulation.world import (
 DEFAULT = "default"
 WINDOW_HOURS = 72.0
 """Attribution window of simulations. Callers of the second day are a part of the target; see docs."""
-PLANNED_PER_VISIT_AN_HOUR = 8.0
+PLANNED_PER_VISIT_AN_HOUR = 17.5
 """Numbers that the default world needs for its target, per visit an hour."""
 
 

@@ -3,5 +3,6 @@
 - `messages`  what is said, with the limits of each field
 - `tokens`    the signed visit token
 - `desk`      answers a hit or a sign of life; knows no HTTP
+- `forms`     what a visitor sends: an appeal, in the journal before it is confirmed; `sifting` says what is kept of it
 - `routes`    HTTP around it: bodies, origins, refusals
 """

@@ -5,11 +5,11 @@ Fails open: if the lease store does not answer soon, the page shows the site's o
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
-import uuid
+import secrets
 from collections.abc import Callable
+from datetime import timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -26,6 +26,8 @@ from callrouter.sessions.device import Device, recognise
 from callrouter.sessions.model import Visit
 from callrouter.sessions.source import Hit, classify_hit
 from callrouter.web import metrics
+from callrouter.web.visitor.addresses import household
+from callrouter.web.visitor.guard import Guard
 from callrouter.web.visitor.messages import (
     ID_LIMIT,
     TITLE_LIMIT,
@@ -35,7 +37,9 @@ from callrouter.web.visitor.messages import (
     VisitAnswer,
     VisitRequest,
 )
+from callrouter.web.visitor.places import Places
 from callrouter.web.visitor.tokens import ExpiredToken, ForgedToken, TokenSigner, VisitToken
+from callrouter.web.watch import Span, Watch
 
 log = structlog.get_logger()
 
@@ -44,6 +48,18 @@ PATIENCE_SECONDS = 0.3
 REST_SECONDS = 1.0
 """After a failure the store is left alone for so long: pages are answered at once meanwhile."""
 RETRY_SECONDS = 30
+FRESH_SECONDS = 3600
+"""A younger token is answered as it came."""
+
+
+class Browser(NamedTuple):
+    """Who sends a page's calls: headers as sent, and where from."""
+
+    user_agent: str
+    brands: str = ""
+    mobile: str = ""
+    platform: str = ""
+    address: str = ""
 
 
 class _Opened(NamedTuple):
@@ -54,6 +70,8 @@ class _Opened(NamedTuple):
     hit: Hit
     pool: int
     visit: Visit
+    human: bool
+    """A number may be leased."""
 
 
 class Desk:
@@ -64,7 +82,9 @@ class Desk:
         store: LeaseStore,
         directory: Callable[[], Directory],
         signer: TokenSigner,
+        guard: Guard,
         *,
+        places: Places | None = None,
         clock: Clock | None = None,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
@@ -72,7 +92,9 @@ class Desk:
         self._directory = directory
         self._signer = signer
         self._clock = clock or SystemClock()
-        self._patience_seconds = patience_seconds
+        self._guard = guard
+        self._places = places or Places()
+        self._watch = Watch(patience_seconds)
         self._away_until = 0.0
         self._away = False
 
@@ -85,28 +107,31 @@ class Desk:
         found = self._directory().site(site)
         return found if found and found.enabled else None
 
-    async def visit(self, site: Site, said: VisitRequest, user_agent: str) -> VisitAnswer:
+    async def visit(self, site: Site, said: VisitRequest, browser: Browser) -> VisitAnswer:
         """A hit. A forged or expired token is no token here: the visitor is simply new to us."""
-        device = recognise(user_agent)
-        if device.bot:
-            metrics.VISITS.labels(outcome="bot").inc()
+        device = recognise(browser.user_agent, browser.brands, browser.mobile, browser.platform)
+        if device.bot or said.automated:
+            _outcome("bot")
             return self._without_lease(site, visitor="")
         hit = classify_hit(said.url[:URL_LIMIT], said.referrer[:URL_LIMIT], site.domains, site.excluded_referrers)
+        if not consented(site, said.consent):
+            _outcome("channel")
+            return self._by_channel(site, said, hit)
         token = self._token(site, said.token)
         visitor = token.visitor if token else said.visitor
         if not VISITOR_ID.fullmatch(visitor):
-            visitor = uuid.uuid4().hex
+            visitor = _visitor_of_request(site, said.request, browser)
         pool = self._pool(site, token, hit)
-        opened = _Opened(site, said, hit, pool, self._facts(site, said, visitor, hit, device))
+        human, known = bool(pool) and said.human, token is not None and token.leased
+        opened = _Opened(site, said, hit, pool, self._facts(site, said, visitor, hit, device, browser), human)
         try:
-            allocation = await self._allocate(opened)
+            allocation = await self._admit(opened, browser.address, known=known)
         except StoreUnavailable as error:
             self._note_away(error)
-            metrics.VISITS.labels(outcome="away").inc()
+            _outcome("away")
             return self._without_lease(site, visitor=visitor, retry_s=RETRY_SECONDS)
         self._away = False
-        outcome = "spared" if allocation.outcome == "none" and pool and not said.human else allocation.outcome
-        metrics.VISITS.labels(outcome=outcome).inc()
+        _outcome("spared" if allocation.outcome == "none" and pool and not said.human else allocation.outcome)
         return self._answer(site, pool, visitor, allocation)
 
     async def alive(self, site: Site, said: AliveRequest) -> AliveAnswer:
@@ -115,51 +140,68 @@ class Desk:
         token = self._signer.verify(said.token, now)
         if token.site != site.id:
             raise ForgedToken("the token is of another site")
+        names_page = bool(said.request) or said.url is not None
+        request = _request_id(site, token.visitor, said.request) if names_page else ""
         try:
-            async with self._patience():
+            with self._patience():
                 renewal = await self._store.renew(
                     self._slot(site, token.pool), token.session,
-                    request=_request_id(site, token.visitor, said.request), hold=site.hold, gap=site.gap,
+                    request=request, hold=site.hold, gap=site.gap,
                     page=said.url[:URL_LIMIT] if said.url is not None else None, title=said.title[:TITLE_LIMIT],
                     closed=said.closed,
                 )  # fmt: skip
         except (StoreUnavailable, TimeoutError) as error:
             self._note_away(error)
-            metrics.ALIVE.labels(outcome="away").inc()
+            _ALIVE["away"].inc()
             return AliveAnswer(state="away", number=None, hold_s=_seconds(site), token=said.token)
         self._away = False
-        metrics.ALIVE.labels(outcome=renewal.outcome).inc()
-        fresh = self._signer.sign(VisitToken(site.id, token.pool, token.session, token.visitor, int(now.timestamp())))
-        return AliveAnswer(state=renewal.outcome, number=renewal.number, hold_s=_seconds(site), token=fresh)
+        _ALIVE[renewal.outcome].inc()
+        leased = token.leased or renewal.number is not None
+        text, issued = said.token, int(now.timestamp())
+        if issued - token.issued > FRESH_SECONDS or leased != token.leased:
+            text = self._signer.sign(VisitToken(site.id, token.pool, token.session, token.visitor, issued, leased))
+        return AliveAnswer(state=renewal.outcome, number=renewal.number, hold_s=_seconds(site), token=text)
 
-    async def _allocate(self, opened: _Opened) -> Allocation:
+    async def _admit(self, opened: _Opened, address: str, *, known: bool) -> Allocation:
+        """`known`: his token shows that he was leased a number before, which was counted then."""
         try:
-            async with self._patience():
-                allocation = await self._lease(opened)
-                if allocation.outcome == "foreign":  # a request id that was somebody else's
-                    visit = msgspec.structs.replace(opened.visit, session=uuid.uuid4().hex)
-                    allocation = await self._lease(opened._replace(visit=visit))
+            with self._patience():
+                if not opened.human or known:
+                    return await self._allocate(opened)
+                if await self._guard.lease(opened.site, address, self._directory()):
+                    return await self._allocate(opened._replace(human=False))
+                allocation = await self._allocate(opened)
+                if allocation.outcome != "leased":
+                    await self._guard.returned(opened.site, address)
                 return allocation
         except TimeoutError:
-            raise StoreUnavailable(f"the lease store did not answer within {self._patience_seconds} s") from None
+            raise StoreUnavailable(f"the lease store did not answer within {self._watch.seconds} s") from None
+
+    async def _allocate(self, opened: _Opened) -> Allocation:
+        allocation = await self._lease(opened)
+        if allocation.outcome == "foreign":  # a request id that was somebody else's
+            visit = msgspec.structs.replace(opened.visit, session=secrets.token_hex(16))
+            allocation = await self._lease(opened._replace(visit=visit))
+        return allocation
 
     async def _lease(self, opened: _Opened) -> Allocation:
         site, said = opened.site, opened.said
         return await self._store.allocate(
             self._slot(site, opened.pool), opened.visit, campaign="" if said.again else opened.hit.campaign,
-            hold=site.hold, wants_number=bool(opened.pool) and said.human, policy=site.overflow, rest=site.rest,
+            hold=site.hold, wants_number=opened.human, policy=site.overflow, rest=site.rest,
             gap=site.gap, counts=not said.again,
         )  # fmt: skip
 
-    def _facts(self, site: Site, said: VisitRequest, visitor: str, hit: Hit, device: Device) -> Visit:
+    def _facts(self, site: Site, said: VisitRequest, visitor: str, hit: Hit, device: Device, browser: Browser) -> Visit:
         now = self._clock.now()
         url = said.url[:URL_LIMIT]
         return Visit(
             session=_request_id(site, visitor, said.request), visitor=visitor, account=site.account, site=site.id,
             traffic=hit.traffic, landing_page=url, referrer=said.referrer[:URL_LIMIT], started_at=now, seen_at=now,
             page=url, title=said.title[:TITLE_LIMIT], user_agent=device.user_agent, device=device.kind, os=device.os,
-            browser=device.browser, ga_client_id=said.ga_client_id[:ID_LIMIT],
-            ym_client_id=said.ym_client_id[:ID_LIMIT],
+            browser=device.browser, location=self._places.of(browser.address), ga_client_id=said.ga_client_id[:ID_LIMIT],
+            ym_client_id=said.ym_client_id[:ID_LIMIT], ga_session_id=said.ga_session_id[:ID_LIMIT],
+            ym_counter=said.ym_counter[:ID_LIMIT],
         )  # fmt: skip
 
     def _token(self, site: Site, text: str) -> VisitToken | None:
@@ -167,7 +209,10 @@ class Desk:
             return None
         try:
             token = self._signer.verify(text, self._clock.now())
-        except (ForgedToken, ExpiredToken):
+        except ForgedToken:
+            metrics.REFUSED.labels(reason="ignored-token").inc()
+            return None
+        except ExpiredToken:
             return None
         return token if token.site == site.id else None
 
@@ -182,7 +227,8 @@ class Desk:
         return directory.slot_of_pool(pool) if pool else directory.slot_of_site(site.id)
 
     def _answer(self, site: Site, pool: int, visitor: str, allocation: Allocation) -> VisitAnswer:
-        token = VisitToken(site.id, pool, allocation.session, visitor, int(self._clock.now().timestamp()))
+        now = int(self._clock.now().timestamp())
+        token = VisitToken(site.id, pool, allocation.session, visitor, now, allocation.number is not None)
         number = allocation.number or site.shown_without_lease
         return VisitAnswer(
             number=number, display=_display(site, number), token=self._signer.sign(token), hold_s=_seconds(site),
@@ -196,10 +242,19 @@ class Desk:
             visitor=visitor, leased=False, retry_s=retry_s,
         )  # fmt: skip
 
-    def _patience(self) -> asyncio.Timeout:
+    def _by_channel(self, site: Site, said: VisitRequest, hit: Hit) -> VisitAnswer:
+        """Without consent nothing is stored and nobody named: a channel's number, where the site asks for consent."""
+        asked = site.consent == "ask"
+        number = self._directory().channel_number(site.id, hit.traffic, self._clock.now()) if asked else None
+        return VisitAnswer(
+            number=number, display=_display(site, number), token="", hold_s=_seconds(site), session="", visitor="",
+            leased=False,
+        )  # fmt: skip
+
+    def _patience(self) -> Span:
         if self._clock.monotonic() < self._away_until:
             raise StoreUnavailable("the lease store was away a moment ago")
-        return asyncio.timeout(self._patience_seconds)
+        return self._watch.span()
 
     def _note_away(self, error: Exception) -> None:
         now = self._clock.monotonic()
@@ -210,12 +265,38 @@ class Desk:
         self._away = True
 
 
+def consented(site: Site, said: bool | None) -> bool:
+    """Whether a visit may be kept. A page's word is needed where the site asks first, and where it refuses by itself."""
+    return said is True or (said is None and site.consent == "full")
+
+
 def _request_id(site: Site, visitor: str, request: str) -> str:
     """Names a request of this visitor's: nobody can name one of another's."""
     if not request:
-        return uuid.uuid4().hex
-    text = f"{site.id}\n{visitor}\n{request[:ID_LIMIT]}"
+        return secrets.token_hex(16)
+    return _digest(f"{site.id}\n{visitor}\n{request[:ID_LIMIT]}")
+
+
+def _visitor_of_request(site: Site, request: str, browser: Browser) -> str:
+    """Who has no id yet gets one by his request, so that the same request sent again is no second visitor."""
+    if not request:
+        return secrets.token_hex(16)
+    return _digest(f"{site.id}\n{household(browser.address)}\n{browser.user_agent}\n{request[:ID_LIMIT]}")
+
+
+def _digest(text: str) -> str:
     return hashlib.blake2s(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
+
+
+_VISITS = {
+    outcome: metrics.VISITS.labels(outcome=outcome)
+    for outcome in ("leased", "kept", "overflow", "none", "spared", "bot", "channel", "away", "foreign")
+}
+_ALIVE = {outcome: metrics.ALIVE.labels(outcome=outcome) for outcome in ("live", "bare", "lost", "over", "away")}
+
+
+def _outcome(outcome: str) -> None:
+    _VISITS[outcome].inc()
 
 
 def _display(site: Site, number: Number | None) -> str:
@@ -225,5 +306,10 @@ def _display(site: Site, number: Number | None) -> str:
 _spelled = lru_cache(maxsize=65536)(display_number)
 
 
+@lru_cache(maxsize=1024)
+def _whole(hold: timedelta) -> int:
+    return int(hold.total_seconds())
+
+
 def _seconds(site: Site) -> int:
-    return int(site.hold.total_seconds())
+    return _whole(site.hold)

@@ -7,6 +7,8 @@ import msgspec
 URL_LIMIT = 2048
 TITLE_LIMIT = 300
 ID_LIMIT = 128
+VALUE_LIMIT = 2000
+FIELDS_LIMIT = 60
 
 
 class VisitRequest(msgspec.Struct, kw_only=True):
@@ -25,8 +27,14 @@ class VisitRequest(msgspec.Struct, kw_only=True):
     """The number is in sight or the visitor moved: until then none is leased."""
     again: bool = False
     """The page was told of before; only a number is wanted now."""
+    consent: bool | None = None
+    """The visitor agreed to be known (true) or did not (false); null: as the site's setting has it."""
+    automated: bool = False
+    """The browser says that no person drives it."""
     ga_client_id: str = ""
     ym_client_id: str = ""
+    ga_session_id: str = ""
+    ym_counter: str = ""
 
 
 class VisitAnswer(msgspec.Struct, kw_only=True):
@@ -59,3 +67,31 @@ class AliveAnswer(msgspec.Struct, kw_only=True):
     number: str | None
     hold_s: int
     token: str
+
+
+class FormField(msgspec.Struct, kw_only=True):
+    name: str = ""
+    value: str = ""
+    type: str = ""
+    autocomplete: str = ""
+
+
+class FormRequest(msgspec.Struct, kw_only=True):
+    """A visitor sent a form. `fields` as the page has them, or just names and values."""
+
+    url: str
+    title: str = ""
+    token: str = ""
+    request: str = ""
+    """Names this form sent: the same again is one appeal."""
+    consent: bool | None = None
+    form: str = ""
+    name: str = ""
+    phone: str = ""
+    email: str = ""
+    comment: str = ""
+    fields: list[FormField] | dict[str, str] = []
+
+
+class FormAnswer(msgspec.Struct, kw_only=True):
+    appeal: str

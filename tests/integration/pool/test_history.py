@@ -3,79 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import random
 from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
 
-from callrouter.db.connect import Pool, connect, open_pool
+from callrouter.db.connect import connect, open_pool
 from callrouter.numbers import Number
-from callrouter.pool.coalesce import RedisClient
 from callrouter.pool.connect import close_client, open_client
-from callrouter.pool.directory import Directory
-from callrouter.pool.directory_source import DirectorySource, read_directory
+from callrouter.pool.directory_source import DirectorySource
 from callrouter.pool.history import History
 from callrouter.pool.keys import log_key, pool_slot, site_slot
-from callrouter.pool.late import attribute_late, is_settled
-from callrouter.pool.resolver import Resolver
+from callrouter.pool.retention import forget_leases
 from callrouter.pool.store import LeaseStore
-from callrouter.pool.sweeper import load_pools
-from tests.integration.pool.visitors import CALLER, NOON, numbers, visit
+from tests.integration.pool.history_bench import INVENTORY, POOL, SLOT, bench, until
+from tests.integration.pool.visitors import CALLER, NOON, visit
 
-SLOT = pool_slot(1)
-POOL = numbers(2)
-INVENTORY = f"""
-INSERT INTO accounts (id, name, default_route) VALUES (2, 'Окна', 'two');
-INSERT INTO sites (account_id, id, name, own_numbers, route) VALUES (2, 1, 'Окна', '{{74952222222}}', 'sales');
-INSERT INTO pools (id, name) VALUES (1, 'Москва');
-INSERT INTO site_pools (account_id, site_id, pool_id) VALUES (2, 1, 1);
-INSERT INTO numbers (number, pool_id) VALUES ('{POOL[0]}', 1), ('{POOL[1]}', 1);
-"""
-
-
-class Bench:
-    """The servers of one test, with an inventory."""
-
-    def __init__(self, client: RedisClient, postgres: Pool, directory: Directory) -> None:
-        self.client = client
-        self.postgres = postgres
-        self.directory = directory
-        self.leases = LeaseStore(client)
-        self.history = History(client, postgres, directory.slots)
-        self.resolver = Resolver(self.leases, lambda: directory)
-
-    async def backlog(self) -> int:
-        return (await self.leases.occupancy(SLOT)).backlog
-
-    async def drained(self) -> None:
-        while await self.history.drain_all():
-            pass
-
-
-async def until(look: Callable[[], Awaitable[object]], wanted: object) -> None:
-    """Look until it is as wanted; fails after ten seconds."""
-    for _ in range(500):
-        if await look() == wanted:
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"it never became {wanted!r}")
-
-
-@asynccontextmanager
-async def bench(valkey_url: str, database: str) -> AsyncIterator[Bench]:
-    client, postgres = open_client(valkey_url), await open_pool(database)
-    try:
-        async with postgres.acquire() as connection:
-            await connection.execute(INVENTORY)
-            directory = await read_directory(connection)
-        here = Bench(client, postgres, directory)
-        await load_pools(here.leases, directory)
-        yield here
-    finally:
-        await close_client(client)
-        await postgres.close()
+MINUTE = timedelta(minutes=1)
 
 
 def test_a_visit_and_its_lease_reach_postgres_whole(valkey_url: str, database: str) -> None:
@@ -161,37 +106,69 @@ def test_an_entry_that_postgres_refuses_does_not_block_those_behind_it(valkey_ur
     asyncio.run(scenario())
 
 
-def test_late_attribution_answers_as_live_did(valkey_url: str, database: str) -> None:
+def test_late_attribution_of_numbers_that_are_not_leased(valkey_url: str, database: str) -> None:
     async def scenario() -> None:
-        async with bench(valkey_url, database) as here:
-            leased = await here.leases.allocate(SLOT, visit("s1", "ann"), now=NOON)
-            assert leased.number
-            for minutes in (0, 20, 90):
-                at = NOON + timedelta(minutes=minutes)
-                live = await here.resolver.resolve(leased.number, CALLER, at, live=False)
-                await here.leases.sweep(SLOT, now=at + timedelta(minutes=1))
-                assert not await is_settled(here.client, SLOT, at, at)
-                await here.drained()
-                assert await is_settled(here.client, SLOT, at, at + timedelta(minutes=2))
-                async with here.postgres.acquire() as connection:
-                    late = await attribute_late(connection, here.directory, leased.number, CALLER, at)
-                assert late.late
-                assert late.attribution == live.attribution
-                assert late.visit
-                assert live.visit
-                assert (late.visit.session, late.visit.traffic) == (live.visit.session, live.visit.traffic)
-                assert late.route == "sales"
+        async with bench(valkey_url, database) as here, here.postgres.acquire() as connection:
+            own = await here.late.attribute(connection, Number("74952222222"), CALLER, NOON)
+            assert own
+            assert (own.attribution.method, own.attribution.site, own.route) == ("unattributed", 1, "sales")
+            never = await here.late.attribute(connection, POOL[1], CALLER, NOON)
+            assert never
+            assert (never.attribution.method, never.attribution.account) == ("unattributed", None)
 
     asyncio.run(scenario())
 
 
-def test_late_attribution_of_numbers_that_are_not_leased(valkey_url: str, database: str) -> None:
+def test_signs_of_life_and_time_on_each_page_are_kept(valkey_url: str, database: str) -> None:
     async def scenario() -> None:
-        async with bench(valkey_url, database) as here, here.postgres.acquire() as connection:
-            own = await attribute_late(connection, here.directory, Number("74952222222"), CALLER, NOON)
-            assert (own.attribution.method, own.attribution.site) == ("unattributed", 1)
-            never = await attribute_late(connection, here.directory, POOL[1], CALLER, NOON)
-            assert (never.attribution.method, never.attribution.account) == ("unattributed", None)
+        async with bench(valkey_url, database) as here:
+            await here.leases.allocate(SLOT, visit("s1", "ann"), now=NOON)
+            for drained, minutes, page in ((True, 1, None), (False, 2, "/two"), (True, 5, "/three"), (False, 9, None)):
+                await here.leases.renew(SLOT, "s1", page=page, request=str(minutes), now=NOON + minutes * MINUTE)
+                if drained:
+                    await here.drained()
+            await here.leases.sweep(SLOT, now=NOON + timedelta(hours=1))
+            await here.drained()
+            lease = await here.postgres.fetchrow("SELECT signs, seen_at FROM leases")
+            assert lease
+            assert lease["signs"][-4:] == [60_000, 120_000, 300_000, 540_000]
+            assert lease["seen_at"] == NOON + 9 * MINUTE
+            pages = await here.postgres.fetch("SELECT url, seconds FROM visit_pages ORDER BY sequence")
+            assert [tuple(page) for page in pages] == [
+                ("https://shop.example/", 120.0), ("/two", 180.0), ("/three", 240.0),
+            ]  # fmt: skip
+            assert await here.postgres.fetchval("SELECT pages FROM visits") == 3
+
+    asyncio.run(scenario())
+
+
+def test_a_worker_that_dies_at_any_moment_leaves_each_lease_once_and_in_order(valkey_url: str, database: str) -> None:
+    async def scenario() -> None:
+        async with bench(valkey_url, database) as here:
+            for place in range(120):
+                at = NOON + place * 7 * MINUTE
+                await here.leases.allocate(SLOT, visit(f"s{place}", f"v{place}"), now=at)
+                await here.leases.renew(SLOT, f"s{place}", page="/two", request="p", now=at + MINUTE)
+            await here.leases.sweep(SLOT, limit=1000, now=NOON + timedelta(days=2))
+            chance = random.Random(5)
+            for _ in range(40):
+                worker = History(here.client, here.postgres, here.directory.slots, batch=chance.randrange(1, 30))
+                task = asyncio.create_task(worker.drain_all())
+                await asyncio.sleep(chance.random() * 0.02)
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+            await here.drained()
+            told = await here.postgres.fetchrow(
+                """SELECT count(*) AS leases, count(DISTINCT session) AS sessions, count(ended_at) AS ended,
+                          (SELECT count(*) FROM visits WHERE pages = 2 AND ended_at IS NOT NULL) AS visits,
+                          (SELECT count(*) FROM visit_pages WHERE seconds IS NOT NULL) AS pages FROM leases"""
+            )
+            assert told
+            leased = told["leases"]
+            assert (told["sessions"], told["ended"], told["visits"], told["pages"]) == (leased, leased, 120, 240)
+            shown = await here.postgres.fetchval("SELECT count(*) FROM visits WHERE number IS NOT NULL")
+            assert shown == leased
+            assert not await here.client.execute_command("XLEN", SLOT + "refused")
 
     asyncio.run(scenario())
 
@@ -203,6 +180,28 @@ def test_visits_of_a_site_without_a_pool_reach_postgres_too(valkey_url: str, dat
             assert (got.outcome, got.number) == ("none", None)
             await here.drained()
             assert await here.postgres.fetchval("SELECT session FROM visits") == "s1"
+
+    asyncio.run(scenario())
+
+
+def test_leases_that_ended_long_ago_are_forgotten_step_by_step_and_no_others(database: str) -> None:
+    async def scenario() -> None:
+        postgres = await open_pool(database)
+        await postgres.execute(
+            """INSERT INTO leases (account_id, number, id, pool_id, site_id, session, visitor, started_at, seen_at,
+                   expires_at, ended_at, end_reason)
+               SELECT 2, (74950000000 + n % 7)::text, n::text, 1, 1, n::text, 'v', at, at, at, at + interval '1 hour',
+                   'expired'
+               FROM generate_series(1, 100) AS n, LATERAL (SELECT now() - n * interval '10 days' AS at) AS a;
+               INSERT INTO leases (account_id, number, id, pool_id, site_id, session, visitor, started_at, seen_at,
+                   expires_at)
+               VALUES (2, '74990000000', 'open', 1, 1, 's', 'v', now() - interval '3 years', now(), now())"""
+        )
+        assert await forget_leases(postgres, timedelta(days=730), step=10) == 27
+        assert await forget_leases(postgres, timedelta(days=730), step=10) == 0
+        assert await postgres.fetchval("SELECT count(*) FROM leases WHERE ended_at IS NULL") == 1
+        assert await postgres.fetchval("SELECT count(*) FROM leases") == 74
+        await postgres.close()
 
     asyncio.run(scenario())
 

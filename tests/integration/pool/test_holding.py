@@ -19,7 +19,7 @@ from callrouter.numbers import Number
 from callrouter.pool.holders import Store, holding
 from callrouter.pool.holding import Holding
 from callrouter.pool.keys import pool_slot
-from tests.integration.pool.test_history import POOL, SLOT, Bench, bench
+from tests.integration.pool.history_bench import POOL, SLOT, Bench, bench
 from tests.integration.pool.visitors import NOON, visit
 
 MINUTE = timedelta(minutes=1)

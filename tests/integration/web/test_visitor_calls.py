@@ -121,6 +121,26 @@ def test_a_page_is_leased_a_number_and_keeps_it(settings: WebSettings) -> None:
     asyncio.run(scenario())
 
 
+def test_a_page_that_was_left_after_another_was_opened_closes_nothing(settings: WebSettings) -> None:
+    async def closed() -> set[str]:
+        client = open_client(settings.redis_url)
+        found = {key async for key in client.scan_iter(match="*}:shut")}
+        await close_client(client)
+        return found
+
+    async def scenario() -> None:
+        async with web(settings) as client:
+            page = Page(client)
+            first = (await page.visit(request="one")).json()
+            second = (await page.visit(token=first["token"], request="two")).json()
+            await page.alive(second["token"], request="one", closed=True)
+            assert not await closed(), "the second page is open"
+            await page.alive(second["token"], request="two", closed=True)
+            assert await closed()
+
+    asyncio.run(scenario())
+
+
 def test_a_new_campaign_begins_a_new_visit_and_keeps_the_number(settings: WebSettings) -> None:
     async def scenario() -> None:
         async with web(settings) as client:

@@ -1,0 +1,106 @@
+"""One size of a pool, measured: a small run of the simulation, and many calls tried on what it leaves behind.
+
+Knows the simulation and its store; which sizes are worth measuring is `search`'s.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import cast
+
+import msgspec
+
+from callrouter.pool.planning.probe import Prober, Tried
+from callrouter.pool.planning.recording import Record, RecordingStore
+from callrouter.pool.simulation.judges import ENGINE, Judge
+from callrouter.pool.simulation.premises import premises
+from callrouter.pool.simulation.runner import MONDAY, Runner, Setting
+from callrouter.pool.simulation.visitors import PlannedVisit, visits
+from callrouter.pool.simulation.world import World
+from callrouter.pool.store import LeaseStore, Lifetimes
+
+Z = 1.96
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """What is measured: a world, of whose counted days the last `tail` seconds are only there for late calls."""
+
+    world: World
+    hold: timedelta
+    lifetimes: Lifetimes
+    tail: float
+    each: int = 1
+    """Callers drawn for each visit."""
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """Calls tried on visits that had a number: how many there were, how many went right, and the variance of the share.
+
+    `rests`: how long numbers rested before they were leased again, by share of those leases.
+    """
+
+    calls: int
+    right: int
+    variance: float
+    rests: dict[float, float]
+
+    @property
+    def share(self) -> float:
+        return self.right / self.calls if self.calls else 0.0
+
+    @property
+    def deviation(self) -> float:
+        return math.sqrt(self.variance)
+
+    def __add__(self, other: Found) -> Found:
+        """Both runs together."""
+        calls = self.calls + other.calls
+        variance = (self.variance * self.calls**2 + other.variance * other.calls**2) / max(1, calls) ** 2
+        return Found(calls=calls, right=self.right + other.right, variance=variance, rests=self.rests or other.rests)
+
+
+async def measure(
+    url: str, trial: Trial, judge: Judge, *, numbers: int, seed: int, progress: Callable[[float], None]
+) -> Found:
+    """Let the trial's world happen to a pool of so many numbers, and try calls on its visits."""
+    async with premises(url, lifetimes=trial.lifetimes) as place:
+        recording = RecordingStore(place.store)
+        place.store = cast(LeaseStore, recording)
+        runner = Runner(place, trial.world, Setting(numbers=numbers, hold=trial.hold), {ENGINE: judge})
+        await runner.run(seed, progress=lambda share: progress(0.9 * share))
+    record = Record(recording.answers, trial.hold)
+    prober = Prober(trial.world, record, judge, begins=MONDAY)
+    found = _counted(prober.probe(_tried_visits(trial, seed), seed + 1, each=trial.each), _rests(trial, record))
+    progress(1.0)
+    return found
+
+
+def _tried_visits(trial: Trial, seed: int) -> Iterable[PlannedVisit]:
+    last = trial.world.length - trial.tail
+    for visit in visits(trial.world, seed, hold=trial.hold.total_seconds()):
+        if visit.at >= last:
+            return
+        if visit.at >= trial.world.counted_from:
+            yield visit
+
+
+def _counted(tried: Iterable[Tried], rests: dict[float, float]) -> Found:
+    """The variance is that of a ratio over callers: the calls of one caller go right or wrong together."""
+    callers = calls = right = squares = products = rights = 0
+    for each in tried:
+        if each.shown:
+            callers, calls, right = callers + 1, calls + each.calls, right + each.right
+            squares, products, rights = (
+                squares + each.calls**2, products + each.calls * each.right, rights + each.right**2,
+            )  # fmt: skip
+    share = right / calls if calls else 0.0
+    spread = rights - 2 * share * products + share**2 * squares
+    return Found(calls=calls, right=right, variance=max(0.0, spread) / max(1, calls) ** 2, rests=rests)
+
+
+def _rests(trial: Trial, record: Record) -> dict[float, float]:
+    begins = MONDAY + timedelta(seconds=trial.world.counted_from)
+    rests = record.rests(begins, MONDAY + timedelta(seconds=trial.world.length))
+    return {share: rests[int(share * (len(rests) - 1))] for share in (0.05, 0.25, 0.5, 0.75)} if rests else {}

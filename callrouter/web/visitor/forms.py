@@ -1,0 +1,107 @@
+"""Takes what a visitor sends from a page and makes an appeal of it: durable on this machine before it is confirmed.
+
+Knows no HTTP. Without consent the appeal is tied to no visit: what the visitor wrote is his word, the rest is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from typing import Protocol
+
+from callrouter.appeals.model import Appeal, PageAppeal
+from callrouter.clock import Clock, SystemClock
+from callrouter.numbers import NotANumber, Number, parse_number
+from callrouter.pool.directory import Directory, Site
+from callrouter.pool.store import LeaseStore, StoreUnavailable
+from callrouter.sessions.model import Visit
+from callrouter.web.visitor.desk import PATIENCE_SECONDS, consented
+from callrouter.web.visitor.messages import ID_LIMIT, TITLE_LIMIT, URL_LIMIT, FormAnswer, FormRequest
+from callrouter.web.visitor.sifting import Sifted, sift
+from callrouter.web.visitor.tokens import ExpiredToken, ForgedToken, TokenSigner, VisitToken
+
+FORMS = uuid.uuid5(uuid.NAMESPACE_URL, "callrouter:forms")
+LONGEST_EMAIL = 254
+
+
+class EmptyForm(ValueError):
+    """Nothing of the form may be kept, or it had nothing."""
+
+
+class NoJournal(RuntimeError):
+    """This process has no journal, so nothing could be promised."""
+
+
+class Journal(Protocol):
+    async def append(self, appeal: Appeal) -> None: ...
+
+
+class Forms:
+    """`journal` gives the journal of this process, once it is open."""
+
+    def __init__(
+        self, store: LeaseStore, directory: Callable[[], Directory], signer: TokenSigner,
+        journal: Callable[[], Journal | None], *, clock: Clock | None = None,
+    ) -> None:  # fmt: skip
+        self._store = store
+        self._directory = directory
+        self._signer = signer
+        self._journal = journal
+        self._clock = clock or SystemClock()
+
+    async def form(self, site: Site, said: FormRequest) -> FormAnswer:
+        """Raises EmptyForm, NoJournal, or JournalError: then nothing was taken."""
+        journal = self._journal()
+        if journal is None:
+            raise NoJournal
+        sifted = sift(said)
+        if not sifted:
+            raise EmptyForm
+        token = self._token(site, said)
+        appeal = self._appeal(site, said, sifted, token, await self._visit(site, token))
+        await journal.append(appeal)
+        return FormAnswer(appeal=str(appeal.id))
+
+    def _appeal(
+        self, site: Site, said: FormRequest, sifted: Sifted, token: VisitToken | None, visit: Visit | None
+    ) -> PageAppeal:
+        at = self._clock.now()
+        who = f"{site.id}\n{token.visitor if token else ''}\n{said.request[:ID_LIMIT]}"
+        details: dict[str, object] = {"form": said.form[:ID_LIMIT], "fields": sifted.fields}
+        phone = _number(sifted.phone, site)
+        if sifted.phone and phone is None:
+            details["phone"] = sifted.phone  # as he wrote it, for a person to make sense of
+        return PageAppeal(
+            id=uuid.uuid5(FORMS, who) if said.request else uuid.uuid4(), kind="form", account=site.account,
+            site=site.id, at=at, session=token.session if token else None, visitor=token.visitor if token else None,
+            visit=visit, phone=phone, email=sifted.email.lower()[:LONGEST_EMAIL] or None, person=sifted.person or None,
+            page=said.url[:URL_LIMIT], title=said.title[:TITLE_LIMIT], details=details,
+        )  # fmt: skip
+
+    def _token(self, site: Site, said: FormRequest) -> VisitToken | None:
+        if not said.token or not consented(site, said.consent):
+            return None
+        try:
+            token = self._signer.verify(said.token, self._clock.now())
+        except (ForgedToken, ExpiredToken):
+            return None
+        return token if token.site == site.id else None
+
+    async def _visit(self, site: Site, token: VisitToken | None) -> Visit | None:
+        if token is None:
+            return None
+        directory = self._directory()
+        slot = directory.slot_of_pool(token.pool) if token.pool else directory.slot_of_site(site.id)
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await self._store.visit(slot, token.session)
+        except (StoreUnavailable, TimeoutError):
+            return None
+
+
+def _number(text: str, site: Site) -> Number | None:
+    try:
+        return parse_number(text, site.country) if text else None
+    except NotANumber:
+        return None

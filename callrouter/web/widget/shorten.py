@@ -1,0 +1,159 @@
+"""Makes a script small before it is sent: without comments and spare blanks, and with short names inside. Pure.
+
+No general minifier: it knows the JavaScript that `widget.js` is written in. There, strings stand in single quotes, no
+template literals are used, every statement ends with a semicolon or a brace (none is empty), and a name that is also somewhere a
+property (after a dot, before a colon) or stands in shorthand is left as it is.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import string
+from collections import Counter
+from collections.abc import Iterator
+
+TOKEN = re.compile(
+    r"""(?P<blank>\s+|//[^\n]*)
+    |(?P<string>'(?:[^'\\\n]|\\.)*')
+    |(?P<pattern>(?:(?<=[(,=:\[!&|?{};])|(?<=[(,=:\[!&|?{};]\s))/(?:[^/\\\n\[]|\\.|\[(?:[^\]\\\n]|\\.)*\])+/[a-z]*)
+    |(?P<name>[A-Za-z_$][\w$]*)
+    |(?P<number>[\d.]+(?:e\d+)?)
+    |(?P<sign>=>|\.\.\.|\+\+|--|\*\*|[^\w\s"'`])""",
+    re.VERBOSE,
+)
+WORDS = frozenset(
+    "async await break case catch class const continue default delete do else false finally for function if in instanceof"
+    " let new null of return switch this throw true try typeof undefined var void while".split()
+)
+SHORTER = {"const": "let", "true": "!0", "false": "!1"}
+"""Means the same in code that runs."""
+Tokens = list[tuple[str, str]]
+
+
+def shorten(source: str) -> str:
+    tokens = [(kind, text.strip()) for kind, text in _tokens(source) if kind != "blank"]
+    names = _short_names(tokens)
+    return _joined([names.get(text) or SHORTER.get(text, text) for _, text in tokens])
+
+
+def _tokens(source: str) -> Iterator[tuple[str, str]]:
+    at = 0
+    while at < len(source):
+        found = TOKEN.match(source, at)
+        if found is None:
+            raise ValueError(f"no JavaScript that is understood here: {source[at : at + 40]!r}")
+        yield found.lastgroup or "", found.group()
+        at = found.end()
+
+
+def _short_names(tokens: Tokens) -> dict[str, str]:
+    """The names that are declared here and are nowhere a property, the most used first, each with its short one."""
+    own = _declared(tokens)
+    uses = Counter(text for kind, text in tokens if kind == "name")
+    fixed = _properties(tokens)
+    taken = {name for name in uses if name not in own or name in fixed} | WORDS
+    short = (name for name in _all_names() if name not in taken)
+    wanted = [name for name, _ in uses.most_common() if name in own and name not in fixed]
+    return dict(zip(wanted, short, strict=False))
+
+
+def _declared(tokens: Tokens) -> set[str]:
+    """Names after const, let and function (also several, destructured or as parameters), and parameters of arrows."""
+    own: set[str] = set()
+    for index, (_, text) in enumerate(tokens):
+        if text in {"const", "let"}:
+            own |= _bound(tokens, index + 1)
+        elif text == "=>":
+            own |= _parameters(tokens, index - 1)
+        elif text == "catch" and tokens[index - 1][1] != ".":
+            own.add(tokens[index + 2][1])
+    return own
+
+
+def _bound(tokens: Tokens, start: int) -> set[str]:
+    """From after `const` up to the semicolon (or `of`): names outside of initial values."""
+    own, depth, in_value, pattern = set(), 0, False, 0
+    for kind, text in tokens[start:]:
+        if depth == 0 and text in {";", "of"}:
+            break
+        if text in "([{":
+            depth += 1
+            pattern += not in_value
+        elif text in ")]}":
+            depth -= 1
+            pattern -= not in_value
+        elif depth == 0 and text == "=":
+            in_value = True
+        elif depth == 0 and text == ",":
+            in_value = False
+        elif kind == "name" and not in_value:
+            own.add(text)
+    return own
+
+
+def _parameters(tokens: Tokens, end: int) -> set[str]:
+    if tokens[end][0] == "name":
+        return {tokens[end][1]}
+    own, depth = set(), 0
+    for kind, text in reversed(tokens[: end + 1]):
+        depth += (text in ")]}") - (text in "([{")
+        if kind == "name":
+            own.add(text)
+        if depth == 0:
+            break
+    return own
+
+
+def _properties(tokens: Tokens) -> set[str]:
+    """Names after a dot or before a colon, in shorthand (`{a, b}`), and of methods."""
+    fixed: set[str] = set()
+    braces: list[int] = []
+    for index, (kind, text) in enumerate(tokens):
+        before = tokens[index - 1][1] if index else ""
+        after = tokens[index + 1][1] if index + 1 < len(tokens) else ""
+        if text == "{":
+            braces.append(index)
+        elif text == "}":
+            start = braces.pop()
+            inside = tokens[start + 1 : index]
+            if inside and all(each == "name" or sign in {",", "..."} for each, sign in inside):
+                fixed |= {sign for each, sign in inside if each == "name"}
+        elif kind == "name" and (before == "." or (after == ":" and before in {"{", ","})):
+            fixed.add(text)
+        elif kind == "name" and after == "(" and before in {"{", ","} and _is_method(tokens, index + 1):
+            fixed.add(text)
+    return fixed
+
+
+def _is_method(tokens: Tokens, start: int) -> bool:
+    """Whether the bracket that opens there closes before a brace: `name() {`."""
+    depth = 0
+    for index in range(start, len(tokens)):
+        depth += (tokens[index][1] in "([{") - (tokens[index][1] in ")]}")
+        if depth == 0:
+            return index + 1 < len(tokens) and tokens[index + 1][1] == "{"
+    return False
+
+
+def _all_names() -> Iterator[str]:
+    letters = string.ascii_lowercase + string.ascii_uppercase
+    for length in itertools.count(1):
+        yield from map("".join, itertools.product(letters, repeat=length))
+
+
+def _joined(words: list[str]) -> str:
+    """A blank only where two words, or two equal signs such as `+ +`, would grow together."""
+    out = [""]
+    for text, after in zip(words, [*words[1:], ""], strict=True):
+        if text == ";" and after == "}":
+            continue
+        last = out[-1][-1:]
+        if (_is_wordy(last) and _is_wordy(text[0])) or (last == text[0] and text[0] in "+-/"):
+            out.append(" ")
+        out.append(text)
+    return "".join(out)
+
+
+def _is_wordy(sign: str) -> bool:
+    return sign.isalnum() or sign in {"_", "$"}

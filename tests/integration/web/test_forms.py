@@ -1,0 +1,131 @@
+"""What visitors send from pages: an appeal, once, with its visit and client, and without what is nobody's business."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from callrouter.db.connect import connect
+from callrouter.web.app import WebSettings
+from tests.integration.web.test_visitor_calls import ORIGIN, Page, problem, settings, web
+
+__all__ = ["settings"]
+
+FIELDS = [
+    {"name": "your-name", "value": " Анна ", "type": "text"},
+    {"name": "tel", "value": "8 (916) 123-45-67", "type": "tel"},
+    {"name": "mail", "value": "Anna@Example.com", "type": "email"},
+    {"name": "size", "value": "=1+1 <script>alert(1)</script>", "type": "text"},
+    {"name": "pwd", "value": "hunter2", "type": "password"},
+    {"name": "user_password2", "value": "hunter2", "type": "text"},
+    {"name": "csrf_token", "value": "abc", "type": "text"},
+    {"name": "n", "value": "4111 1111 1111 1111", "type": "text", "autocomplete": ""},
+    {"name": "x", "value": "123", "type": "text", "autocomplete": "cc-csc"},
+    {"name": "utm", "value": "1", "type": "hidden"},
+]
+
+
+async def appeals(url: str, wanted: int) -> list[asyncpg.Record]:
+    connection = await connect(url)
+    try:
+        for _ in range(500):
+            rows = await connection.fetch("SELECT * FROM appeals ORDER BY started_at")
+            if len(rows) >= wanted:
+                break
+            await asyncio.sleep(0.02)
+        return rows
+    finally:
+        await connection.close()
+
+
+def with_journal(settings: WebSettings, folder: Path) -> WebSettings:
+    return msgspec.structs.replace(settings, journal=folder)
+
+
+async def send(page: Page, **said: Any) -> Any:
+    return await page.post("/v/1/form", {"url": f"{ORIGIN}/order", "title": "Заказ", **said})
+
+
+def test_a_form_is_one_appeal_of_its_visit_and_client(settings: WebSettings, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with web(with_journal(settings, tmp_path)) as client:
+            page = Page(client)
+            visit = (await page.visit()).json()
+            said = {"token": visit["token"], "request": "f1", "form": "order", "fields": FIELDS}
+            first, again = await send(page, **said), await send(page, **said)
+            assert first.status_code == 200, first.text
+            assert first.json() == again.json()
+            await send(page, token=visit["token"], request="f2", email="anna@example.com", comment="Когда?")
+            rows = await appeals(settings.postgres_url, 2)
+        assert len(rows) == 2
+        form, second = rows
+        assert (form["kind"], form["customer"], form["email"], form["person"]) == (
+            "form", "79161234567", "anna@example.com", "Анна",
+        )  # fmt: skip
+        assert form["details"] == {
+            "form": "order",
+            "fields": {
+                "your-name": "Анна", "tel": "8 (916) 123-45-67", "mail": "Anna@Example.com",
+                "size": "=1+1 <script>alert(1)</script>",
+            },
+        }  # fmt: skip
+        assert (form["session"], form["visitor"], form["method"], form["confidence"]) == (
+            visit["session"], visit["visitor"], "page", 1.0,
+        )  # fmt: skip
+        assert (form["source"], form["medium"], form["page"], form["title"]) == (
+            "yandex", "cpc", f"{ORIGIN}/order", "Заказ",
+        )  # fmt: skip
+        assert (form["is_unique"], form["site_id"], form["account_id"]) == (False, 1, 2)
+        assert form["client_id"] == second["client_id"]
+
+    asyncio.run(scenario())
+
+
+def test_a_form_without_consent_is_tied_to_nobodys_visit(settings: WebSettings, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with web(with_journal(settings, tmp_path)) as client:
+            page = Page(client)
+            visit = (await page.visit()).json()
+            await send(page, token=visit["token"], consent=False, phone="+79161234567")
+            await send(page, token="forged", phone="12")
+            rows = await appeals(settings.postgres_url, 2)
+        assert [(row["session"], row["visitor"], row["method"]) for row in rows] == [(None, None, "unattributed")] * 2
+        assert rows[1]["details"]["phone"] == "12"
+
+    asyncio.run(scenario())
+
+
+def test_what_cannot_be_kept_is_refused(settings: WebSettings, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with web(settings) as client:
+            problem(await send(Page(client), phone="+79161234567"), 503, "no-journal")
+        async with web(with_journal(settings, tmp_path)) as client:
+            page = Page(client)
+            problem(await send(page), 422, "empty-form")
+            problem(await send(page, fields=[FIELDS[4]]), 422, "empty-form")
+            problem(await send(page, url="https://evil.example/", phone="1"), 403, "foreign-page")
+            problem(await send(page, fields="x"), 400, "malformed-body")
+            problem(await send(page, comment="x" * 20000), 413, "large-body")
+            hostile = await send(page, fields={"a\u0000": "b\u0000", "😀": "‮x"}, phone="8 916 123 45 67")
+            assert hostile.status_code == 200
+            assert (await appeals(settings.postgres_url, 1))[0]["details"]["fields"]["😀"] == "‮x"
+
+    asyncio.run(scenario())
+
+
+def test_a_form_waits_on_disk_while_postgres_cannot_take_it(settings: WebSettings, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        connection = await connect(settings.postgres_url)
+        async with web(with_journal(settings, tmp_path)) as client:
+            await connection.execute("ALTER TABLE appeals RENAME TO away")
+            assert (await send(Page(client), phone="+79160000001")).status_code == 200
+            assert any(path.stat().st_size for path in tmp_path.glob("0/*.seg"))
+            await connection.execute("ALTER TABLE away RENAME TO appeals")
+            assert [row["customer"] for row in await appeals(settings.postgres_url, 1)] == ["79160000001"]
+        await connection.close()
+
+    asyncio.run(scenario())

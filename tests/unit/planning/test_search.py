@@ -1,0 +1,85 @@
+"""The search for the fewest numbers, on pools whose truth is a formula that the search does not know."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass
+
+import pytest
+
+from callrouter.pool.planning.demand import Target
+from callrouter.pool.planning.search import Search
+
+
+@dataclass(frozen=True)
+class Seen:
+    share: float
+    variance: float
+
+    def __add__(self, other: Seen) -> Seen:
+        return Seen((self.share + other.share) / 2, (self.variance + other.variance) / 4)
+
+
+class Optimist:
+    """The formula that the search goes by: wrong calls fall as 30 / N."""
+
+    def right(self, numbers: int) -> float:
+        return max(0.0, 1 - 30 / numbers)
+
+    def overflow(self, numbers: int) -> float:
+        return 0.0 if numbers >= 120 else 0.5
+
+
+@dataclass
+class Pool:
+    """The truth: some calls are wrong whatever the size, and the others more than the formula says."""
+
+    worse: float = 1.3
+    lost: float = 0.005
+    noise: float = 0.0
+    runs: int = 0
+
+    def right(self, numbers: int) -> float:
+        return 1 - self.lost - self.worse * 30 / numbers
+
+    async def measure(self, numbers: int, turn: int) -> Seen:
+        self.runs += 1
+        chance = random.Random(f"{numbers}.{turn}").gauss(0, self.noise)
+        return Seen(self.right(numbers) + chance, self.noise**2)
+
+
+def found(pool: Pool, *, most: int = 100_000, guess: int = 1000, calls: float = 1e9) -> tuple[int | None, Search[Seen]]:
+    search = Search(Optimist(), Target(), pool.measure, calls=calls)
+    return asyncio.run(search.smallest(120, guess, most)), search
+
+
+@pytest.mark.parametrize(("worse", "lost"), [(1.0, 0.0), (1.3, 0.005), (2.0, 0.01), (0.7, 0.02)])
+@pytest.mark.parametrize("guess", [200, 1000, 9000])
+def test_the_fewest_numbers_are_found_within_a_few_percent_in_few_runs(worse: float, lost: float, guess: int) -> None:
+    pool = Pool(worse, lost)
+    exact = worse * 30 / (0.03 - lost)
+    numbers, _ = found(pool, guess=guess)
+    assert numbers is not None
+    assert exact <= numbers <= exact * 1.08
+    assert pool.runs <= 10
+
+
+def test_what_it_names_reaches_the_target_although_measurements_are_uncertain() -> None:
+    for seed in range(40):
+        pool = Pool(noise=0.002, worse=1.0 + seed / 40)
+        numbers, search = found(pool, calls=4000)
+        assert numbers is not None
+        assert pool.right(numbers) >= 0.97
+        assert search.sizes[numbers].seeds == 2
+
+
+def test_a_target_out_of_reach_is_none() -> None:
+    numbers, search = found(Pool(lost=0.04), most=5000)
+    assert numbers is None
+    assert search.sizes[5000].passes is False
+
+
+def test_overflow_alone_may_decide() -> None:
+    numbers, _ = found(Pool(worse=0.01, lost=0.0), guess=120)
+    assert numbers == 120

@@ -1,0 +1,136 @@
+"""The web's edge without a web: addresses, buckets, allowances, time limits, places."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callrouter.clock import SystemClock
+from callrouter.numbers import Number
+from callrouter.pool.directory import Directory, NumberEntry, PoolChoice, Site
+from callrouter.web.problem import Refusal
+from callrouter.web.visitor.addresses import Addresses, cut, household
+from callrouter.web.visitor.guard import Allowances, Buckets, Guard, Limits
+from callrouter.web.visitor.places import UNDEFINED, Places, check_places
+from callrouter.web.watch import Watch
+from tests.unit.mmdb import written_database
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "address"),
+    [
+        ("203.0.113.9", "", "203.0.113.9"),
+        ("203.0.113.9", "198.51.100.1", "203.0.113.9"),  # not a proxy of ours: its word counts for nothing
+        ("10.0.0.1", "198.51.100.1", "198.51.100.1"),
+        ("10.0.0.1", "1.1.1.1, 198.51.100.1, 10.0.0.2", "198.51.100.1"),  # 1.1.1.1 was written by the visitor
+        ("10.0.0.1", "", ""),
+        ("10.0.0.1", "unknown", ""),
+        ("", "198.51.100.1", "198.51.100.1"),
+        ("::ffff:10.0.0.1", "::ffff:198.51.100.1", "198.51.100.1"),
+        ("10.0.0.1", "[2001:db8::1]:443", "2001:db8::1"),
+        ("10.0.0.1", "198.51.100.1:5000", "198.51.100.1"),
+        ("fe80::1%eth0", "", "fe80::1"),
+    ],
+)
+def test_the_visitors_address_is_the_last_that_is_no_proxy_of_ours(peer: str, forwarded: str, address: str) -> None:
+    assert Addresses(("10.0.0.0/8",)).of(peer, forwarded) == address
+
+
+@given(st.text(), st.text())
+def test_hostile_addresses_never_raise(peer: str, forwarded: str) -> None:
+    address = Addresses(("10.0.0.0/8", "::1")).of(peer, forwarded)
+    assert household(address) == household(address)
+    assert isinstance(cut(address), str)
+
+
+def test_a_household_is_a_64_and_a_cut_address_names_nobody() -> None:
+    assert household("2001:db8:1:2:3:4:5:6") == household("2001:db8:1:2::1") != household("2001:db8:1:3::1")
+    assert (cut("203.0.113.77"), cut("2001:db8:1:2::1"), cut("")) == ("203.0.113.0", "2001:db8:1::", "")
+
+
+def test_a_bucket_lets_a_burst_through_and_then_the_rate() -> None:
+    buckets = Buckets()
+    assert sum(buckets.take("a", 10, 2, 100.0) for _ in range(100)) == 20
+    assert sum(buckets.take("a", 10, 2, 101.0) for _ in range(100)) == 10
+    assert buckets.take("b", 10, 2, 101.0)
+
+
+def test_buckets_forget_rather_than_grow() -> None:
+    buckets = Buckets(most=100)
+    for key in range(10_000):
+        buckets.take(key, 1, 10, 0.0)
+    assert len(buckets._rest) <= 100
+
+
+@pytest.mark.parametrize(
+    ("numbers", "shared", "address", "site"),
+    [(2, False, 1, 0), (10, False, 5, 0), (10, True, 5, 8), (100, True, 25, 80), (1000, False, 250, 0)],
+)
+def test_allowances_follow_the_size_of_the_pool(numbers: int, shared: bool, address: int, site: int) -> None:
+    own = Site(id=1, account=2, pools=(PoolChoice(pool=1),))
+    other = Site(id=2, account=3 if shared else 2, pools=(PoolChoice(pool=1),))
+    entries = tuple(NumberEntry(number=Number(f"7495{n:07}"), account=1, pool=1) for n in range(numbers))
+    found = Allowances().of(own, Directory(sites=(own, other), numbers=entries, pools=(1,)))
+    assert (found.address, found.site) == (address, site)
+
+
+def test_a_flood_from_one_address_uses_up_neither_its_sites_rate_nor_its_sites_leases() -> None:
+    counts: dict[tuple[str, int], int] = {}
+
+    async def count(name: str, window: int, amount: int, span: timedelta) -> tuple[int, int]:
+        counts[name, window] = counts.get((name, window), 0) + amount
+        return counts[name, window], counts.get((name, window - 1), 0)
+
+    async def scenario() -> None:
+        site = Site(id=1, account=2, pools=(PoolChoice(pool=1),), leases_per_address=8, leases_per_site=40)
+        guard = Guard(Limits(requests_per_address=1, requests_per_site=20), SystemClock(), count, b"secret")
+        directory = Directory(sites=(site,), pools=(1,))
+        granted = [await guard.lease(site, "203.0.113.1", directory) for _ in range(500)]
+        assert granted.count("") == 8
+        assert [await guard.lease(site, f"198.51.100.{n}", directory) for n in range(32)] == [""] * 32
+        assert await guard.lease(site, "198.51.100.99", directory) == "site-leases"
+        await guard.returned(site, "198.51.100.1")
+        refusals = 0
+        for _ in range(200):
+            try:
+                guard.request(site, "203.0.113.1")
+            except Refusal:
+                refusals += 1
+        assert refusals == 190
+        guard.request(site, "198.51.100.1")
+        assert not any("203.0.113" in name for name, _ in counts), "no address in the store"
+
+    asyncio.run(scenario())
+
+
+def test_a_watch_gives_up_what_takes_too_long_and_nothing_else() -> None:
+    async def scenario() -> None:
+        watch = Watch(0.05)
+        with watch.span():
+            await asyncio.sleep(0)
+        with pytest.raises(TimeoutError), watch.span():
+            await asyncio.sleep(5)
+        await asyncio.sleep(0.1)  # what was over is not given up later
+        with watch.span():
+            await asyncio.sleep(0)
+
+    asyncio.run(scenario())
+
+
+def test_places_come_from_the_configured_database_only(tmp_path: Path) -> None:
+    file = written_database(tmp_path / "places.mmdb", {"203.0.113.0/24": ("Россия", "Московская область", "Химки")})
+    check_places(file)
+    for cut_addresses in (True, False):
+        places = Places(file, cut_addresses=cut_addresses)
+        assert places.of("203.0.113.77") == "Россия, Московская область, Химки"
+        assert places.of("198.51.100.1") == places.of("") == places.of("2001:db8::1") == UNDEFINED
+        places.close()
+    assert Places().of("203.0.113.77") == UNDEFINED
+    (tmp_path / "no").write_bytes(b"no database")
+    with pytest.raises(ValueError, match="no database of places"):
+        check_places(tmp_path / "no")
