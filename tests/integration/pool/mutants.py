@@ -100,10 +100,11 @@ def mutated(name: str) -> Iterator[None]:
     text, found = re.subn(mutant.line, mutant.instead, shipped(mutant.file))
     if not found:
         raise LookupError(f"{mutant.file}.lua has no line like {mutant.line!r}: write the fault {name!r} anew")
-    scripts._text = lambda part: text if part == mutant.file else shipped(part)
+    with_fault = {mutant.file: text}
+    vars(scripts)["_text"] = lambda name: with_fault.get(name) or shipped(name)
     scripts.script.cache_clear()
     try:
         yield
     finally:
-        scripts._text = shipped
+        vars(scripts)["_text"] = shipped
         scripts.script.cache_clear()
