@@ -27,14 +27,17 @@ local function nearest_end()
 end
 
 -- Pinned or resting numbers are no help, so go on reclaiming until one may be offered, or enough was looked at.
-local function find()
+local function find(is_new)
   reclaim(AT_ONCE)
   for _ = 1, ROUNDS do
     local f = choose(account, visitor, site, last)
     if f then return f end
     if reclaim(AT_ONCE) == 0 then break end
   end
-  return policy == 'nearest_end' and nearest_end() or nil
+  if policy ~= 'nearest_end' then return nil end
+  -- Nobody loses his number to a request whose name is taken already.
+  if is_new and not known and call('EXISTS', P .. 's:' .. asked) == 1 then return nil end
+  return nearest_end()
 end
 
 -- The number that this visit still holds; a lease of the visitor's earlier visit ends now and the number stays his.
@@ -87,7 +90,7 @@ local function serve(visit, is_new)
     f = held_by(visit)
     outcome = 'kept'
     if not f then
-      f = find()
+      f = find(is_new)
       outcome = f and 'leased' or 'overflow'
       if not f and ARGV[21] == '1' then return {'empty', now} end
       if f then idle = lease(f, visit) else visit[V_OVER] = 1 end

@@ -64,7 +64,7 @@ HOW = st.fixed_dictionaries(
 _pools = itertools.count(1)
 
 LONG = int(os.environ.get("CALLROUTER_TEST_EXAMPLES", "0"))
-"""How many histories are tried; docs/contributing.md."""
+"""How many histories are tried; docs/concepts/guarantees.md."""
 
 
 def profile(examples: int, *, steps: int = 40, shrink: bool = True) -> settings:

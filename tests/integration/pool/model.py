@@ -148,10 +148,11 @@ class PlainPool:
     def told(self, number: str) -> list[Told]:
         return [term.told for term in self.history if term.number == number and term.ended is not None]
 
-    def past(self, number: str) -> list[tuple[str, str | None]]:
+    def past(self, number: str) -> list[tuple[str, End | None]]:
         """Who had it before, the latest first, as far as live state remembers."""
         held = self.numbers.get(number)
-        return [(term.session, term.reason) for term in reversed(held.ended)][:LEASES_KEPT] if held else []
+        ended = reversed(held.ended) if held else iter(())
+        return [(term.session, term.reason) for term in ended][:LEASES_KEPT]
 
     # The clock
 

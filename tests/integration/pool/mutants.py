@@ -25,7 +25,7 @@ MUTANTS = {
     # When a lease ends
     "renewed at the very end": Mutant("renew", r"if f\[E\] <= now then", "if f[E] < now then"),
     "kept at the very end": Mutant("allocate", r"and now < f\[E\] then return f", "and now <= f[E] then return f"),
-    "ends when noticed": Mutant("numbers", r"set_free\(f, f\[E\], 'expired'\)", "set_free(f, now, 'expired')"),
+    "ends when noticed": Mutant("numbers", r"set_free\(f, f\[E\], ENDED_EXPIRED\)", "set_free(f, now, ENDED_EXPIRED)"),
     "renewal forgotten by the sweeper": Mutant("numbers", r"f\[ST\] == 'L' and f\[E\] > now then", "false then"),
     "renewal shortens": Mutant("renew", r"if now \+ hold > f\[E\] then f\[E\] = now \+ hold end", "f[E] = now + hold"),
     "ended, still due": Mutant("numbers", r"call\('ZREM', P \.\. 'due', f\[NUMBER\]\)\n  if", "if"),
@@ -47,6 +47,16 @@ MUTANTS = {
     "pin ignored": Mutant("numbers", r"local from, rested = f\[PIN\], f\[X\]", "local from, rested = 0, f[X]"),
     "rest ignored": Mutant("numbers", r"if rested > 0 then rested = .*", "rested = 0"),
     "site's rest ignored": Mutant("numbers", r"\(f\[REST\] > rest and f\[REST\] or rest\)", "rest"),
+    # The choice for a new visitor, made at once
+    "newest-free first, at once": Mutant("allocate_new", r"call\('ZPOPMIN', all\)", "call('ZPOPMAX', all)"),
+    "no affinity, at once": Mutant("allocate_new", r"local found = call\('ZPOPMIN', ours\)", "local found = {}"),
+    "affinity for ever, at once": Mutant("allocate_new", r"found\[1\] ~= n and \(longest.*\) then", "false then"),
+    "pin ignored, at once": Mutant("allocate_new", r"if pin <= now and ", "if "),
+    "rest ignored, at once": Mutant("allocate_new", r"\(ended == 0 or ended \+ rested <= now\) and ", ""),
+    "a taken name leased, at once": Mutant("allocate_new", r"visit, 'NX', 'PX'", "visit, 'PX'"),
+    "overdue leases left, at once": Mutant("allocate_new", r"if not due or due - now > 0 then", "if true then"),
+    "past forgotten, at once": Mutant("allocate_new", r"if ended > 0 then pasts = .*", ""),
+    "no begin in history, at once": Mutant("allocate_new", r"(call\('XADD', .*session), 'L', .*\)", r"\1)"),
     # Taking a closed lease
     "open page's lease taken": Mutant("renew", r"elseif f\[CLOSED\] == 1 then", "elseif false then"),
     "reopened page's lease taken": Mutant(
@@ -65,7 +75,7 @@ MUTANTS = {
     "signs too close": Mutant("numbers", r"< 15000 then", "< 5000 then"),
     # The inventory
     "disabled, still offered": Mutant("load", r"elseif f\[ST\] == 'F' then\n    withdraw\(f\)\n", ""),
-    "leased in two pools": Mutant("load", r"let_go\(f, wanted == '>' and 'moved' or 'disabled'\)", ""),
+    "leased in two pools": Mutant("load", r"let_go\(f, wanted == '>' and .*\)", ""),
     "moves without its past": Mutant("load", r"if record == '' then return f end", "if record then return f end"),
     "older inventory taken": Mutant("load", r"if version < tonumber\(.*\) then", "if false then"),
     # History
@@ -90,10 +100,11 @@ def mutated(name: str) -> Iterator[None]:
     text, found = re.subn(mutant.line, mutant.instead, shipped(mutant.file))
     if not found:
         raise LookupError(f"{mutant.file}.lua has no line like {mutant.line!r}: write the fault {name!r} anew")
-    scripts._text = lambda part: text if part == mutant.file else shipped(part)
+    with_fault = {mutant.file: text}
+    vars(scripts)["_text"] = lambda name: with_fault.get(name) or shipped(name)
     scripts.script.cache_clear()
     try:
         yield
     finally:
-        scripts._text = shipped
+        vars(scripts)["_text"] = shipped
         scripts.script.cache_clear()

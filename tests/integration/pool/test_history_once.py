@@ -6,14 +6,17 @@ import asyncio
 import random
 import sys
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+
+import asyncpg
 
 from callrouter.db.connect import Pool, open_pool
 from callrouter.db.migrate import migrate
 from callrouter.lab.servers import EmbeddedPostgres
 from callrouter.pool.coalesce import RedisClient
 from callrouter.pool.connect import close_client, open_client
-from callrouter.pool.entries import parse_entries
+from callrouter.pool.entries import Entry, parse_entries
 from callrouter.pool.history import History
 from callrouter.pool.keys import log_key, pool_slot
 from callrouter.pool.live import milliseconds
@@ -29,11 +32,11 @@ LEASES = 150
 
 TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND client_port > 0"
 
-Leases = list[tuple[str, str, int, int, int, str]]
-"""Id, number, begun, expired, ended, why; in order of beginning."""
+Lease = tuple[str, str, int, int, int, str]
+"""Id, number, begun, expired, ended, why."""
 
 
-async def written(client: RedisClient) -> Leases:
+async def written(client: RedisClient) -> list[Lease]:
     """A log full of leases that have begun, were renewed and have ended; returns what it tells."""
     store, chance = LeaseStore(client), random.Random(5)
     await store.load_numbers(SLOT, dict.fromkeys(numbers(5), True), now=NOON)
@@ -49,30 +52,33 @@ async def written(client: RedisClient) -> Leases:
     await store.sweep(SLOT, limit=1000, now=at + timedelta(days=1))
     log = await client.execute_command("XRANGE", log_key(SLOT), "-", "+")
     ended = [entry for name, fields in log for entry in parse_entries(name, fields) if entry.kind == "lease_ended"]
-    return sorted(
-        [
-            (entry["l"], entry["n"], *(entry.number_of(field) for field in ("b", "e", "x")), entry["r"])
-            for entry in ended
-        ],
-        key=lambda lease: lease[2],
-    )  # type: ignore[return-value]
+    assert len(ended) == LEASES
+    return sorted(map(_ended, ended), key=lambda lease: lease[2])
 
 
-async def in_history(postgres: Pool) -> Leases:
+def _ended(entry: Entry) -> Lease:
+    begun, expired, at = (entry.number_of(field) for field in ("b", "e", "x"))
+    return (entry["l"], entry["n"], begun, expired, at, entry["r"])
+
+
+async def in_history(postgres: Pool) -> list[Lease]:
     rows = await postgres.fetch("SELECT * FROM leases ORDER BY started_at")
     assert await postgres.fetchval("SELECT count(*) FROM visits WHERE pages = 2") == LEASES
     assert await postgres.fetchval("SELECT count(*) FROM visit_pages") == 2 * LEASES
-    return [
-        (
-            row["id"], row["number"], *(milliseconds(row[f]) for f in ("started_at", "expires_at", "ended_at")),
-            row["end_reason"],
-        )
-        for row in rows
-    ]  # fmt: skip
+    return [_row(row) for row in rows]
+
+
+def _row(row: asyncpg.Record) -> Lease:
+    begun, expired, ended = (milliseconds(row[field]) for field in ("started_at", "expires_at", "ended_at"))
+    return (row["id"], row["number"], begun, expired, ended, row["end_reason"])
 
 
 async def backlog(client: RedisClient) -> int:
     return (await LeaseStore(client).occupancy(SLOT)).backlog
+
+
+async def reached(client: RedisClient, goal: int) -> bool:
+    return await backlog(client) <= goal
 
 
 async def refused(client: RedisClient) -> int:
@@ -97,7 +103,7 @@ def test_processes_that_are_killed_while_they_drain_lose_and_double_nothing(valk
         while await backlog(client):
             two = await asyncio.gather(drainer(), drainer())
             goal = max(0, await backlog(client) - left // 4)
-            await until(lambda goal=goal: reached(client, goal))
+            await until(partial(reached, client, goal))
             await asyncio.sleep(chance.random() * 0.01)  # not to wait for anything: to die somewhere else each time
             for process in two:
                 process.kill()
@@ -108,9 +114,6 @@ def test_processes_that_are_killed_while_they_drain_lose_and_double_nothing(valk
         assert killed >= 8
         await close_client(client)
         await postgres.close()
-
-    async def reached(client: RedisClient, goal: int) -> bool:
-        return await backlog(client) <= goal
 
     asyncio.run(scenario())
 
@@ -147,14 +150,14 @@ def test_history_goes_on_when_postgres_is_restarted_and_connections_break(valkey
             running = [asyncio.create_task(worker.run()) for worker in workers]
             for part in (0.8, 0.5):
                 goal = int(part * (await backlog(client)))
-                await until(lambda goal=goal: reached(client, goal))
+                await until(partial(reached, client, goal))
                 if part == 0.8:
                     await asyncio.to_thread(administer, url, TERMINATE)
                 else:
                     await asyncio.to_thread(server.stop)
                     url = await asyncio.to_thread(server.start)
                     way.lead_to(server.port)
-            await until(lambda: reached(client, 0), seconds=30)
+            await until(partial(reached, client, 0), seconds=30)
             for worker in workers:
                 worker.stop()
             await asyncio.gather(*running)
@@ -162,9 +165,6 @@ def test_history_goes_on_when_postgres_is_restarted_and_connections_break(valkey
             assert await refused(client) == 0
             await postgres.close()
         await close_client(client)
-
-    async def reached(client: RedisClient, goal: int) -> bool:
-        return await backlog(client) <= goal
 
     server = EmbeddedPostgres(tmp_path / "postgres")
     try:

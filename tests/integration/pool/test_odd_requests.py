@@ -1,0 +1,33 @@
+"""Requests that no page of ours makes, and what they must not do."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from callrouter.pool.keys import pool_slot
+from tests.integration.pool.machine import ended_leases
+from tests.integration.pool.visitors import NOON, numbers, store, visit
+
+SLOT = pool_slot(76)
+
+
+def test_a_request_under_anothers_name_takes_nobodys_number(valkey_url: str) -> None:
+    """Not even where a closed lease would be taken for a new visitor."""
+
+    async def scenario() -> None:
+        async with store(valkey_url) as leases:
+            await leases.load_numbers(SLOT, dict.fromkeys(numbers(1), True), now=NOON)
+            await leases.allocate(SLOT, visit("s1", "ann"), now=NOON)
+            await leases.renew(SLOT, "s1", closed=True, now=NOON)
+            later = NOON + timedelta(minutes=6)
+            forged = await leases.allocate(SLOT, visit("s1", "eve"), policy="nearest_end", now=later)
+            assert forged.outcome == "foreign"
+            kept = await leases.renew(SLOT, "s1", now=later)
+            assert (kept.outcome, kept.number) == ("live", numbers(1)[0])
+            assert (await leases.allocate(SLOT, visit("s2", "bob"), now=later)).outcome == "overflow"
+            await leases.sweep(SLOT, now=later + timedelta(days=1))
+            told = await ended_leases(leases._client, SLOT)
+            assert [lease.session for lease in told[numbers(1)[0]]] == ["s1"]
+
+    asyncio.run(scenario())
