@@ -1,4 +1,4 @@
-"""A pool of numbers in a few lines of Python, for the arithmetic of attribution: who held what, and who called, in a world.
+"""A pool in a few lines of Python, for the arithmetic of attribution: who held what, and who called, in a world.
 
 No server: what matters is the evidence. The longest-free number is leased, a returning visitor gets his own if free.
 """
@@ -97,7 +97,7 @@ class PlainPool:
         return [_past_lease(held) for line in self._lines for held in line]
 
     def past_calls(self) -> list[PastCall]:
-        """What an operator's appeals would tell: no call of this pool's credits is needed for the fit of first calls."""
+        """What appeals would tell of them, but for the credits, which only calls again would need."""
         found, before = [], dict[tuple[Number, int], float]()
         for at, _, call, place in self._calls:
             if place < 0:
