@@ -121,10 +121,10 @@ def simulate_pool(
     world = _changed(worlds.WORLDS[world_name](), visits_per_hour, account_count, days)
     if len(policies) > 1:
         policies = tuple(dict.fromkeys((OURS, *policies)))
+    held, within = timedelta(minutes=hold), timedelta(hours=window)
     case = Case(
-        world=world, numbers=numbers or _planned_numbers(world, timedelta(minutes=hold), timedelta(hours=window)), seed=seed, hold=timedelta(minutes=hold),
-        window=timedelta(hours=window), policies=policies,
-        judges={"oracle": Oracle(world, MONDAY, beat=hold * 60 / BEATS).judge},
+        world=world, numbers=numbers or _planned_numbers(world, held, within), seed=seed, hold=held, window=within,
+        policies=policies, judges={"oracle": Oracle(world, MONDAY, beat=held.total_seconds() / BEATS).judge},
     )  # fmt: skip
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C does: leave no server behind
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, cast
 
 import hiredis
@@ -108,7 +109,7 @@ class _Swift(Pipeliner):
         self._whole: set[str] = set()
         """Scripts that the server has been sent in full."""
 
-    def run(self, script: Script, slot: Slot, words: tuple[object, ...]) -> asyncio.Future[Any]:
+    def run(self, script: Script, slot: Slot, words: Sequence[bytes]) -> asyncio.Future[Any]:
         if script.sha in self._whole:
             return self._wire.say("EVALSHA", script.sha, 1, slot, *words)
         self._whole.add(script.sha)
