@@ -55,13 +55,13 @@ def requests(job: Job) -> Iterator[bytes]:
     """Raw requests, each of another visitor at another address."""
     while True:
         n = next(serial)
-        site = n % SITES + 1
+        site = str(n % SITES + 1)
         if job.kind == "alive":
             site, _, token = chance.choice(job.tokens).partition(" ")
             body = {"token": token, "request": f"r{n}"}
         else:
             body = visit_body(n)
-        yield packed(job.path.replace("SITE", str(site)), n, json.dumps(body).encode())
+        yield packed(job.path.replace("SITE", site), n, json.dumps(body).encode())
 
 
 def visit_body(n: int) -> dict[str, str]:

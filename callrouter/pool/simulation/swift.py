@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, cast
 
 import hiredis
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as Disconnected
 
-from callrouter.pool.coalesce import Pipeliner, RedisClient, Words
+from callrouter.pool.coalesce import Pipeliner, RedisClient
 from callrouter.pool.keys import Slot
 from callrouter.pool.scripts import Script
 from callrouter.pool.store import LeaseStore, Lifetimes
@@ -106,7 +107,7 @@ class _Swift(Pipeliner):
         self._whole: set[str] = set()
         """Scripts that the server has been sent in full."""
 
-    def run(self, script: Script, slot: Slot, words: Words) -> asyncio.Future[Any]:
+    def run(self, script: Script, slot: Slot, words: Sequence[bytes]) -> asyncio.Future[Any]:
         script = self._instead.get(script.name, script)
         if script.name in self._whole:
             return self._wire.say("EVALSHA", script.sha, 1, slot, *words)

@@ -214,10 +214,10 @@ def _browser(headers: Headers, address: str) -> Browser:
     agent = headers.get(b"user-agent", b"").decode("latin-1")
     if b"sec-ch-ua" not in headers:
         return Browser(agent, address=address)
-    hints = (
+    brands, mobile, platform = (
         headers.get(name, b"").decode("latin-1") for name in (b"sec-ch-ua", b"sec-ch-ua-mobile", b"sec-ch-ua-platform")
     )
-    return Browser(agent, *hints, address)
+    return Browser(agent, brands, mobile, platform, address)
 
 
 @lru_cache(maxsize=16384)

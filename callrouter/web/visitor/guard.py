@@ -214,7 +214,8 @@ class Allowances:
 
     def _read(self, directory: Directory) -> None:
         self._directory, self._known = directory, {}
-        self._sizes, owners = {}, {}
+        self._sizes = {}
+        owners: dict[int, set[int]] = {}
         for entry in directory.numbers:
             if entry.pool is not None and entry.active:
                 self._sizes[entry.pool] = self._sizes.get(entry.pool, 0) + 1
