@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 import asyncpg
 import click
 import msgspec
+import uvloop
 from redis.exceptions import RedisError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -107,7 +107,7 @@ def plan_pool(*, config_file: Path | None, **given: Any) -> None:
         raise click.UsageError("--save keeps a plan for a site's pool: give --site")
     try:
         pool, demand = _demand(config_file, given)
-        plan = asyncio.run(_planned(demand, given))
+        plan = uvloop.run(_planned(demand, given))
         if given["save"] and pool is not None:
             inventory_work(config_file, lambda conn: save_plan(conn, pool.id, pool.account, plan))
     except Impossible as error:
