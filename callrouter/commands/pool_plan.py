@@ -59,7 +59,7 @@ def _picture(_context: click.Context, _parameter: click.Parameter, value: Path |
 @click.option("--account", help="Whose site, if several accounts have one of that name.")
 @click.option("--pool", help="Which of the site's pools; else the one it tries first.")
 @click.option("--last-days", type=click.FloatRange(1, 366), default=28.0, show_default=True, help="Traffic to measure.")
-@click.option("--visits-per-hour", type=click.FloatRange(0.1, 1e6), help="Mean over the week, bots included, all sites "
+@click.option("--visits-per-hour", type=click.FloatRange(1, 1e6), help="Mean over the week, bots included, all sites "
               "of the pool.")  # fmt: skip
 @click.option("--world", "world_name", type=click.Choice(list(worlds.WORLDS)), default=worlds.DEFAULT,
               show_default=True, help="What visitors are like, as in `callrouter pool simulate`.")  # fmt: skip
