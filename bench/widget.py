@@ -37,7 +37,7 @@ ANSWER = {
     "visitor": "v" * 16, "leased": True, "retry_s": None,
 }  # fmt: skip
 CARD = (
-    '<article><h3>Окно {n}</h3><p>Два стекла, <b>{n}</b> × 140 см, белое</p><ul><li>Цена: {n} 900 ₽</li><li>Артикул'
+    "<article><h3>Окно {n}</h3><p>Два стекла, <b>{n}</b> × 140 см, белое</p><ul><li>Цена: {n} 900 ₽</li><li>Артикул"
     ' 40-{n}-17</li></ul><a href="/window/{n}">Подробнее</a><span>В наличии</span></article>'
 )
 CALL = f'<footer><p>Звоните {OWN}</p><a href="tel:+74952222222">{OWN}</a></footer>'
@@ -52,7 +52,8 @@ ISOLATED = {
 def page() -> str:
     """About 3,000 elements, as many texts again, and ten footers with the number."""
     cards = "".join(
-        CARD.format(n=n) + (CALL if n % (NODES // NODES_OF_CARD // 10) == 0 else "") for n in range(NODES // NODES_OF_CARD)
+        CARD.format(n=n) + (CALL if n % (NODES // NODES_OF_CARD // 10) == 0 else "")
+        for n in range(NODES // NODES_OF_CARD)
     )
     return (
         f'<!doctype html><html lang="ru"><meta charset="utf-8"><title>Окна</title>'

@@ -143,16 +143,16 @@ def simulate_pool(
 def _planned_numbers(world: World, hold: timedelta, window: timedelta) -> int:
     """What `pool plan` starts from, where the case is not the default one, whose size was confirmed by whole runs."""
     if world == worlds.default() and (hold, window) == (DEFAULT_HOLD, timedelta(hours=worlds.WINDOW_HOURS)):
-        return worlds.PLANNED_NUMBERS
+        return worlds.planned_numbers(world)
     target = Target()
     formula = formula_of(world, hold_seconds=hold.total_seconds(), window_seconds=window.total_seconds())
     found = formula.numbers_for(target.right, target.overflow)
     if found is None:
         click.echo(
             f"No pool makes {target.right:.0%} of these people's calls right: simulating with "
-            f"{worlds.PLANNED_NUMBERS:,} numbers; name others with --numbers.", err=True,
+            f"{worlds.planned_numbers(world):,} numbers; name others with --numbers.", err=True,
         )  # fmt: skip
-        return worlds.PLANNED_NUMBERS
+        return worlds.planned_numbers(world)
     return math.ceil(found * MARGIN)
 
 
