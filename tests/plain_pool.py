@@ -114,15 +114,15 @@ class PlainPool:
             ended, place, session = heapq.heappop(self._running)
             if self._lines[place][-1].lease.session == session and place not in self._free_since:
                 self._offer(place, ended)
-        place = self._choose((visit.visitor, visit.site), _moment(now))
+        chosen = self._choose((visit.visitor, visit.site), _moment(now))
         for call in visit.calls:
-            self._calls.append((call.at, len(self._calls), call, -1 if place is None else place))
-        if place is None:
+            self._calls.append((call.at, len(self._calls), call, -1 if chosen is None else chosen))
+        if chosen is None:
             return
-        self._last[visit.visitor, visit.site] = place
-        lease = _lease(visit, self.numbers[place], now)
-        self._lines[place].append(_Held(place, visit, lease))
-        heapq.heappush(self._running, ((lease.expires_at - MONDAY).total_seconds(), place, visit.id))
+        self._last[visit.visitor, visit.site] = chosen
+        lease = _lease(visit, self.numbers[chosen], now)
+        self._lines[chosen].append(_Held(chosen, visit, lease))
+        heapq.heappush(self._running, ((lease.expires_at - MONDAY).total_seconds(), chosen, visit.id))
 
     def _offer(self, place: int, at: float) -> None:
         self._free_since[place] = (at, place)
@@ -133,8 +133,9 @@ class PlainPool:
         if own is not None and own in self._free_since:
             del self._free_since[own]
             return own
-        if own is not None and (lease := self._lines[own][-1].lease) and (lease.visitor, lease.site) == who:
-            self._lines[own][-1].lease = msgspec.structs.replace(lease, ended_at=now, end="released")
+        held = self._lines[own][-1] if own is not None else None
+        if held is not None and (held.lease.visitor, held.lease.site) == who:
+            held.lease = msgspec.structs.replace(held.lease, ended_at=now, end="released")
             return own
         while self._free:
             at, turn, place = heapq.heappop(self._free)
