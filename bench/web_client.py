@@ -108,7 +108,7 @@ class Load:
         if not status.startswith(b"2"):
             self.failed += 1
             print(status, body[:300], file=sys.stderr)
-        elif self.job.kind == "visit" and len(self.tokens) < 2000:
+        elif self.job.kind == "visit" and len(self.tokens) < 300:
             self.tokens.append(f"{connection.site} {json.loads(body)['token']}")
         if self.job.rate:
             self.idle.append(connection)
