@@ -54,14 +54,18 @@ def _reliability(axes: Any, report: Report) -> None:
 
 
 def _shares(axes: Any, reports: Sequence[Report]) -> None:
-    names = [report.policy for report in reports]
-    start = [0.0] * len(reports)
-    for verdict in VERDICTS:
-        widths = [report.engine.shares[verdict].value for report in reports]
-        axes.barh(names, widths, left=start, color=COLOURS[verdict], label=verdict, height=0.62)
+    """Of several policies a bar each; of one, a bar for each time that callers took."""
+    rows = {report.policy: [report.engine.shares[verdict].value for verdict in VERDICTS] for report in reports}
+    if len(reports) == 1:
+        for name, part in reports[0].engine.by_delay.items():
+            rows[f"{name} ({part.calls:,})"] = [part.verdicts[verdict] / part.calls for verdict in VERDICTS]
+    start = [0.0] * len(rows)
+    for place, verdict in enumerate(VERDICTS):
+        widths = [shares[place] for shares in rows.values()]
+        axes.barh(list(rows), widths, left=start, color=COLOURS[verdict], label=verdict, height=0.62)
         start = [before + width for before, width in zip(start, widths, strict=True)]
-    for place, report in enumerate(reports):
-        axes.text(0.01, place, f"{report.engine.shares['right'].value:.1%}", va="center", color="white", fontsize=9)
+    for place, shares in enumerate(rows.values()):
+        axes.text(0.01, place, f"{shares[0]:.1%}", va="center", color="white", fontsize=9)
     axes.set(xlim=(0, 1), xlabel="share of attributable calls", title="What became of the calls")
     axes.invert_yaxis()
     axes.legend(ncols=4, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.14), frameon=False)
