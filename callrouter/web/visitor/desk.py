@@ -18,6 +18,7 @@ import structlog
 
 from callrouter.clock import Clock, SystemClock
 from callrouter.numbers import Number, display_number
+from callrouter.pool.choice import NO_POOL, Placed, lease_from, pools_in_order
 from callrouter.pool.directory import Directory, Site
 from callrouter.pool.keys import Slot
 from callrouter.pool.live import Allocation
@@ -68,7 +69,8 @@ class _Opened(NamedTuple):
     site: Site
     said: VisitRequest
     hit: Hit
-    pool: int
+    pools: tuple[int, ...]
+    """In the order in which they are asked for a number."""
     visit: Visit
     human: bool
     """A number may be leased."""
@@ -121,24 +123,20 @@ class Desk:
         visitor = token.visitor if token else said.visitor
         if not VISITOR_ID.fullmatch(visitor):
             visitor = _visitor_of_request(site, said.request, browser)
-        pool = self._pool(site, token, hit)
-        human, known = bool(pool) and said.human, token is not None and token.leased
-        opened = _Opened(
-            site,
-            said,
-            hit,
-            pool,
-            self._facts(site, said, visitor, hit=hit, device=device, address=browser.address),
-            human,
+        facts = self._facts(site, said, visitor, hit=hit, device=device, address=browser.address)
+        pools = pools_in_order(
+            site, known=token.pool if token else NO_POOL, region=facts.location, source=hit.traffic.source
         )
+        human, known = bool(pools) and said.human, token is not None and token.leased
+        opened = _Opened(site, said, hit, pools, facts, human)
         try:
-            allocation = await self._admit(opened, browser.address, known=known)
+            pool, allocation = await self._admit(opened, browser.address, known=known)
         except StoreUnavailable as error:
             self._note_away(error)
             _outcome("away")
             return self._without_lease(site, visitor=visitor, retry_s=RETRY_SECONDS)
         self._away = False
-        if allocation.outcome == "none" and pool:
+        if allocation.outcome == "none" and pools:
             _outcome("limited" if said.human else "spared")
         else:
             _outcome(allocation.outcome)
@@ -172,7 +170,7 @@ class Desk:
             text = self._signer.sign(VisitToken(site.id, token.pool, token.session, token.visitor, issued, leased))
         return AliveAnswer(state=renewal.outcome, number=renewal.number, hold_s=_seconds(site), token=text)
 
-    async def _admit(self, opened: _Opened, address: str, *, known: bool) -> Allocation:
+    async def _admit(self, opened: _Opened, address: str, *, known: bool) -> Placed:
         """`known`: his token shows that he was leased a number before, which was counted then."""
         try:
             with self._patience():
@@ -180,26 +178,25 @@ class Desk:
                     return await self._allocate(opened)
                 if await self._guard.lease(opened.site, address, self._directory()):
                     return await self._allocate(opened._replace(human=False))
-                allocation = await self._allocate(opened)
-                if allocation.outcome != "leased":
+                placed = await self._allocate(opened)
+                if placed.allocation.outcome != "leased":
                     await self._guard.returned(opened.site, address)
-                return allocation
+                return placed
         except TimeoutError:
             raise StoreUnavailable(f"the lease store did not answer within {self._watch.seconds} s") from None
 
-    async def _allocate(self, opened: _Opened) -> Allocation:
-        allocation = await self._lease(opened)
-        if allocation.outcome == "foreign":  # a request id that was somebody else's
+    async def _allocate(self, opened: _Opened) -> Placed:
+        placed = await self._lease(opened)
+        if placed.allocation.outcome == "foreign":  # a request id that was somebody else's
             visit = msgspec.structs.replace(opened.visit, session=secrets.token_hex(16))
-            allocation = await self._lease(opened._replace(visit=visit))
-        return allocation
+            placed = await self._lease(opened._replace(visit=visit))
+        return placed
 
-    async def _lease(self, opened: _Opened) -> Allocation:
-        site, said = opened.site, opened.said
-        return await self._store.allocate(
-            self._slot(site, opened.pool), opened.visit, campaign="" if said.again else opened.hit.campaign,
-            hold=site.hold, wants_number=opened.human, policy=site.overflow, rest=site.rest,
-            gap=site.gap, counts=not said.again,
+    async def _lease(self, opened: _Opened) -> Placed:
+        said = opened.said
+        return await lease_from(
+            self._store, self._directory(), opened.site, opened.pools, opened.visit,
+            campaign="" if said.again else opened.hit.campaign, wants_number=opened.human, counts=not said.again,
         )  # fmt: skip
 
     def _facts(self, site: Site, said: VisitRequest, visitor: str, *, hit: Hit, device: Device, address: str) -> Visit:
@@ -225,12 +222,6 @@ class Desk:
         except ExpiredToken:
             return None
         return token if token.site == site.id else None
-
-    def _pool(self, site: Site, token: VisitToken | None, hit: Hit) -> int:
-        """The pool of the visit so far, else the first that takes this visitor; 0 if the site has none."""
-        if token and any(choice.pool == token.pool for choice in site.pools):
-            return token.pool
-        return site.pool_for(source=hit.traffic.source) or 0
 
     def _slot(self, site: Site, pool: int) -> Slot:
         directory = self._directory()
