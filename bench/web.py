@@ -1,6 +1,7 @@
 """The page's calls over HTTP, leases included, against an endpoint of the same process that does nothing.
 
-Server, visitors and Valkey are processes of their own. The kinds of request take turns, so that a busy machine hits all.
+Server, visitors and Valkey are processes of their own. The kinds of request take turns, so that a busy machine hits
+all of them.
 """
 
 from __future__ import annotations

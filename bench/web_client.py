@@ -23,8 +23,7 @@ HOST = "shop.example"
 AGENTS = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/%d.0.0.0 Safari/537.36",
     "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/%d.0.0.0 Mobile Safari/537.36",
-    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/%d.5 "
-    "Mobile/15E148 Safari/604.1",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1 (KHTML, like Gecko) Version/%d.5 Safari",
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:109.0) Gecko/20100101 Firefox/%d.0",
 )
 QUERIES = (
@@ -56,13 +55,13 @@ def requests(job: Job) -> Iterator[bytes]:
     """Raw requests, each of another visitor at another address."""
     while True:
         n = next(serial)
-        site = n % SITES + 1
+        site = str(n % SITES + 1)
         if job.kind == "alive":
             site, _, token = chance.choice(job.tokens).partition(" ")
             body = {"token": token, "request": f"r{n}"}
         else:
             body = visit_body(n)
-        yield packed(job.path.replace("SITE", str(site)), n, json.dumps(body).encode())
+        yield packed(job.path.replace("SITE", site), n, json.dumps(body).encode())
 
 
 def visit_body(n: int) -> dict[str, str]:
@@ -79,7 +78,7 @@ def visit_body(n: int) -> dict[str, str]:
 def packed(path: str, n: int, body: bytes) -> bytes:
     agent = AGENTS[n % 4] % (100 + n // 4 % 40)
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: t.{HOST}\r\nOrigin: https://{HOST}\r\nContent-Type: text/plain;charset=UTF-8\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: t.{HOST}\r\nOrigin: https://{HOST}\r\nContent-Type: text/plain\r\n"
         f"User-Agent: {agent}\r\nAccept: */*\r\nAccept-Language: ru\r\nAccept-Encoding: gzip, deflate, br\r\n"
         f"X-Forwarded-For: 10.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
@@ -99,6 +98,7 @@ class Load:
         self.failed = 0
         self.tokens: list[str] = []
         self.ended = asyncio.Event()
+        self.all_answered = asyncio.Event()
 
     def next(self) -> bytes:
         return self.ready.popleft() if self.ready else next(self.more)
@@ -113,6 +113,8 @@ class Load:
         if self.job.rate:
             self.idle.append(connection)
             self.send_due()
+            if len(self.times) == int(self.job.seconds * self.job.rate):
+                self.all_answered.set()
         elif not self.ended.is_set():
             connection.send(self.next(), time.perf_counter())
 
@@ -134,8 +136,7 @@ class Load:
                 await asyncio.sleep(at - time.perf_counter())
                 self.due.append(at)  # waiting for a free connection counts
                 self.send_due()
-            while len(self.times) < int(self.job.seconds * self.job.rate):
-                await asyncio.sleep(0.01)
+            await self.all_answered.wait()
         else:
             for connection in connections:
                 connection.send(self.next(), time.perf_counter())

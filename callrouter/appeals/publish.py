@@ -182,7 +182,9 @@ class Publisher:
             rows = batch.rows
             if rows is None:
                 appeals = [
-                    await attribute(connection, appeal, self._attribute_late) if isinstance(appeal, CallAppeal) else appeal
+                    await attribute(connection, appeal, self._attribute_late)
+                    if isinstance(appeal, CallAppeal)
+                    else appeal
                     for appeal in appeals
                 ]
                 settings = await self._settings.get(connection, *_credited(appeals))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 import asyncpg
 import click
 import msgspec
+import uvloop
 from redis.exceptions import RedisError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -59,7 +59,7 @@ def _picture(_context: click.Context, _parameter: click.Parameter, value: Path |
 @click.option("--account", help="Whose site, if several accounts have one of that name.")
 @click.option("--pool", help="Which of the site's pools; else the one it tries first.")
 @click.option("--last-days", type=click.FloatRange(1, 366), default=28.0, show_default=True, help="Traffic to measure.")
-@click.option("--visits-per-hour", type=click.FloatRange(0.1, 1e6), help="Mean over the week, bots included, all sites "
+@click.option("--visits-per-hour", type=click.FloatRange(1, 1e6), help="Mean over the week, bots included, all sites "
               "of the pool.")  # fmt: skip
 @click.option("--world", "world_name", type=click.Choice(list(worlds.WORLDS)), default=worlds.DEFAULT,
               show_default=True, help="What visitors are like, as in `callrouter pool simulate`.")  # fmt: skip
@@ -107,7 +107,7 @@ def plan_pool(*, config_file: Path | None, **given: Any) -> None:
         raise click.UsageError("--save keeps a plan for a site's pool: give --site")
     try:
         pool, demand = _demand(config_file, given)
-        plan = asyncio.run(_planned(demand, given))
+        plan = uvloop.run(_planned(demand, given))
         if given["save"] and pool is not None:
             inventory_work(config_file, lambda conn: save_plan(conn, pool.id, pool.account, plan))
     except Impossible as error:

@@ -21,19 +21,26 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from callrouter.commands.options import print_json
 from callrouter.lab.servers import ServerUnavailable, embedded_valkey
-from callrouter.pool.model import MINIMUM_HOLD
+from callrouter.pool.model import DEFAULT_HOLD, MINIMUM_HOLD
+from callrouter.pool.planning.demand import Target
+from callrouter.pool.planning.reuse import formula_of
 from callrouter.pool.simulation import cases, worlds
 from callrouter.pool.simulation.cases import Case, Result
 from callrouter.pool.simulation.comparison import Difference, difference
 from callrouter.pool.simulation.document import difference_document, document
 from callrouter.pool.simulation.equal import numbers_for_the_same
+from callrouter.pool.simulation.oracle import Oracle
 from callrouter.pool.simulation.plot import SUFFIXES, plot
 from callrouter.pool.simulation.policies import OURS, POLICIES
+from callrouter.pool.simulation.runner import MONDAY
 from callrouter.pool.simulation.show import show, show_comparison
+from callrouter.pool.simulation.visitors import BEATS
 from callrouter.pool.simulation.world import World, accounts
 from callrouter.pool.store import StoreUnavailable
 
 ALL = "all"
+MARGIN = 1.1
+"""On what a formula says."""
 LARGEST_POOL = 500_000
 
 
@@ -114,9 +121,10 @@ def simulate_pool(
     world = _changed(worlds.WORLDS[world_name](), visits_per_hour, account_count, days)
     if len(policies) > 1:
         policies = tuple(dict.fromkeys((OURS, *policies)))
+    held, within = timedelta(minutes=hold), timedelta(hours=window)
     case = Case(
-        world=world, numbers=numbers or worlds.planned_numbers(world), seed=seed, hold=timedelta(minutes=hold),
-        window=timedelta(hours=window), policies=policies,
+        world=world, numbers=numbers or _planned_numbers(world, held, within), seed=seed, hold=held, window=within,
+        policies=policies, judges={"oracle": Oracle(world, MONDAY, beat=held.total_seconds() / BEATS).judge},
     )  # fmt: skip
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C does: leave no server behind
     try:
@@ -130,6 +138,22 @@ def simulate_pool(
         print_json(_document(results, needed))
     else:
         _print(results, needed)
+
+
+def _planned_numbers(world: World, hold: timedelta, window: timedelta) -> int:
+    """What `pool plan` starts from, where the case is not the default one, whose size was confirmed by whole runs."""
+    if world == worlds.default() and (hold, window) == (DEFAULT_HOLD, timedelta(hours=worlds.WINDOW_HOURS)):
+        return worlds.planned_numbers(world)
+    target = Target()
+    formula = formula_of(world, hold_seconds=hold.total_seconds(), window_seconds=window.total_seconds())
+    found = formula.numbers_for(target.right, target.overflow)
+    if found is None:
+        click.echo(
+            f"No pool makes {target.right:.0%} of these people's calls right: simulating with "
+            f"{worlds.planned_numbers(world):,} numbers; name others with --numbers.", err=True,
+        )  # fmt: skip
+        return worlds.planned_numbers(world)
+    return math.ceil(found * MARGIN)
 
 
 def _changed(world: World, visits_per_hour: float | None, account_count: int | None, days: float | None) -> World:

@@ -23,4 +23,5 @@ With servers:
 - `inventory`, `site_inventory`, `number_inventory` (its files: `number_file`), `holders`
                       the operator's view: what there is, numbers in and out, who held a number when
 - `timeline`          what happened to a number (`timeline_picture` draws it), `sight` a look at it in the store
+- `planning/`         how many numbers a pool needs, by formula and simulation; whether a live pool still is as planned
 """

@@ -82,15 +82,15 @@ def explain(attribution: Attribution) -> str:
     >>> from callrouter.pool.model import Candidate
     >>> ann = Candidate(method="holder", account=2, site=1, session="s1", weight=0.97, since=12.0)
     >>> explain(Attribution(method="holder", confidence=0.97, account=2, site=1, session="s1", candidates=(ann,)))
-    'visit s1 held the number, seen 12 s before the call: 0.97; somebody else: 0.03'
+    'visit s1 held the number, seen 12 s before the call: 0.970; somebody else: 0.030'
     """
     if attribution.method == "static":
         return "the number was bound to a channel"
     if attribution.method == "unattributed":
         return "nobody who was shown the number, or had called it, is known within the attribution window"
-    said = [f"{_reason(candidate)}: {candidate.weight:.2g}" for candidate in attribution.candidates]
+    said = [f"{_reason(candidate)}: {candidate.weight:.3f}" for candidate in attribution.candidates]
     rest = 1.0 - sum(candidate.weight for candidate in attribution.candidates)
-    return "; ".join([*said, f"somebody else: {max(rest, 0.0):.2g}"])
+    return "; ".join([*said, f"somebody else: {max(rest, 0.0):.3f}"])
 
 
 class _Race:

@@ -81,8 +81,9 @@ def _of_lease(name: str, kind: str, number: str, packed: bytes) -> Entry:
     lease = number_record(packed)
     fields = {
         "l": lease.lease, "n": number, "s": lease.session, "v": lease.visitor, "a": lease.account, "w": lease.site,
-        "vb": f"{lease.visit_begun:.0f}", "b": f"{lease.begun:.0f}", "z": f"{lease.seen:.0f}", "e": f"{lease.expires:.0f}",
-        "x": f"{lease.ended:.0f}", "r": lease.end or "", "c": str(lease.closed), "zs": ",".join(map(str, signs_of(lease))),
+        "vb": f"{lease.visit_begun:.0f}", "b": f"{lease.begun:.0f}", "z": f"{lease.seen:.0f}",
+        "e": f"{lease.expires:.0f}", "x": f"{lease.ended:.0f}", "r": lease.end or "", "c": str(lease.closed),
+        "zs": ",".join(map(str, signs_of(lease))),
     }  # fmt: skip
     return Entry(name, kind, fields)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -55,6 +56,8 @@ class History:
         self._idle_seconds = idle_seconds
         self._stopping = asyncio.Event()
         self._failing = False
+        self._lag = 0.0
+        """Age of the oldest entry met in this round."""
 
     def stop(self) -> None:
         """`run` returns once what it has in hand is written."""
@@ -84,7 +87,7 @@ class History:
 
     async def drain_all(self) -> int:
         """One batch of each log that has entries; returns how many entries were written."""
-        taken = 0
+        taken, self._lag = 0, 0.0
         slots = list(self._slots())
         busy: list[Slot] = []
         for start in range(0, len(slots), LOOK_AT_ONCE):
@@ -100,6 +103,7 @@ class History:
             for failure in done:
                 if isinstance(failure, BaseException):
                     raise failure
+        metrics.HISTORY_LAG_SECONDS.set(self._lag)
         return taken
 
     async def drain(self, slot: Slot) -> int:
@@ -115,9 +119,9 @@ class History:
             if not entries:
                 return 0
             await self._forget(slot, entries, refused)
-        for entry in entries:
-            metrics.HISTORY_ENTRIES.labels(kind=entry.kind).inc()
-        metrics.HISTORY_LAG_SECONDS.set(max(0.0, time.time() - entries[0].written_at))
+        for kind, count in Counter(entry.kind for entry in entries).items():
+            metrics.HISTORY_ENTRIES.labels(kind=kind).inc(count)
+        self._lag = max(self._lag, time.time() - entries[0].written_at)
         return len(entries)
 
     async def _read(self, slot: Slot) -> list[Entry]:

@@ -159,8 +159,8 @@ async def _write_visits(connection: Connection, batch: _Batch) -> None:
         rows = [(account, visitor, *times) for (account, visitor), times in sorted(batch.visitors.items())]
         await connection.execute(VISITORS, *_columns(rows))
     if batch.visits:
-        rows = [_visit_row(visit, batch.changes.pop(visit.session, None)) for visit in batch.visits.values()]
-        await connection.execute(VISITS, *_columns(rows))
+        begun = [_visit_row(visit, batch.changes.pop(visit.session, None)) for visit in batch.visits.values()]
+        await connection.execute(VISITS, *_columns(begun))
     if batch.changes:
         await connection.execute(CHANGES, *_columns([msgspec.structs.astuple(c) for c in batch.changes.values()]))
     if batch.pages:

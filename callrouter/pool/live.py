@@ -180,10 +180,8 @@ def number_record(packed: bytes) -> NumberRecord:
     at = NUMBER_HEAD.size + 2
     texts = at + int.from_bytes(packed[at - 2 : at], "little")
     account, site, session, visitor, signs = packed[texts:].split(b"\x00", 4)
-    return NumberRecord(
-        *NUMBER_HEAD.unpack_from(packed), packed[at:texts], account.decode(), site.decode(), session.decode(),
-        visitor.decode(), signs[2:],
-    )  # fmt: skip
+    names = account.decode(), site.decode(), session.decode(), visitor.decode()
+    return NumberRecord._make((*NUMBER_HEAD.unpack_from(packed), packed[at:texts], *names, signs[2:]))
 
 
 def signs_of(record: NumberRecord) -> tuple[int, ...]:
@@ -213,7 +211,8 @@ def pack_facts(visit: Visit) -> bytes:
     facts = _Facts(
             traffic.channel, traffic.source, traffic.medium, traffic.campaign, traffic.keyword, traffic.content,
             traffic.click_id, visit.landing_page, visit.referrer, visit.user_agent, visit.device, visit.os,
-            visit.browser, visit.location, visit.ga_client_id, visit.ym_client_id, visit.ga_session_id, visit.ym_counter,
+            visit.browser, visit.location, visit.ga_client_id, visit.ym_client_id, visit.ga_session_id,
+            visit.ym_counter,
     )  # fmt: skip
     return _without_nul(_encode(facts))
 
@@ -237,7 +236,8 @@ def unpack_visit(session: str, packed: bytes) -> Visit:
         landing_page=f.landing_page, referrer=f.referrer, started_at=moment(record.begun), seen_at=moment(record.seen),
         pages=record.pages, page=url[0] if url else f.landing_page, title=title, user_agent=f.user_agent,
         device=f.device, os=f.os, browser=f.browser, location=f.location, ga_client_id=f.ga_client_id,
-        ym_client_id=f.ym_client_id, ga_session_id=f.ga_session_id, ym_counter=f.ym_counter, overflow=record.overflow == 1,
+        ym_client_id=f.ym_client_id, ga_session_id=f.ga_session_id, ym_counter=f.ym_counter,
+        overflow=record.overflow == 1,
     )  # fmt: skip
 
 

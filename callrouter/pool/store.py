@@ -191,7 +191,7 @@ class LeaseStore:
     async def resolve(self, ask: Ask, *, now: datetime | None = None) -> live.Live:
         """All that is known of one call. Questions of the same moment travel together."""
         held = self._call_ms if ask.call else b"0"
-        words = (ask.number.encode(), ask.caller.encode() if ask.caller else b"", ask.call.encode(), held)
+        words = (ask.number.encode(), ask.caller.encode() if ask.caller else b"", _call(ask.call), held)
         head = self._live_head if now is None else self._head(now)
         began = perf_counter()
         try:
@@ -214,14 +214,14 @@ class LeaseStore:
 
     async def call_started(self, slot: Slot, number: Number, call: str, *, now: datetime | None = None) -> None:
         """Pin the number: nobody else gets it while the call lasts."""
-        await self._run(script("resolve"), slot, now, number, "", call, _ms(self.lifetimes.call))
+        await self._run(script("resolve"), slot, now, number, "", _call(call), _ms(self.lifetimes.call))
 
     async def call_ended(
         self, slot: Slot, number: Number, call: str, *, hold: timedelta = DEFAULT_HOLD, now: datetime | None = None
     ) -> bool:
         """Unpin the number `hold` after now, for people call back. False: the number is not of this pool."""
         longest = _ms(self.lifetimes.call)
-        return bool(await self._run(script("hangup"), slot, now, number, call, _ms(hold), longest))
+        return bool(await self._run(script("hangup"), slot, now, number, _call(call), _ms(hold), longest))
 
     async def remember(
         self,
@@ -371,6 +371,11 @@ def _observe(slot: Slot, allocation: live.Allocation) -> None:
     elif allocation.rested is not None:
         metrics.RESTED_SECONDS.labels(pool=pool).observe(allocation.rested)
         metrics.RESTED_LATEST.labels(pool=pool).set(allocation.rested)
+
+
+def _call(call: str) -> bytes:
+    """A record has one byte for the length of a call's id."""
+    return call.encode()[:200]
 
 
 def _at(now: datetime | None) -> int:

@@ -125,30 +125,25 @@ def _classified(url: str, referrer: str, own_domains: tuple[str, ...]) -> tuple[
 def _by_parameters(given: dict[str, str], base: TrafficSource) -> TrafficSource:
     click = next((name for name in _parameters_file().click_ids if name in given), "")
     advertiser = _parameters_file().click_ids[click] if click else ""
-    found = _decided(
-        given.get("source", ""), given.get("medium", ""), advertiser, base.source, base.medium, base.channel
-    )  # fmt: skip
-    channel, source, medium = found
+    said_source, said_medium = given.get("source", ""), given.get("medium", "")
+    short = len(said_source) + len(said_medium) + len(base.source) <= KEPT_LIMIT
+    channel, source, medium = (_kept_decision if short else _decide)(
+        said_source, said_medium, advertiser, base.source, base.medium, from_nowhere=base is DIRECT
+    )
     return TrafficSource(
         channel=channel, source=source, medium=medium, campaign=given.get("campaign", ""),
         keyword=given.get("keyword", ""), content=given.get("content", ""), click_id=given[click] if click else "",
     )  # fmt: skip
 
 
-def _decided(said_source: str, said_medium: str, advertiser: str, *base: str) -> tuple[str, str, str]:
-    """Channel, source and medium; `base` is what the referrer gives: source, medium, channel."""
-    if len(said_source) + len(said_medium) + len(base[0]) > KEPT_LIMIT:
-        return _decide(said_source, said_medium, advertiser, *base)
-    return _kept_decision(said_source, said_medium, advertiser, *base)
-
-
 def _decide(
-    said_source: str, said_medium: str, advertiser: str, base_source: str, base_medium: str, base_channel: str
+    said_source: str, said_medium: str, advertiser: str, base_source: str, base_medium: str, *, from_nowhere: bool
 ) -> tuple[str, str, str]:
+    """Channel, source and medium; `base` is what the referrer gives."""
     named = platforms().named(said_source) if said_source else None
     if said_source:
         source, kind = (named.name, named.kind) if named else (said_source, "")
-        medium = base_medium if source == base_source else _medium_of(named, base_channel)
+        medium = base_medium if source == base_source else _medium_of(named, from_nowhere=from_nowhere)
     elif advertiser:
         source, medium, kind = advertiser, "cpc", ""
     else:
@@ -169,11 +164,11 @@ def _by_mark(mark: Mark, base: TrafficSource) -> TrafficSource:
     )
 
 
-def _medium_of(named: Platform | None, base_channel: str) -> str:
+def _medium_of(named: Platform | None, *, from_nowhere: bool) -> str:
     """A source without a medium: what its platform is known for; a search engine's tagged link proves nothing."""
     if named and named.kind != "search":
         return channels().kinds[named.kind].medium
-    return "(none)" if base_channel == DIRECT.channel else "referral"
+    return "(none)" if from_nowhere else "referral"
 
 
 def by_referrer(came_from: Address, own: tuple[str, ...]) -> TrafficSource:

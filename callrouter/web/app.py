@@ -127,7 +127,8 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Web:
     undescribed = Router(
         "/", route_handlers=[widget_router(directory), *operation_handlers(checks)], include_in_schema=False
     )
-    access = Access(reading)
+    addresses = Addresses(settings.trusted_proxies)
+    access = Access(reading, addresses)
     api = api_router(
         [
             *lease_handlers(access, reading, Store(store, client, settings.namespace), clock),
@@ -141,7 +142,7 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Web:
         openapi_config=openapi_config(),
         logging_config=None,
     )
-    app.entrance = Entrance(desk, forms, guard, Addresses(settings.trusted_proxies), app.behind)
+    app.entrance = Entrance(desk, forms, guard, addresses, app.behind)
     return app
 
 

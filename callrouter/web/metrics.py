@@ -8,7 +8,8 @@ REFUSED = Counter("callrouter_web_refused_total", "Requests refused, by reason."
 FAILED = Counter("callrouter_web_failed_total", "Requests that failed by a fault of ours (logged as WEB-FAILED).")
 VISITS = Counter(
     "callrouter_web_visits_total",
-    "Hits by outcome: leased, kept, overflow, none, spared (no human sign yet), bot, channel (no consent), away (lease store), no_number.",
+    "Hits by outcome: leased, kept, overflow, none, spared (no human sign yet), limited (the line or site took its "
+    "share), bot, channel (no consent), away (lease store), foreign.",
     ["outcome"],
 )
 ALIVE = Counter(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
+from callrouter.numbers import masked
 from callrouter.web import metrics
 
 log = structlog.get_logger()
@@ -63,7 +65,8 @@ def _what_is_wrong(error: ValidationException) -> str:
 def failed(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Our own fault: counted, logged with its trace, told without details."""
     metrics.FAILED.inc()
-    log.error("WEB-FAILED", path=request.url.path, reason=str(error), exc_info=error)
+    path = re.sub(r"\d{7,}", lambda number: masked(number[0]), request.url.path)
+    log.error("WEB-FAILED", path=path, reason=str(error), exc_info=error)
     return _response(request, INTERNAL)
 
 

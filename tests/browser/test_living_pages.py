@@ -147,7 +147,9 @@ def test_a_page_from_the_back_forward_cache_goes_on_with_its_visit(shop: Shop, p
 
 
 def test_a_prerendered_page_asks_for_nothing_until_it_is_shown(shop: Shop, page: Page) -> None:
-    page.add_init_script("Object.defineProperty(document, 'prerendering', {get: () => !window.shown, configurable: true})")
+    page.add_init_script(
+        "Object.defineProperty(document, 'prerendering', {get: () => !window.shown, configurable: true})"
+    )
     told = calls(page, "visit")
     page.goto(shop.page(f'<p id="n">{OWN}</p>'))
     page.wait_for_timeout(600)
@@ -241,5 +243,3 @@ def test_a_tag_that_is_pasted_twice_runs_once(shop: Shop, page: Page) -> None:
     expect(page.locator("#n")).to_have_text(REPLACED)
     page.wait_for_timeout(400)
     assert len([each for each in told if not each["again"]]) == 1
-
-

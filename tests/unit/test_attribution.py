@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from callrouter.numbers import Number
-from callrouter.pool.attribution import Evidence, credit
-from callrouter.pool.delay import DEFAULT_MODEL, survival
+from callrouter.pool.attribution import Evidence, credit, explain
+from callrouter.pool.delay import DEFAULT_MODEL, Models, survival
 from callrouter.pool.model import CallerMemory, Lease, StaticBinding
 from callrouter.sessions.model import TrafficSource, Visit
 
@@ -134,3 +135,57 @@ def test_delays_are_distributions() -> None:
         assert abs(sum(share for share, _ in mixture) - 1) < 1e-9
         assert abs(survival(mixture, 0) - 1) < 1e-9
         assert survival(mixture, 60) > survival(mixture, 3600) > 0
+
+
+def test_a_robot_that_dials_every_number_is_hardly_the_last_holder() -> None:
+    held = lease("s1", -400, -360, end=-330)
+    unknown = credit(evidence(held))
+    robot = credit(evidence(held, newest=memory("elsewhere", -3000)))
+    assert robot.confidence < unknown.confidence / 3
+
+
+def test_a_doubtful_memory_is_no_more_certain_than_it_was() -> None:
+    sure, doubtful = (
+        credit(evidence(same_number=msgspec.structs.replace(memory("s0", -60), confidence=part, rivals=1 - part)))
+        for part in (1.0, 0.6)
+    )
+    assert sure.confidence > 0.99
+    assert 0.55 < doubtful.confidence < 0.65
+
+
+def test_the_caller_who_was_shown_this_number_too_is_known_by_his_call_on_another() -> None:
+    ann = lease("ann", -300, -290, end=-260)
+    credited = credit(evidence(lease("bob", -3, 0), ann, newest=memory("x", -900, visitor="of ann")))
+    assert credited.session == "ann"
+
+
+def test_one_visitor_with_two_visits_is_one_candidate_credited_with_the_later() -> None:
+    later, first = lease("later", -90, -60, end=-30, visitor="ann"), lease("first", -300, -290, end=-260, visitor="ann")
+    credited = credit(evidence(later, first))
+    assert [candidate.session for candidate in credited.candidates] == ["later"]
+
+
+def test_what_was_seen_after_the_call_was_not_known_then() -> None:
+    now = lease("s1", -30, 0)
+    signs = msgspec.structs.replace(now, signs=(0, 600_000, 2_700_000))
+    assert credit(evidence(signs)).candidates[0].since == 20 * 60
+
+
+def test_each_candidate_is_rated_by_his_own_accounts_model() -> None:
+    eager = msgspec.structs.replace(DEFAULT_MODEL, call_share=0.9)
+    last, holder = lease("s0", -90, -80, end=-50, site=2), lease("s1", -40, -29)
+    plain = credit(evidence(holder, last))
+    rated = credit(evidence(holder, last), Models(accounts={3: eager}))
+    assert plain.session == "s1"
+    assert rated.candidates[-1].weight > 5 * plain.candidates[-1].weight or rated.session == "s0"
+
+
+def test_it_is_explained_in_words() -> None:
+    said = explain(credit(evidence(lease("s1", -3, 0), lease("s0", -300, -290, end=-260))))
+    assert said.startswith("visit s1 held the number, seen 0 s before the call: 0.9")
+    assert "visit s0 had held the number, last seen 5 h before the call" in said
+    assert "somebody else: 0.0" in said
+    assert "channel" in explain(credit(evidence(binding=StaticBinding(
+        number=NUMBER, account=2, site=1, channel="offline", source="", medium="", campaign="", valid_from=NOON,
+    ))))  # fmt: skip
+    assert "nobody" in explain(credit(evidence()))

@@ -19,7 +19,9 @@ from callrouter.pool.simulation.world import DAY, OFFICES, SHOPPERS, STEADY, Del
 PROFILES: dict[str, Rhythm] = {"shoppers": SHOPPERS, "offices": OFFICES, "steady": STEADY}
 CLASS_OF: tuple[tuple[float, DelayClass], ...] = ((3600.0, "minutes"), (12 * 3600.0, "hours"), (3 * DAY, "days"))
 LN2 = 0.6931471805599453
-MOST_VISITS = 10_000_000
+LEAST_VISITS, MOST_VISITS = 1, 10_000_000
+LONGEST_HOLD = timedelta(days=1)
+LONGEST_WINDOW = timedelta(days=60)
 
 
 class Impossible(ValueError):
@@ -56,10 +58,14 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
 def checked(demand: Demand) -> Demand:
     """Raises Impossible for what makes no sense."""
     world, target = demand.world, demand.target
-    if not 0 < world.visits_per_hour < MOST_VISITS:
-        raise Impossible(f"{world.visits_per_hour:g} visits per hour are no traffic to plan for")
+    if not LEAST_VISITS <= world.visits_per_hour <= MOST_VISITS:
+        raise Impossible(
+            f"{world.visits_per_hour:g} visits per hour are no traffic to plan for: at least {LEAST_VISITS}"
+        )
     if demand.hold < MINIMUM_HOLD:
         raise Impossible(f"hold is {demand.hold}; visitors who call late need at least {MINIMUM_HOLD}")
+    if demand.hold > LONGEST_HOLD or not timedelta(0) < demand.window <= LONGEST_WINDOW:
+        raise Impossible("a hold is at most a day, an attribution window at most 60 days")
     if not (0 < target.right < 1 and 0 < target.overflow < 1):
         raise Impossible("targets are shares between 0 and 1, as --right 0.97 --overflow 0.01")
     if not 0 < world.browsing.human <= 1 or not 0 < world.calling.share <= 1:

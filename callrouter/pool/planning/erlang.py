@@ -9,19 +9,26 @@ from __future__ import annotations
 
 import math
 
+BEYOND = 1e15
 LARGEST = 10_000_000
 """A load that needs more numbers than that is a mistake in the input."""
 
 
 def blocking(load: float, numbers: int) -> float:
-    """The share of visitors who find every number leased: Erlang-B, by the recursion that stays within a float."""
+    """The share of visitors who find every number leased: Erlang-B.
+
+    One over it is 1 + N/A + N(N-1)/A² + …, of which few terms count: they shrink soon, or grow beyond all measure.
+    """
     if load <= 0:
         return 0.0 if numbers else 1.0
-    inverse = 1.0
-    for n in range(1, numbers + 1):
-        inverse = 1.0 + inverse * n / load
-        if math.isinf(inverse):
+    inverse = term = 1.0
+    for n in range(numbers, 0, -1):
+        term *= n / load
+        inverse += term
+        if inverse > BEYOND:
             return 0.0
+        if term < inverse / BEYOND:
+            break
     return 1.0 / inverse
 
 

@@ -70,11 +70,15 @@ async def measure(
         place.store = cast(LeaseStore, recording)
         runner = Runner(place, trial.world, Setting(numbers=numbers, hold=trial.hold), {ENGINE: judge})
         await runner.run(seed, progress=lambda share: progress(0.9 * share))
-    record = Record(recording.answers, trial.hold)
-    prober = Prober(trial.world, record, judge, begins=MONDAY)
-    found = _counted(prober.probe(_tried_visits(trial, seed), seed + 1, each=trial.each), _rests(trial, record))
+    found = counted_probes(trial, Record(recording.answers, trial.hold), judge, seed=seed)
     progress(1.0)
     return found
+
+
+def counted_probes(trial: Trial, record: Record, judge: Judge, *, seed: int) -> Found:
+    """Calls tried on the visits of a run with that seed."""
+    prober = Prober(trial.world, record, judge, begins=MONDAY)
+    return _counted(prober.probe(_tried_visits(trial, seed), seed + 1, each=trial.each), _rests(trial, record))
 
 
 def _tried_visits(trial: Trial, seed: int) -> Iterable[PlannedVisit]:

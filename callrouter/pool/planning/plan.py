@@ -23,7 +23,12 @@ from callrouter.pool.store import Lifetimes
 
 TRIAL_VISITS_PER_HOUR = 60.0
 """More traffic is planned for at this scale: how soon a number is leased again depends on numbers per lease alone."""
+TRIAL_VISITS = 14_000
+"""Of a run, about."""
+THINNEST = 15.0
 TRIED_VISITS = 2000
+LONGEST_TRIED = 60.0
+"""Days: of a few visits an hour, many are needed."""
 CALLERS_EACH = 6
 LONGEST_WINDOWS = (timedelta(days=2), timedelta(days=3), timedelta(days=7), timedelta(days=14), timedelta(days=30))
 CURVE = (0.15, 0.3, 0.55)
@@ -137,8 +142,8 @@ class Planner:
         return math.ceil(self._formula.load + busiest * (waits + 0.5))
 
     def _search(self, demand: Demand, guess: int) -> Search[Found]:
-        scale = min(1.0, TRIAL_VISITS_PER_HOUR / demand.world.visits_per_hour)
-        trial = trial_for(demand, scale, guess)
+        trial = trial_for(demand, guess)
+        scale = trial.world.visits_per_hour / demand.world.visits_per_hour
         judge = engine(msgspec.structs.replace(demand.model, window=demand.window))
 
         async def run(numbers: int, turn: int) -> Found:
@@ -196,16 +201,15 @@ class Planner:
         return []
 
 
-def trial_for(demand: Demand, scale: float, guess: int) -> Trial:
+def trial_for(demand: Demand, guess: int) -> Trial:
     """A world small enough for many runs: warmed up for one round of the pool, then days whose visits are tried, then
-    as long as a call may come late."""
-    formula = demand.formula
+    as long as a call may come late. What has to be long is thinner."""
+    formula, whole = demand.formula, demand.world.visits_per_hour
     late = (demand.window + demand.hold).total_seconds() / DAY
     warm_up = min(max(0.6, 1.1 * guess / formula.leases_per_day), late + 0.6)
-    tried = min(max(1.0, TRIED_VISITS / (formula.leases_per_day * scale)), 7.0)
-    world: World = msgspec.structs.replace(
-        demand.world, visits_per_hour=demand.world.visits_per_hour * scale, warm_up=warm_up, days=tried + late
-    )
+    rate = min(whole, max(THINNEST, min(TRIAL_VISITS_PER_HOUR, TRIAL_VISITS / 24 / (warm_up + late + 1))))
+    tried = min(max(1.0, TRIED_VISITS * whole / (formula.leases_per_day * rate)), LONGEST_TRIED)
+    world: World = msgspec.structs.replace(demand.world, visits_per_hour=rate, warm_up=warm_up, days=tried + late)
     return Trial(
         world=world, hold=demand.hold, lifetimes=Lifetimes(window=demand.window), tail=late * DAY, each=CALLERS_EACH
     )

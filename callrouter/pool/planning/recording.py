@@ -91,6 +91,11 @@ class Record:
         for answer in sorted(answers, key=lambda each: each.at):
             self._take(answer)
 
+    @property
+    def numbers(self) -> list[Number]:
+        """Those that were ever leased."""
+        return list(self._by_number)
+
     def leases(self, number: Number, at: datetime) -> tuple[Lease, ...]:
         """What the store would know of a number's leases at that moment, newest first."""
         held = self._by_number.get(number, [])

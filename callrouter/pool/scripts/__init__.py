@@ -13,8 +13,7 @@ PARTS = {
     "allocate": ("past", "allocate_new", "visits", "numbers", "choose"),
     "renew": ("visits", "numbers"),
     "release": ("visits", "numbers"),
-    "hangup": ("numbers", "calls"),
-    "resolve": ("calls",),
+    "hangup": ("numbers",),
     "sweep": ("visits", "numbers"),
     "load": ("numbers",),
 }

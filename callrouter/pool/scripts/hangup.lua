@@ -3,7 +3,13 @@
 
 local f = number_of(ARGV[4])
 if not f then return 0 end
-f[CALLS] = calls_without(f[CALLS], ARGV[5], now - tonumber(ARGV[7]))
+local left, at = '', 1
+while at <= #f[CALLS] do
+  local id, began, following = open('<Bc0d', f[CALLS], at)
+  if id ~= ARGV[5] and began >= now - ARGV[7] then left = left .. sub(f[CALLS], at, following - 1) end
+  at = following
+end
+f[CALLS] = left
 if f[CALLS] == '' then f[PIN] = now + tonumber(ARGV[6]) end
 call('SET', P .. 'n:' .. ARGV[4], number_record(f), 'KEEPTTL')
 if f[ST] == 'F' then call('ZADD', P .. 'due', 'XX', 'LT', offered_from(f), ARGV[4]) end

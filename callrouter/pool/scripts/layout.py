@@ -16,8 +16,8 @@ NUMBER_FIELDS = (
 """The number itself stands before the packed fields."""
 VISIT_FORMAT = "<BBI4I2I4ddssssssss"
 VISIT_FIELDS = (
-    "V_SESSION", "V_CLOSED", "V_OVER", "V_PAGES", "V_Q", "V_GAP", "V_B", "V_Z", "V_VISITOR", "V_SITE", "V_ACCOUNT", "V_NUM",
-    "V_CAMPAIGN", "V_REQUEST", "V_PAGE", "V_FACTS",
+    "V_SESSION", "V_CLOSED", "V_OVER", "V_PAGES", "V_Q", "V_GAP", "V_B", "V_Z", "V_VISITOR", "V_SITE", "V_ACCOUNT",
+    "V_NUM", "V_CAMPAIGN", "V_REQUEST", "V_PAGE", "V_FACTS",
 )  # fmt: skip
 ENDS = ("", "expired", "released", "taken", "disabled", "moved")
 

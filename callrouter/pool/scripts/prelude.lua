@@ -26,7 +26,8 @@
 --
 -- Number record: ST F free, L leased, D set aside · CLOSED page closed · WHY it ended · Q which lease of that visit · REST
 -- asked for by its site · VB visit begun · B begun · Z seen · E expires · X ended · PIN pinned until · PASTS how many
--- leases there are in h: · CALLS that have not ended (calls.lua) · ACCOUNT · SITE · SESSION · VISITOR · SIGNS of life,
+-- leases there are in h: · CALLS that have not ended: each one's id behind a byte of its length,
+-- and when it began · ACCOUNT · SITE · SESSION · VISITOR · SIGNS of life,
 -- four bytes each: ms after the beginning. When ST is F, the lease told is the latest, ended at X. AT_… are bytes.
 --
 -- Visit record: V_CLOSED page closed · V_OVER overflow · V_PAGES · V_Q leases so far · V_GAP time-out · V_B begun · V_Z

@@ -4,15 +4,6 @@
 -- remembered by, session and record of the latest visit of the visitor he was last credited to; '' for what is not.
 -- A caller waits for this: what cannot be there is not read.
 
--- A record with this call among those that have not ended.
-local function pinned(record, id, held)
-  local calls, after = open('<I2c0', record, AT_CALLS)
-  if calls ~= '' then calls = calls_without(calls, id, 0) end
-  calls = calls .. pack('<Bc0d', #id, id, now)
-  return sub(record, 1, AT_PIN - 1) .. pack('<d', now + held) .. sub(record, AT_PASTS, AT_PASTS) .. pack('<I2', #calls) .. calls
-    .. sub(record, after)
-end
-
 local found = {now}
 for i = 4, #ARGV, 4 do
   local number, caller, id = ARGV[i], ARGV[i + 1], ARGV[i + 2]
@@ -22,8 +13,16 @@ for i = 4, #ARGV, 4 do
     local pasts, _, _, _, held_by = open('<BI2c0sss', record, AT_PASTS)
     if pasts > 0 then past = call('GET', P .. 'h:' .. number) or '' end
     if held_by ~= '' then visit = call('GET', P .. 's:' .. held_by) or '' end
-    if id ~= '' then
-      record = pinned(record, id, ARGV[i + 3])
+    if id ~= '' then -- it joins the calls that have not ended, each an id behind its length and when it began
+      local calls, after = open('<I2c0', record, AT_CALLS)
+      local at = 1
+      while at <= #calls do
+        local each, _, following = open('<Bc0d', calls, at)
+        if each == id then calls, following = sub(calls, 1, at - 1) .. sub(calls, following), at end
+        at = following
+      end
+      record = sub(record, 1, AT_PIN - 1) .. pack('<d', now + ARGV[i + 3]) .. sub(record, AT_PASTS, AT_PASTS)
+        .. pack('<I2', #calls + #id + 9) .. calls .. pack('<Bc0d', #id, id, now) .. sub(record, after)
       call('SET', P .. 'n:' .. number, record, 'KEEPTTL')
     end
   end

@@ -82,7 +82,7 @@ async def _run(url: str, case: Case, run: Sequence[Policy], progress: Callable[[
     if run[0].name == OURS:
         judges |= case.judges
     setting = Setting(numbers=case.numbers, hold=case.hold, strict=choice.takes)
-    async with premises(url, lifetimes=lifetimes, instead=choice.scripts()) as place:
+    async with premises(url, lifetimes=lifetimes, chooser=choice.lua()) as place:
         return await Runner(place, case.world.settled(case.numbers), setting, judges).run(case.seed, progress=progress)
 
 

@@ -12,7 +12,6 @@ from importlib import resources
 import msgspec
 
 from callrouter.pool.delay import DelayModel
-from callrouter.pool.scripts import Script, script
 from callrouter.pool.simulation import judges
 from callrouter.pool.simulation.judges import Judge
 
@@ -30,12 +29,11 @@ class Choice(msgspec.Struct, frozen=True):
     takes: bool = False
     """Numbers of visitors who are there, too."""
 
-    def scripts(self) -> tuple[Script, ...]:
-        """Those to run in place of the shipped ones."""
+    def lua(self) -> str | None:
+        """What stands in the place of the shipped chooser."""
         if not self.name:
-            return ()
-        file = resources.files(__package__) / "choices" / f"{self.name}.lua"
-        return (script("allocate", chooser=file.read_text("utf-8")),)
+            return None
+        return (resources.files(__package__) / "choices" / f"{self.name}.lua").read_text("utf-8")
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,6 @@ from redis.asyncio import Redis
 
 from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.keys import Slot, log_key, pool_slot
-from callrouter.pool.scripts import Script
 from callrouter.pool.simulation.swift import SwiftStore, opened
 from callrouter.pool.store import LeaseStore, Lifetimes
 
@@ -46,12 +45,12 @@ class Premises:
 
 
 @asynccontextmanager
-async def premises(url: str, *, lifetimes: Lifetimes, instead: tuple[Script, ...] = ()) -> AsyncIterator[Premises]:
+async def premises(url: str, *, lifetimes: Lifetimes, chooser: str | None = None) -> AsyncIterator[Premises]:
     """A slot of a name that nobody else has. One connection, so that operations happen in the order they were sent."""
     client = open_client(url, timeout=SECONDS, connections=1)
     try:
         wire = await opened(client)
-        store = SwiftStore(client, wire, lifetimes=lifetimes, instead=instead)
+        store = SwiftStore(client, wire, lifetimes=lifetimes, chooser=chooser)
         place = Premises(cast(Redis, client), store, pool_slot(POOL, f"simulation-{uuid.uuid4().hex[:12]}"))
         try:
             yield place

@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, cast
 
 import hiredis
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as Disconnected
 
-from callrouter.pool.coalesce import Pipeliner, RedisClient, Words
+from callrouter.pool.coalesce import Pipeliner, RedisClient
 from callrouter.pool.keys import Slot
+from callrouter.pool.nodes import Lanes
 from callrouter.pool.scripts import Script
 from callrouter.pool.store import LeaseStore, Lifetimes
 
@@ -28,6 +30,8 @@ class Wire(asyncio.Protocol):
         self._reader = hiredis.Reader()
         self._waiting: deque[asyncio.Future[Any]] = deque()
         self._unsent: list[bytes] = []
+        self.said = 0
+        """Commands, so far."""
 
     def say(self, *words: Any) -> asyncio.Future[Any]:
         """The future reply to one command."""
@@ -37,6 +41,7 @@ class Wire(asyncio.Protocol):
             return answer
         if not self._unsent:
             self._loop.call_soon(self._send)
+        self.said += 1
         self._unsent.append(hiredis.pack_command(words))
         self._waiting.append(answer)
         return answer
@@ -89,26 +94,23 @@ async def opened(client: RedisClient) -> Wire:
 
 
 class SwiftStore(LeaseStore):
-    """`instead`: scripts that take the place of the shipped ones of the same name."""
+    """`chooser`: Lua in the place of scripts/choose.lua."""
 
-    def __init__(
-        self, client: RedisClient, wire: Wire, *, lifetimes: Lifetimes, instead: tuple[Script, ...] = ()
-    ) -> None:
-        super().__init__(client, lifetimes=lifetimes)
-        self._pipeliner = _Swift(client, wire, instead)
+    def __init__(self, client: RedisClient, wire: Wire, *, lifetimes: Lifetimes, chooser: str | None = None) -> None:
+        super().__init__(client, lifetimes=lifetimes, chooser=chooser)
+        self.wire = wire
+        self._pipelines = Lanes(client, lambda: _Swift(client, wire))
 
 
 class _Swift(Pipeliner):
-    def __init__(self, client: RedisClient, wire: Wire, instead: tuple[Script, ...]) -> None:
+    def __init__(self, client: RedisClient, wire: Wire) -> None:
         super().__init__(client)
         self._wire = wire
-        self._instead = {script.name: script for script in instead}
         self._whole: set[str] = set()
         """Scripts that the server has been sent in full."""
 
-    def run(self, script: Script, slot: Slot, words: Words) -> asyncio.Future[Any]:
-        script = self._instead.get(script.name, script)
-        if script.name in self._whole:
+    def run(self, script: Script, slot: Slot, words: Sequence[bytes]) -> asyncio.Future[Any]:
+        if script.sha in self._whole:
             return self._wire.say("EVALSHA", script.sha, 1, slot, *words)
-        self._whole.add(script.name)
+        self._whole.add(script.sha)
         return self._wire.say("EVAL", script.text, 1, slot, *words)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
+from callrouter.pool.planning.sizes import default_size
 from callrouter.pool.simulation.spread import Spread
 from callrouter.pool.simulation.world import (
     DAY,
@@ -24,12 +25,11 @@ from callrouter.pool.simulation.world import (
 DEFAULT = "default"
 WINDOW_HOURS = 72.0
 """Attribution window of simulations. Callers of the second day are a part of the target; see docs."""
-PLANNED_PER_VISIT_AN_HOUR = 17.5
-"""Numbers that the default world needs for its target, per visit an hour."""
 
 
 def planned_numbers(world: World) -> int:
-    return max(1, round(world.visits_per_hour * PLANNED_PER_VISIT_AN_HOUR))
+    """What `callrouter pool plan` names for the default world of that traffic: 97 % of attributable calls right."""
+    return default_size(world.visits_per_hour)
 
 
 def default() -> World:

@@ -15,6 +15,7 @@ from litestar import Request
 from callrouter.web.api.reading import Reading
 from callrouter.web.api.tokens import TOKEN, Caller, Scope, find_caller, hashed
 from callrouter.web.problem import Refusal
+from callrouter.web.visitor.addresses import Addresses
 
 ApiRequest = Request[Any, Any, Any]
 WRONG_TRIES = 10
@@ -27,8 +28,11 @@ RIGHT_SECONDS = 300.0
 class Access:
     """One per web process."""
 
-    def __init__(self, reading: Reading, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, reading: Reading, addresses: Addresses, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._reading = reading
+        self._addresses = addresses
         self._monotonic = monotonic
         self._wrong: OrderedDict[str, tuple[float, float]] = OrderedDict()
         """Address → wrong tries not yet forgiven, and when that was."""
@@ -37,7 +41,7 @@ class Access:
     async def caller(self, request: ApiRequest, scope: Scope) -> Caller:
         """Who asks. Raises Refusal: 401 without a valid token, 403 without the scope, 429 after too many wrong ones."""
         secret = _secret(request)
-        address = request.client.host if request.client else ""
+        address = self._address(request)
         digest = hashed(secret)
         if not self._is_known(digest) and self._tries(address) >= WRONG_TRIES:
             raise Refusal(429, "too-many-wrong-tokens", "Too many wrong tokens", "Wait a minute.")
@@ -53,6 +57,10 @@ class Access:
         if scope not in caller.scopes:
             raise Refusal(403, "missing-scope", "The token may not do this", f"It lacks the scope {scope}.")
         return caller
+
+    def _address(self, request: ApiRequest) -> str:
+        peer = request.client.host if request.client else ""
+        return self._addresses.of(peer, request.headers.get("x-forwarded-for", "")) or peer
 
     def _is_known(self, digest: bytes) -> bool:
         return self._monotonic() - self._right.get(digest, -RIGHT_SECONDS) < RIGHT_SECONDS

@@ -60,8 +60,8 @@ class Addresses:
     def of(self, peer: str, forwarded: str) -> str:
         """The visitor's address; '' if only a proxy knows it, or if it is none.
 
-        `forwarded` is X-Forwarded-For: each proxy added at the end what it saw. The last that is no proxy of ours counts;
-        what stands before it was written by the visitor himself.
+        `forwarded` is X-Forwarded-For: each proxy added at the end what it saw. The last that is no proxy of ours
+        counts; what stands before it was written by the visitor himself.
         """
         if peer and not self._is_proxy(peer):
             return _canonical(peer)

@@ -123,7 +123,14 @@ class Desk:
             visitor = _visitor_of_request(site, said.request, browser)
         pool = self._pool(site, token, hit)
         human, known = bool(pool) and said.human, token is not None and token.leased
-        opened = _Opened(site, said, hit, pool, self._facts(site, said, visitor, hit, device, browser), human)
+        opened = _Opened(
+            site,
+            said,
+            hit,
+            pool,
+            self._facts(site, said, visitor, hit=hit, device=device, address=browser.address),
+            human,
+        )
         try:
             allocation = await self._admit(opened, browser.address, known=known)
         except StoreUnavailable as error:
@@ -131,7 +138,10 @@ class Desk:
             _outcome("away")
             return self._without_lease(site, visitor=visitor, retry_s=RETRY_SECONDS)
         self._away = False
-        _outcome("spared" if allocation.outcome == "none" and pool and not said.human else allocation.outcome)
+        if allocation.outcome == "none" and pool:
+            _outcome("limited" if said.human else "spared")
+        else:
+            _outcome(allocation.outcome)
         return self._answer(site, pool, visitor, allocation)
 
     async def alive(self, site: Site, said: AliveRequest) -> AliveAnswer:
@@ -192,14 +202,14 @@ class Desk:
             gap=site.gap, counts=not said.again,
         )  # fmt: skip
 
-    def _facts(self, site: Site, said: VisitRequest, visitor: str, hit: Hit, device: Device, browser: Browser) -> Visit:
+    def _facts(self, site: Site, said: VisitRequest, visitor: str, *, hit: Hit, device: Device, address: str) -> Visit:
         now = self._clock.now()
         url = said.url[:URL_LIMIT]
         return Visit(
             session=_request_id(site, visitor, said.request), visitor=visitor, account=site.account, site=site.id,
             traffic=hit.traffic, landing_page=url, referrer=said.referrer[:URL_LIMIT], started_at=now, seen_at=now,
             page=url, title=said.title[:TITLE_LIMIT], user_agent=device.user_agent, device=device.kind, os=device.os,
-            browser=device.browser, location=self._places.of(browser.address), ga_client_id=said.ga_client_id[:ID_LIMIT],
+            browser=device.browser, location=self._places.of(address), ga_client_id=said.ga_client_id[:ID_LIMIT],
             ym_client_id=said.ym_client_id[:ID_LIMIT], ga_session_id=said.ga_session_id[:ID_LIMIT],
             ym_counter=said.ym_counter[:ID_LIMIT],
         )  # fmt: skip
@@ -290,7 +300,7 @@ def _digest(text: str) -> str:
 
 _VISITS = {
     outcome: metrics.VISITS.labels(outcome=outcome)
-    for outcome in ("leased", "kept", "overflow", "none", "spared", "bot", "channel", "away", "foreign")
+    for outcome in ("leased", "kept", "overflow", "none", "spared", "limited", "bot", "channel", "away", "foreign")
 }
 _ALIVE = {outcome: metrics.ALIVE.labels(outcome=outcome) for outcome in ("live", "bare", "lost", "over", "away")}
 

@@ -96,7 +96,7 @@ class Entrance:
             status, kind, body, retry_s = refusal.problem.status, _PROBLEM, _encode(refusal.problem), refusal.retry_s
         except Exception as error:  # a page is answered whatever we did wrong
             metrics.FAILED.inc()
-            log.error("WEB-FAILED", path=scope["path"], reason=str(error), exc_info=error)
+            log.exception("WEB-FAILED", path=scope["path"], reason=str(error))
             status, kind, body = 500, _PROBLEM, _encode(INTERNAL)
         answered = [kind, (b"content-length", b"%d" % len(body)), _NOT_STORED]
         origin = headers.get(b"origin")
@@ -109,7 +109,7 @@ class Entrance:
 
     async def _visit(self, scope: Any, receive: Receive, headers: Headers, name: str) -> bytes:
         site, address = self._admitted(scope, headers, name)
-        said = await self._said(scope, receive, _visit_decoder)
+        said = await self._said(receive, _visit_decoder)
         if not _is_of(site.domains, _host(said.url)):
             raise Refusal(403, "foreign-page", "The page is not one of this site's domains")
         if b"prerender" in headers.get(b"sec-purpose", b""):
@@ -122,7 +122,7 @@ class Entrance:
 
     async def _alive(self, scope: Any, receive: Receive, headers: Headers, name: str) -> bytes:
         site, address = self._admitted(scope, headers, name)
-        said = await self._said(scope, receive, _alive_decoder)
+        said = await self._said(receive, _alive_decoder)
         self._take_in_hand(site)
         try:
             return _encode(await self._desk.alive(site, said))
@@ -165,7 +165,7 @@ class Entrance:
         self._guard.request(site, address)
         return site, address
 
-    async def _said(self, scope: Any, receive: Receive, decoder: msgspec.json.Decoder[T]) -> T:
+    async def _said(self, receive: Receive, decoder: msgspec.json.Decoder[T]) -> T:
         try:
             with self._bodies.span():
                 message = await receive()
@@ -214,10 +214,10 @@ def _browser(headers: Headers, address: str) -> Browser:
     agent = headers.get(b"user-agent", b"").decode("latin-1")
     if b"sec-ch-ua" not in headers:
         return Browser(agent, address=address)
-    hints = (
+    brands, mobile, platform = (
         headers.get(name, b"").decode("latin-1") for name in (b"sec-ch-ua", b"sec-ch-ua-mobile", b"sec-ch-ua-platform")
     )
-    return Browser(agent, *hints, address)
+    return Browser(agent, brands, mobile, platform, address)
 
 
 @lru_cache(maxsize=16384)

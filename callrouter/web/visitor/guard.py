@@ -1,7 +1,7 @@
 """Who may ask how often, and how many numbers one line or one site may take. Knows no bodies and no pages.
 
-Requests are counted in this process only: they cost this process. Leases are counted across all processes, for a pool is
-everybody's: the first quarter of an allowance is given without asking anybody, then each lease is counted in the store.
+Requests are counted in this process only: they cost this process. Leases are counted across all processes, for a pool
+is everybody's: the first quarter of an allowance is given without asking anybody, then each is counted in the store.
 Whoever has used up his allowance still gets a page and the site's own number on it.
 """
 
@@ -158,7 +158,7 @@ class Guard:
                 await self._counter(self._name(*key), window.number, -1, hold)
 
     async def _may(self, key: tuple[int, str], window: _Window, allowed: int, hold: timedelta, begun: float) -> bool:
-        """Ask the store: leases of this window, and of the last as far as it still reaches into a hold that ends now."""
+        """Ask the store: leases of this window, and of the last as far as it reaches into a hold that ends now."""
         now = self._clock.monotonic()
         if now < window.closed_until:
             window.count -= 1
@@ -214,7 +214,8 @@ class Allowances:
 
     def _read(self, directory: Directory) -> None:
         self._directory, self._known = directory, {}
-        self._sizes, owners = {}, {}
+        self._sizes = {}
+        owners: dict[int, set[int]] = {}
         for entry in directory.numbers:
             if entry.pool is not None and entry.active:
                 self._sizes[entry.pool] = self._sizes.get(entry.pool, 0) + 1

@@ -1,4 +1,4 @@
-"""Where an address is, by a file in MaxMind's format that the operator configured; never a guess. Keeps no addresses."""
+"""Where an address is, by a file in MaxMind's format that the operator configured; never a guess. Keeps no address."""
 
 from __future__ import annotations
 

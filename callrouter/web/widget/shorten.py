@@ -23,8 +23,42 @@ TOKEN = re.compile(
     re.VERBOSE,
 )
 WORDS = frozenset(
-    "async await break case catch class const continue default delete do else false finally for function if in instanceof"
-    " let new null of return switch this throw true try typeof undefined var void while".split()
+    [
+        "async",
+        "await",
+        "break",
+        "case",
+        "catch",
+        "class",
+        "const",
+        "continue",
+        "default",
+        "delete",
+        "do",
+        "else",
+        "false",
+        "finally",
+        "for",
+        "function",
+        "if",
+        "in",
+        "instanceof",
+        "let",
+        "new",
+        "null",
+        "of",
+        "return",
+        "switch",
+        "this",
+        "throw",
+        "true",
+        "try",
+        "typeof",
+        "undefined",
+        "var",
+        "void",
+        "while",
+    ]
 )
 SHORTER = {"const": "let", "true": "!0", "false": "!1"}
 """Means the same in code that runs."""
@@ -119,9 +153,9 @@ def _properties(tokens: Tokens) -> set[str]:
             inside = tokens[start + 1 : index]
             if inside and all(each == "name" or sign in {",", "..."} for each, sign in inside):
                 fixed |= {sign for each, sign in inside if each == "name"}
-        elif kind == "name" and (before == "." or (after == ":" and before in {"{", ","})):
-            fixed.add(text)
-        elif kind == "name" and after == "(" and before in {"{", ","} and _is_method(tokens, index + 1):
+        elif (kind == "name" and (before == "." or (after == ":" and before in {"{", ","}))) or (
+            kind == "name" and after == "(" and before in {"{", ","} and _is_method(tokens, index + 1)
+        ):
             fixed.add(text)
     return fixed
 

@@ -30,9 +30,11 @@
   // Any spelling of the site's own numbers; in the elements of a selector any number at all.
   const gap = '[\\s().\\u2010-\\u2015\\u2212/-]{0,4}';
   const words = /[^\d\s().+\u2010-\u2015\u2212/-]/;
-  const spellings = site.select ? ['\\+?\\d(?:' + gap + '\\d){6,14}'] : site.numbers.map(([code, trunk, rest]) =>
-    '(?:(?:\\+?' + code + gap + '(?:\\(0\\))?|00' + code + (trunk && '|' + trunk) + ')' + gap + ')?' + [...rest].join(gap));
-  const any = RegExp('(^|[^\\d+])(' + (spellings.join('|') || '$^') + ')(?!\\d)', 'g');
+  const numbers = site.select ? [['\\d(?:' + gap + '\\d){6,14}']] : site.numbers.map(([code, trunk, rest]) => [[...rest].join(gap),
+    '(?:(?:\\+?' + code + gap + '(?:\\(0\\))?|00' + code + (trunk && '|' + trunk) + ')' + gap + ')?']);
+  const either = (spell) => numbers.map(spell).join('|') || '$^';
+  const loose = RegExp(either(([rest]) => rest));
+  const any = RegExp('(^|[^\\d+])(' + either(([rest, before]) => (before || '\\+?') + rest) + ')(?!\\d)', 'g');
   const spells = (text) => text.search(any) >= 0;
   let shown = null;
 
@@ -63,7 +65,7 @@
     for (const [node, label, was, text] of written.reverse()) if ((label ? node.getAttribute(label) : node.data) === text) put(node, label, was);
     written = [];
     observer.takeRecords();
-    if (!person) scan(document);
+    if (!person) survey();
   };
 
   // Where numbers stand. Text that a framework is about to take over is left alone until it has.
@@ -100,28 +102,44 @@
       else found(link);
     }
   };
-  const dial = '[href^="tel:" i],[href^="sms:" i]';
-  const scan = (root) => {
-    if (!settled && document.querySelector(framework)) return;
+  // A number may stand in several nodes: as long as these hold nothing else, they are read together.
+  const walk = (root) => {
     const walker = document.createTreeWalker(root, 4);
     let run = [], text = '';
     for (let node = root.nodeType === 3 ? root : walker.nextNode(); node; node = walker.nextNode()) {
-      if (node.length > 999 && /^S/.test(node.parentNode.nodeName)) continue;
       const own = node.data;
-      // A number may stand in several nodes: as long as these hold nothing else, they are read together.
-      if (words.test(own) || run.length > 7) run = [], text = '';
+      if (words.test(own)) run = [], text = '';
       run.push(node);
       text += own;
-      if (!/\d/.test(own)) continue;
       if (spells(own)) run = [node], text = own;
-      else if (run.length < 2 || !spells(text)) continue;
+      else if (!spells(text)) continue;
       texts(run, text);
       run = [], text = '';
     }
+  };
+  // Text as a whole is had fast, so a page is not walked but entered where a number is.
+  const seek = (root) => {
+    const text = root.textContent;
+    if (!loose.test(text)) return 0;
+    let deeper = 0;
+    if (text.length > 999) for (const node of root.childNodes)
+      if (node.nodeType === 1) deeper += seek(node);
+      else if (node.nodeType === 3 && spells(node.data)) texts([node], node.data), deeper++;
+    if (!deeper) walk(root);
+    return 1;
+  };
+  const dial = '[href^="tel:" i],[href^="sms:" i]';
+  const scan = (root) => {
+    seek(root);
     if (root.nodeType === 3) return;
     if (root.matches && root.matches(dial)) links(root);
     root.querySelectorAll(dial).forEach(links);
     if (site.shadow) root.querySelectorAll(site.shadow).forEach(enter);
+  };
+  const held = () => !settled && document.querySelector(framework);
+  const survey = () => {
+    if (!held()) scan(document.documentElement);
+    observer.takeRecords();
   };
   const enter = (element) => {
     if (element.shadowRoot) watch(element.shadowRoot), scan(element.shadowRoot);
@@ -129,6 +147,7 @@
       customElements.whenDefined(element.localName).then(() => setTimeout(enter, 0, element));
   };
   const observer = new MutationObserver((records) => {
+    if (held()) return;
     const roots = new Set(), before = written.length;
     for (const record of records) {
       const element = record.target;
@@ -167,8 +186,7 @@
     if (shown) conceal();
     if (!phone) return;
     shown = {number: phone, display: display};
-    scan(document);
-    observer.takeRecords();
+    survey();
   };
 
   // The visit. `allowed`: true with consent; null before it was asked for; false when refused.
@@ -307,7 +325,7 @@
     if (allowed === false || site.consent < 0 && !allowed) return;
     lapse();
     if (allowed && holds()) show(memory.number, memory.display);
-    else scan(document);
+    else survey();
     if (!allowed || navigator.webdriver) tell(false);
     else begin = setTimeout(() => told || tell(false), 200);
   };
@@ -353,9 +371,9 @@
 
   watch(document);
   const settle = () => setTimeout(() => {
+    const waits = held();
     settled = true;
-    scan(document);
-    observer.takeRecords();
+    if (waits) survey();
   }, 50);
   if (document.readyState === 'complete') settle();
   else on(window, 'load', settle);

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 import uvloop
@@ -13,13 +15,18 @@ from msgspec.structs import replace
 
 from callrouter.cli import main
 from callrouter.lab.servers import EmbeddedValkey
+from callrouter.numbers import Number
 from callrouter.pool.simulation.cases import Case, Result, simulate
 from callrouter.pool.simulation.comparison import difference
 from callrouter.pool.simulation.document import document
 from callrouter.pool.simulation.policies import POLICIES
+from callrouter.pool.simulation.premises import premises
+from callrouter.pool.simulation.runner import MONDAY
+from callrouter.pool.simulation.swift import SwiftStore
 from callrouter.pool.simulation.visitors import visits
 from callrouter.pool.simulation.world import Site, Strangers, World
 from callrouter.pool.simulation.worlds import default
+from callrouter.pool.store import Lifetimes
 
 SMALL = replace(default(), visits_per_hour=40.0, days=1.0, warm_up=0.25)
 SMALL = replace(SMALL, calling=replace(SMALL.calling, share=0.3))
@@ -50,6 +57,16 @@ def test_the_server_is_left_as_it_was_found(server: EmbeddedValkey) -> None:
         client.set("somebody's", "own")
         run(server.url, replace(SMALL, visits_per_hour=5.0), 30)
         assert client.keys() == [b"somebody's"]
+
+
+def test_operations_go_over_the_wire_in_the_order_they_are_begun(server: EmbeddedValkey) -> None:
+    async def said() -> int:
+        async with premises(server.url, lifetimes=Lifetimes()) as place:
+            begun = [place.store.load_numbers(place.slot, {Number("74950000001"): True}, now=MONDAY) for _ in range(2)]
+            await asyncio.gather(*begun)
+            return cast(SwiftStore, place.store).wire.said
+
+    assert uvloop.run(said()) >= 2
 
 
 def test_every_call_and_visit_is_counted_once(compared: dict[str, Result]) -> None:

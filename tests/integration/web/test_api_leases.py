@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from litestar.testing import AsyncTestClient
 
 from callrouter.cli import main
-from callrouter.db.connect import open_pool
+from callrouter.db.connect import open_pool, scoped
 from callrouter.lab.servers import free_port
 from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.directory_source import read_directory
@@ -325,6 +325,22 @@ def test_the_description_names_what_there_is_and_its_examples_are_true(valkey_ur
         assert set(item) == {"kind", *kind.__struct_fields__}
         msgspec.convert(item, kind, strict=False)
     assert set(examples.HOLDING) == set(Holding.__struct_fields__)
+
+
+def test_postgres_itself_tells_an_account_nothing_of_others_whatever_it_is_asked(
+    valkey_url: str, database: str
+) -> None:
+    async def scene(here: Lets) -> None:
+        async with scoped(here.postgres, 2) as conn:
+            assert not await conn.fetch("SELECT * FROM leases WHERE account_id <> 2")
+            assert not await conn.fetch("SELECT * FROM number_standing($1, 1)", OTHERS_ONLY)
+            at = START + 10 * MINUTE
+            assert await conn.fetchval("SELECT held_by_another($1, $2, 1)", SHARED, at) is False, "its own lease"
+            assert await conn.fetchval("SELECT held_by_another($1, $2, 3)", SHARED, at) is False
+            assert not await conn.fetch("SELECT * FROM hours_of_others($1, $2, now(), 1)", OTHERS_ONLY, at)
+            assert not await conn.fetch("SELECT * FROM tokens WHERE account_id <> 2")
+
+    play(valkey_url, database, scene)
 
 
 def test_tokens_are_made_listed_and_revoked_by_command(database: str) -> None:

@@ -1,4 +1,4 @@
-"""The web's edge, with the real web process: floods, slow senders, foreign and forged things, and who must not suffer."""
+"""The web's edge, with the real web process: floods, slow senders, replays, and who must not suffer from them."""
 
 from __future__ import annotations
 

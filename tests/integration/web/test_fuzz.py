@@ -18,7 +18,8 @@ from tests.integration.web.test_visitor_calls import CHROME, ORIGIN, settings
 __all__ = ["settings"]
 
 HOSTILE = (
-    "", "\x00", "\ud800", "\u202eabc\u202c", "🙂" * 3000, "'; DROP TABLE visits;--", "=cmd|'/c calc'!A1", "<script>" * 50,
+    "", "\x00", "\ud800", "\u202eabc\u202c", "🙂" * 3000, "'; DROP TABLE visits;--", "=cmd|'/c calc'!A1",
+    "<script>" * 50,
     "x" * 10_000, "{keyword}", "%00%ff%zz", "../../etc/passwd", "${jndi:ldap://x}", "\r\nSet-Cookie: a=b", "١٢٣",
 )  # fmt: skip
 FIELDS = (
@@ -54,7 +55,7 @@ def test_no_body_path_or_header_is_a_fault_of_ours(settings: WebSettings) -> Non
             assert response.headers["content-type"] == "application/problem+json"
 
     sent: list[tuple[str, bytes]] = [
-        ("visit", b"[" * 16_000), ("visit", b'{"url":' * 2000), ("visit", b"x" * 17_000), ("alive", b'{"token":"\\ud800"}'),
+        ("visit", b"[" * 16_000), ("visit", b'{"url":' * 2000), ("visit", b"x" * 17_000), ("alive", b'{"token":1}'),
         ("visit", b'{"url":"https://shop.example/","url":1}'), ("visit", b"\xff\xfe{}"), ("alive", b"[]"),
     ]  # fmt: skip
 

@@ -35,6 +35,8 @@ def test_a_fitted_model_becomes_callers_of_the_same_delays() -> None:
     ("changes", "told"),
     [
         ({"hold": timedelta(minutes=4)}, "hold is"),
+        ({"hold": timedelta(days=365)}, "at most a day"),
+        ({"window": timedelta(0)}, "at most 60 days"),
         ({"target": Target(right=1.0)}, "targets are shares"),
         ({"target": Target(overflow=0.0)}, "targets are shares"),
         ({"world": msgspec.structs.replace(default(), visits_per_hour=0.0)}, "no traffic"),

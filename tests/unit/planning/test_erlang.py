@@ -59,3 +59,9 @@ def test_targets_and_loads_that_make_no_sense_are_refused(load: float, share: fl
 
 def test_the_rules_of_thumb_round_up() -> None:
     assert (per_hour_rule(60), per_hour_rule(61), per_day_rule(481)) == (15, 16, 25)
+
+
+def test_millions_of_leases_at_once_are_reckoned_in_a_moment() -> None:
+    assert blocking(1_000_000, 1_000_000) == pytest.approx(0.0008, rel=0.01)
+    assert blocking(1_000_000, 500_000) == pytest.approx(0.5, abs=1e-5)
+    assert blocking(1_000_000, 2_000_000) == 0.0

@@ -7,6 +7,5 @@ local function choose()
     withdraw(f)
     if offered_from(f) <= now then return f end
     offer(f)
-    save(f)
   end
 end

@@ -8,6 +8,5 @@ local function choose(account, visitor, site)
     withdraw(f)
     if offered_from(f) <= now then return f end
     offer(f)
-    save(f)
   end
 end

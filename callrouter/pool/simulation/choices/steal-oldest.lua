@@ -8,8 +8,7 @@ local function choose()
     local f = number_of(n)
     if f[PIN] <= now then
       if f[ST] == 'L' then
-        end_lease(f, f[E] < now and f[E] or now, f[E] < now and 'expired' or 'taken')
-        save(f)
+        end_lease(f, f[E] < now and f[E] or now, f[E] < now and ENDED_EXPIRED or ENDED_TAKEN)
       else
         withdraw(f)
       end
