@@ -184,11 +184,11 @@ async def in_processes(storms: Iterable[Storm]) -> Told:
         )  # fmt: skip
         told, _ = await process.communicate(msgspec.json.encode(storm))
         assert process.returncode == 0
-        return msgspec.json.decode(told, type=Told)
+        return msgspec.json.decode(told.splitlines()[-1], type=Told)  # what is logged comes before
 
     return together(await asyncio.gather(*map(one, storms)))
 
 
 if __name__ == "__main__":
     done = asyncio.run(visit_at_random(msgspec.json.decode(sys.stdin.buffer.read(), type=Storm)))
-    sys.stdout.buffer.write(msgspec.json.encode(done))
+    sys.stdout.write("\n" + msgspec.json.encode(done).decode())
