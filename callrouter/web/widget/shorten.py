@@ -34,7 +34,8 @@ Tokens = list[tuple[str, str]]
 def shorten(source: str) -> str:
     tokens = [(kind, text.strip()) for kind, text in _tokens(source) if kind != "blank"]
     names = _short_names(tokens)
-    return _joined([names.get(text) or SHORTER.get(text, text) for _, text in tokens])
+    words = [names.get(text) or SHORTER.get(text, text) for _, text in tokens]
+    return _joined(_with_fewer_lets(_with_bare_parameters(words)))
 
 
 def _tokens(source: str) -> Iterator[tuple[str, str]]:
@@ -140,6 +141,39 @@ def _all_names() -> Iterator[str]:
     letters = string.ascii_lowercase + string.ascii_uppercase
     for length in itertools.count(1):
         yield from map("".join, itertools.product(letters, repeat=length))
+
+
+def _with_bare_parameters(words: list[str]) -> list[str]:
+    """`(one) => …` is `one => …`."""
+    out: list[str] = []
+    for word in words:
+        if word == "=>" and out[-1] == ")" and out[-3] == "(" and _is_wordy(out[-2][0]):
+            out[-3:] = [out[-2]]
+        out.append(word)
+    return out
+
+
+def _with_fewer_lets(words: list[str]) -> list[str]:
+    """`let a = 1; let b = 2;` is `let a = 1, b = 2;`."""
+    out: list[str] = []
+    begins = [""]  # the first word of the statement that is being read, for each bracket that is open
+    for word in words:
+        if word == "let" and out and out[-1] == ";" and begins[-1] == ";let":
+            out[-1] = ","
+            begins[-1] = "let"
+            continue
+        if word == ";":
+            begins[-1] = ";" + begins[-1]
+        elif begins[-1] in {"", "}"} or begins[-1].startswith(";"):
+            begins[-1] = word
+        if word in {"(", "[", "{"}:
+            begins.append("")
+        elif word in {")", "]", "}"}:
+            begins.pop()
+            if word == "}" and begins[-1] != "let":
+                begins[-1] = "}"
+        out.append(word)
+    return out
 
 
 def _joined(words: list[str]) -> str:
