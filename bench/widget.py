@@ -1,8 +1,8 @@
 """The widget's time on the main thread of a page of 3,000 nodes, in Chromium.
 
 A first visit from its first line to the number shown: the scan, the answer, the replacement in text and links, and ten
-changes of the page afterwards, by the browser's trace in time of the thread, so that other processes' turns do not count.
-The best of some visits is told, for caches and clock rates are others' too. The server's answers are canned.
+changes of the page afterwards, by the browser's trace in time of the thread, so that other processes' turns do not
+count. The best of some visits is told, for caches and clock rates are others' too. The server's answers are canned.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ANSWER = {
     "visitor": "v" * 16, "leased": True, "retry_s": None,
 }  # fmt: skip
 CARD = (
-    '<article><h3>Окно {n}</h3><p>Два стекла, <b>{n}</b> × 140 см, белое</p><ul><li>Цена: {n} 900 ₽</li><li>Артикул'
+    "<article><h3>Окно {n}</h3><p>Два стекла, <b>{n}</b> × 140 см, белое</p><ul><li>Цена: {n} 900 ₽</li><li>Артикул"
     ' 40-{n}-17</li></ul><a href="/window/{n}">Подробнее</a><span>В наличии</span></article>'
 )
 CALL = f'<footer><p>Звоните {OWN}</p><a href="tel:+74952222222">{OWN}</a></footer>'
@@ -48,7 +48,8 @@ ENTRIES = {"EvaluateScript", "FunctionCall"}
 def page() -> str:
     """About 3,000 elements, as many texts again, and ten footers with the number."""
     cards = "".join(
-        CARD.format(n=n) + (CALL if n % (NODES // NODES_OF_CARD // 10) == 0 else "") for n in range(NODES // NODES_OF_CARD)
+        CARD.format(n=n) + (CALL if n % (NODES // NODES_OF_CARD // 10) == 0 else "")
+        for n in range(NODES // NODES_OF_CARD)
     )
     return (
         f'<!doctype html><html lang="ru"><meta charset="utf-8"><title>Окна</title>'
@@ -96,8 +97,7 @@ def _spent(browser: Browser, page_: Page) -> float:
     page_.wait_for_timeout(200)
     events = json.loads(browser.stop_tracing())["traceEvents"]
     ours = [event for event in events if event["name"] in ENTRIES and "/w/1.js" in json.dumps(event["args"])]
-    for e in ours: print(e["name"], e["tdur"], e["args"]["data"].get("functionName"), e["args"]["data"].get("columnNumber"))
-    return sum(event["tdur"] for event in ours) / 1000
+    return float(sum(event["tdur"] for event in ours)) / 1000
 
 
 def _answer(route: Route) -> None:

@@ -101,10 +101,16 @@ def web_url(tmp_path_factory: pytest.TempPathFactory, browser_database: str, lea
     sections = {
         "postgres": {"url": browser_database},
         "redis": {"url": lease_store},
-        "web": {"listen": f"127.0.0.1:{port}", "token_secret": "a key of the tests, long enough", "journal": str(folder / "journal")},
+        "web": {
+            "listen": f"127.0.0.1:{port}",
+            "token_secret": "a key of the tests, long enough",
+            "journal": str(folder / "journal"),
+        },
     }
     lines = [
-        line for name, keys in sections.items() for line in (f"[{name}]", *(f"{k} = {json.dumps(v)}" for k, v in keys.items()))
+        line
+        for name, keys in sections.items()
+        for line in (f"[{name}]", *(f"{k} = {json.dumps(v)}" for k, v in keys.items()))
     ]
     config.write_text("\n".join(lines))
     with (folder / "log").open("wb") as log:

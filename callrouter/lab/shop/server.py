@@ -13,7 +13,11 @@ PAGES = Path(__file__).parent / "pages"
 DOMAIN = "localhost"
 OWN_NUMBER = "+7 495 222-09-99"
 """The shop's own number, as its pages write it in several ways."""
-TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+}
 
 
 @contextlib.contextmanager
@@ -46,7 +50,7 @@ def _handler(tag: str) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(content)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002, ARG002 - the library's names
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
             """Nothing: the demo's terminal is for its calls."""
 
     return Pages

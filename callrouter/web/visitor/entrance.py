@@ -57,8 +57,8 @@ class Entrance:
     """An ASGI application before another one."""
 
     def __init__(
-        self, desk: Desk, forms: Forms, guard: Guard, addresses: Addresses, behind: Application, *, in_hand: int = IN_HAND,
-        body_seconds: float = BODY_SECONDS,
+        self, desk: Desk, forms: Forms, guard: Guard, addresses: Addresses, behind: Application, *,
+        in_hand: int = IN_HAND, body_seconds: float = BODY_SECONDS,
     ) -> None:  # fmt: skip
         self._desk = desk
         self._forms = forms
@@ -136,7 +136,7 @@ class Entrance:
 
     async def _form(self, scope: Any, receive: Receive, headers: Headers, name: str) -> bytes:
         site, _ = self._admitted(scope, headers, name)
-        said = await self._said(scope, receive, _form_decoder)
+        said = await self._said(receive, _form_decoder)
         if not _is_of(site.domains, _host(said.url)):
             raise Refusal(403, "foreign-page", "The page is not one of this site's domains")
         self._take_in_hand(site)

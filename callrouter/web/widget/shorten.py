@@ -1,8 +1,8 @@
 """Makes a script small before it is sent: without comments and spare blanks, and with short names inside. Pure.
 
 No general minifier: it knows the JavaScript that `widget.js` is written in. There, strings stand in single quotes, no
-template literals are used, every statement ends with a semicolon or a brace (none is empty), and a name that is also somewhere a
-property (after a dot, before a colon) or stands in shorthand is left as it is.
+template literals are used, every statement ends with a semicolon or a brace (none is empty), and a name that is also
+somewhere a property (after a dot, before a colon) or stands in shorthand is left as it is.
 """
 
 from __future__ import annotations
@@ -23,9 +23,12 @@ TOKEN = re.compile(
     re.VERBOSE,
 )
 WORDS = frozenset(
-    "async await break case catch class const continue default delete do else false finally for function if in instanceof"
-    " let new null of return switch this throw true try typeof undefined var void while".split()
-)
+    [
+        "async", "await", "break", "case", "catch", "class", "const", "continue", "default", "delete", "do", "else",
+        "false", "finally", "for", "function", "if", "in", "instanceof", "let", "new", "null", "of", "return",
+        "switch", "this", "throw", "true", "try", "typeof", "undefined", "var", "void", "while",
+    ]
+)  # fmt: skip
 SHORTER = {"const": "let", "true": "!0", "false": "!1"}
 """Means the same in code that runs."""
 Tokens = list[tuple[str, str]]
@@ -120,11 +123,14 @@ def _properties(tokens: Tokens) -> set[str]:
             inside = tokens[start + 1 : index]
             if inside and all(each == "name" or sign in {",", "..."} for each, sign in inside):
                 fixed |= {sign for each, sign in inside if each == "name"}
-        elif kind == "name" and (before == "." or (after == ":" and before in {"{", ","})):
-            fixed.add(text)
-        elif kind == "name" and after == "(" and before in {"{", ","} and _is_method(tokens, index + 1):
+        elif kind == "name" and _is_property(tokens, index, before, after):
             fixed.add(text)
     return fixed
+
+
+def _is_property(tokens: Tokens, index: int, before: str, after: str) -> bool:
+    begins = before in {"{", ","}
+    return before == "." or (begins and (after == ":" or (after == "(" and _is_method(tokens, index + 1))))
 
 
 def _is_method(tokens: Tokens, start: int) -> bool:
