@@ -6,7 +6,7 @@ ARGS ?=
 PIP := $(BIN)/pip --disable-pip-version-check --no-input -q
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench docs lock clean
+.PHONY: help demo browser test lint format bench docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,8 +32,14 @@ $(VENV)/dev-ready: requirements-dev.lock $(VENV)/demo-ready
 demo: $(VENV)/demo-ready ## the whole product on this machine: PBX, visitors, calls, journal (ARGS="--calls 20 --exit")
 	@$(BIN)/callrouter demo $(ARGS)
 
-test: $(VENV)/dev-ready ## all tests, on a real Asterisk, Postgres and Valkey (ARGS="-k name")
+test: $(VENV)/dev-ready browser ## all tests, on a real Asterisk, Postgres and Valkey (ARGS="-k name")
 	@$(BIN)/python -m pytest $(ARGS)
+
+browser:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	  { echo "callrouter: installing chromium for the browser tests …" >&2; apt-get install -y -qq chromium >/dev/null 2>&1 || \
+	    { apt-get update -qq && apt-get install -y -qq chromium; } >/dev/null 2>&1; }; } || \
+	  echo "callrouter: the browser tests are left out, for there is no chromium. On Debian, as root: apt-get install chromium" >&2
 
 lint: $(VENV)/dev-ready ## static checks: ruff, mypy, import contracts, dead code
 	@$(BIN)/ruff check .

@@ -21,7 +21,7 @@ import msgspec
 
 from callrouter.db.connect import connect
 from callrouter.db.migrate import migrate
-from callrouter.lab import company
+from callrouter.lab import company, shop
 from callrouter.lab.asterisk import Attach, Attachment
 from callrouter.lab.calls import AsteriskLab
 from callrouter.lab.cluster import embedded_valkey_cluster
@@ -78,7 +78,9 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
 class Demo:
     """A running product with its PBX."""
 
-    def __init__(self, stack: Stack, pbx: LabPbx, sites: dict[str, str], postgres: str) -> None:
+    def __init__(self, stack: Stack, pbx: LabPbx, sites: dict[str, str], postgres: str, shop_url: str = "") -> None:
+        self.shop_url = shop_url
+        """A small shop for a person with a browser."""
         self.stack = stack
         self.pbx = pbx
         self.postgres = postgres
@@ -165,7 +167,8 @@ async def product(folder: Path, choices: Choices, say: Say) -> AsyncIterator[Dem
             say(f"starting callrouter router, web and worker beside {pbx.description}")
             stack.configure(section(pbx, choices.attach))
             async with running(stack):
-                yield Demo(stack, pbx, sites, postgres)
+                with shop.serving(stack.web, await _shop_site(postgres)) as shop_url:
+                    yield Demo(stack, pbx, sites, postgres, shop_url)
 
 
 def _lease_store(folder: Path, choices: Choices) -> contextlib.AbstractAsyncContextManager[str]:
@@ -211,8 +214,17 @@ def section(pbx: LabPbx, attach: str) -> dict[str, object]:
     return {key: value for key, value in profile.items() if value != {}} | keys
 
 
+async def _shop_site(postgres: str) -> str:
+    """The key of the site whose pages a person opens."""
+    conn = await connect(postgres)
+    try:
+        return str(await conn.fetchval("SELECT id FROM sites WHERE name = $1", shop.DOMAIN))
+    finally:
+        await conn.close()
+
+
 async def furnish(postgres: str, choices: Choices) -> dict[str, str]:
-    """The inventory of the demo: an account, two sites on one pool, a static number. Returns site key → origin.
+    """The inventory of the demo: an account, two sites and a shop on one pool, a static number. Site key → origin.
 
     A folder that is used again gets as many numbers more: visitors of the last run hold theirs for half an hour.
     """
@@ -221,7 +233,7 @@ async def furnish(postgres: str, choices: Choices) -> dict[str, str]:
         if not await conn.fetchval("SELECT 1 FROM accounts WHERE name = 'Demo'"):
             await inventory.add_account(conn, "Demo")
             await inventory.add_pool(conn, "demo")
-            for domain, route in SITES.items():
+            for domain, route in (*SITES.items(), (shop.DOMAIN, "sales")):
                 settings = SiteSettings(
                     fallback_number=FALLBACK, route=route, display_pattern="8 (###) ###-##-##",
                     hold=timedelta(minutes=30), quality_s=1.0, pools=(WantedPool("demo"),),

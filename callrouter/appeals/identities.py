@@ -1,4 +1,4 @@
-"""Who sent a form: client by phone (which `store` has set), else by e-mail, else by visitor id; and the ties between them.
+"""Who sent a form: client by phone (which `store` has set), else by e-mail, else by visitor id; and their ties.
 
 Knows SQL. An identity that two clients claim stays with the one that has it: merging clients is done elsewhere.
 """

@@ -171,6 +171,7 @@ class Screen:
         page = f'{{"url": "{origin}/?utm_source=yandex"}}'
         lines = [
             "",
+            f"shop            {running.shop_url}/?utm_source=yandex&utm_medium=cpc   (open it in a browser)",
             f"configuration   {stack.config}",
             f"appeals         psql {running.postgres} -c 'TABLE appeals'",
             f"health          {stack.ops('router')}/health   {stack.ops('worker')}/health",

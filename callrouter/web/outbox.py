@@ -1,7 +1,7 @@
 """The journal of one web process and its way to Postgres: what visitors send is on disk before it is confirmed.
 
-Knows no HTTP and no forms. Processes share a folder; each holds a journal of its own in it, and takes over the one that a
-process before it left. Without a usable folder the web does everything else.
+Knows no HTTP and no forms. Processes share a folder; each holds a journal of its own in it, and takes over the one
+that a process before it left. Without a usable folder the web does everything else.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Outbox:
         try:
             self.journal = _free_journal(self._folder)
         except OSError as error:
-            log.error("WEB-JOURNAL-UNUSABLE", folder=str(self._folder), reason=str(error))
+            log.exception("WEB-JOURNAL-UNUSABLE", folder=str(self._folder), reason=str(error))
             return
         self._pool = await open_pool(self._postgres_url, size=CONNECTIONS, lazy=True)
         self._publisher = Publisher(self._pool, self.journal, _nothing_late, self._clock, settles=False)

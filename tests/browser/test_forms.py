@@ -15,7 +15,8 @@ FORM = f"""<p id="n">{OWN}</p><form id="f" data-callrouter-form="order" action="
   <input name="pass" value="secret"><input name="p" type="password" value="secret">
   <input name="card_number" value="4111111111111111"><input name="c" autocomplete="cc-number" value="4111111111111111">
   <input name="h" type="hidden" value="secret"><input name="agree" type="checkbox" value="yes" checked>
-  <input name="spam" type="checkbox" value="yes"><select name="size"><option>XL</select><button name="b" value="1">ok</button>
+  <input name="spam" type="checkbox" value="yes"><select name="size"><option>XL</select>
+  <button name="b" value="1">ok</button>
 </form><form id="g" action="javascript:void 0"><input name="phone" value="8 916 000-00-00"><button>ok</button></form>"""
 
 

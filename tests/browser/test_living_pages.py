@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 
@@ -21,10 +22,17 @@ def calls(page: Page, what: str) -> list[dict[str, object]]:
 
     def note(request: Request) -> None:
         if request.url.endswith(f"/{what}") and request.method == "POST":
-            told.append(request.post_data_json)
+            told.append(json.loads(request.post_data or ""))
 
     page.on("request", note)
     return told
+
+
+def keeper(kept: list[object]) -> Callable[[object], None]:
+    def keep(what: object) -> None:
+        kept.append(what)
+
+    return keep
 
 
 def until(page: Page, condition: Callable[[], bool]) -> None:
@@ -204,7 +212,7 @@ def test_a_blocked_or_failing_server_leaves_the_sites_own_number(shop: Shop, new
     for act in (refuse, fail):
         page = new_visitor().new_page()
         errors: list[object] = []
-        page.on("pageerror", lambda error, errors=errors: errors.append(error))
+        page.on("pageerror", keeper(errors))
         page.route("**/v/**", act)
         page.goto(shop.page(f'<p id="n">{OWN}</p>'))
         page.mouse.move(5, 5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import urllib.request
 from collections.abc import Callable
@@ -26,6 +27,10 @@ def counted(shop: Shop, outcome: str, what: str = "visits") -> float:
     with urllib.request.urlopen(f"{shop.web}/metrics") as answer:
         text = answer.read().decode()
     return sum(map(float, re.findall(rf'callrouter_web_{what}_total{{outcome="{outcome}"}} (\S+)', text)))
+
+
+def at_least(shop: Shop, bots: float) -> bool:
+    return counted(shop, "bot") >= bots
 
 
 def test_no_number_is_leased_before_one_is_in_sight(shop: Shop, page: Page) -> None:
@@ -79,7 +84,7 @@ def test_automation_and_bots_get_none(shop: Shop, new_visitor: Visitors) -> None
     for number, page in enumerate((robot, crawler), 1):
         page.goto(shop.page(f'<p id="n">{OWN}</p>'))
         page.mouse.move(40, 40)
-        until(page, lambda number=number: counted(shop, "bot") >= bots + number)
+        until(page, functools.partial(at_least, shop, bots + number))
         page.wait_for_timeout(200)
         assert page.text_content("#n") == OWN
 

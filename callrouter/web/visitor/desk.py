@@ -118,7 +118,7 @@ class Desk:
         hit = classify_hit(said.url[:URL_LIMIT], said.referrer[:URL_LIMIT], site.domains, site.excluded_referrers)
         if not consented(site, said.consent):
             _outcome("channel")
-            return self._by_channel(site, said, hit)
+            return self._by_channel(site, hit)
         token = self._token(site, said.token)
         visitor = token.visitor if token else said.visitor
         if not VISITOR_ID.fullmatch(visitor):
@@ -243,7 +243,7 @@ class Desk:
             visitor=visitor, leased=False, retry_s=retry_s,
         )  # fmt: skip
 
-    def _by_channel(self, site: Site, said: VisitRequest, hit: Hit) -> VisitAnswer:
+    def _by_channel(self, site: Site, hit: Hit) -> VisitAnswer:
         """Without consent nothing is stored and nobody named: a channel's number, where the site asks for consent."""
         asked = site.consent == "ask"
         number = self._directory().channel_number(site.id, hit.traffic, self._clock.now()) if asked else None
@@ -267,7 +267,7 @@ class Desk:
 
 
 def consented(site: Site, said: bool | None) -> bool:
-    """Whether a visit may be kept. A page's word is needed where the site asks first, and where it refuses by itself."""
+    """Whether a visit may be kept. The page's word is needed where the site asks first or refuses by itself."""
     return said is True or (said is None and site.consent == "full")
 
 

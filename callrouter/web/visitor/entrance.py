@@ -57,8 +57,8 @@ class Entrance:
     """An ASGI application before another one."""
 
     def __init__(
-        self, desk: Desk, forms: Forms, guard: Guard, addresses: Addresses, behind: Application, *, in_hand: int = IN_HAND,
-        body_seconds: float = BODY_SECONDS,
+        self, desk: Desk, forms: Forms, guard: Guard, addresses: Addresses, behind: Application, *,
+        in_hand: int = IN_HAND, body_seconds: float = BODY_SECONDS,
     ) -> None:  # fmt: skip
         self._desk = desk
         self._forms = forms

@@ -1,8 +1,8 @@
 """Makes a script small before it is sent: without comments and spare blanks, and with short names inside. Pure.
 
 No general minifier: it knows the JavaScript that `widget.js` is written in. There, strings stand in single quotes, no
-template literals are used, every statement ends with a semicolon or a brace (none is empty), and a name that is also somewhere a
-property (after a dot, before a colon) or stands in shorthand is left as it is.
+template literals are used, every statement ends with a semicolon or a brace (none is empty), and a name that is also
+somewhere a property (after a dot, before a colon) or stands in shorthand is left as it is.
 """
 
 from __future__ import annotations
@@ -24,42 +24,11 @@ TOKEN = re.compile(
 )
 WORDS = frozenset(
     [
-        "async",
-        "await",
-        "break",
-        "case",
-        "catch",
-        "class",
-        "const",
-        "continue",
-        "default",
-        "delete",
-        "do",
-        "else",
-        "false",
-        "finally",
-        "for",
-        "function",
-        "if",
-        "in",
-        "instanceof",
-        "let",
-        "new",
-        "null",
-        "of",
-        "return",
-        "switch",
-        "this",
-        "throw",
-        "true",
-        "try",
-        "typeof",
-        "undefined",
-        "var",
-        "void",
-        "while",
+        "async", "await", "break", "case", "catch", "class", "const", "continue", "default", "delete", "do", "else",
+        "false", "finally", "for", "function", "if", "in", "instanceof", "let", "new", "null", "of", "return",
+        "switch", "this", "throw", "true", "try", "typeof", "undefined", "var", "void", "while",
     ]
-)
+)  # fmt: skip
 SHORTER = {"const": "let", "true": "!0", "false": "!1"}
 """Means the same in code that runs."""
 Tokens = list[tuple[str, str]]
@@ -68,7 +37,8 @@ Tokens = list[tuple[str, str]]
 def shorten(source: str) -> str:
     tokens = [(kind, text.strip()) for kind, text in _tokens(source) if kind != "blank"]
     names = _short_names(tokens)
-    return _joined([names.get(text) or SHORTER.get(text, text) for _, text in tokens])
+    words = [names.get(text) or SHORTER.get(text, text) for _, text in tokens]
+    return _joined(_with_fewer_lets(_with_bare_parameters(words)))
 
 
 def _tokens(source: str) -> Iterator[tuple[str, str]]:
@@ -153,11 +123,14 @@ def _properties(tokens: Tokens) -> set[str]:
             inside = tokens[start + 1 : index]
             if inside and all(each == "name" or sign in {",", "..."} for each, sign in inside):
                 fixed |= {sign for each, sign in inside if each == "name"}
-        elif (kind == "name" and (before == "." or (after == ":" and before in {"{", ","}))) or (
-            kind == "name" and after == "(" and before in {"{", ","} and _is_method(tokens, index + 1)
-        ):
+        elif kind == "name" and _is_property(tokens, index, before, after):
             fixed.add(text)
     return fixed
+
+
+def _is_property(tokens: Tokens, index: int, before: str, after: str) -> bool:
+    begins = before in {"{", ","}
+    return before == "." or (begins and (after == ":" or (after == "(" and _is_method(tokens, index + 1))))
 
 
 def _is_method(tokens: Tokens, start: int) -> bool:
@@ -174,6 +147,39 @@ def _all_names() -> Iterator[str]:
     letters = string.ascii_lowercase + string.ascii_uppercase
     for length in itertools.count(1):
         yield from map("".join, itertools.product(letters, repeat=length))
+
+
+def _with_bare_parameters(words: list[str]) -> list[str]:
+    """`(one) => …` is `one => …`."""
+    out: list[str] = []
+    for word in words:
+        if word == "=>" and out[-1] == ")" and out[-3] == "(" and _is_wordy(out[-2][0]):
+            out[-3:] = [out[-2]]
+        out.append(word)
+    return out
+
+
+def _with_fewer_lets(words: list[str]) -> list[str]:
+    """`let a = 1; let b = 2;` is `let a = 1, b = 2;`."""
+    out: list[str] = []
+    begins = [""]  # the first word of the statement that is being read, for each bracket that is open
+    for word in words:
+        if word == "let" and out and out[-1] == ";" and begins[-1] == ";let":
+            out[-1] = ","
+            begins[-1] = "let"
+            continue
+        if word == ";":
+            begins[-1] = ";" + begins[-1]
+        elif begins[-1] in {"", "}"} or begins[-1].startswith(";"):
+            begins[-1] = word
+        if word in {"(", "[", "{"}:
+            begins.append("")
+        elif word in {")", "]", "}"}:
+            begins.pop()
+            if word == "}" and begins[-1] != "let":
+                begins[-1] = "}"
+        out.append(word)
+    return out
 
 
 def _joined(words: list[str]) -> str:

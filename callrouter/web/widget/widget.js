@@ -28,8 +28,9 @@
   const holds = () => !!memory && !!memory.number && Date.now() - memory.at > -6e4 && Date.now() - memory.at < memory.hold * 1e3;
 
   // Any spelling of the site's own numbers; in the elements of a selector any number at all.
-  const gap = '[\\s().\\u2010-\\u2015\\u2212/-]{0,4}';
-  const words = /[^\d\s().+\u2010-\u2015\u2212/-]/;
+  const signs = '\\s().\\u2010-\\u2015\\u2212/-]';
+  const gap = '[' + signs + '{0,4}';
+  const words = RegExp('[^\\d+' + signs);
   const numbers = site.select ? [['\\d(?:' + gap + '\\d){6,14}']] : site.numbers.map(([code, trunk, rest]) => [[...rest].join(gap),
     '(?:(?:\\+?' + code + gap + '(?:\\(0\\))?|00' + code + (trunk && '|' + trunk) + ')' + gap + ')?']);
   const either = (spell) => numbers.map(spell).join('|') || '$^';
@@ -58,7 +59,7 @@
     if (text === was) return;
     put(node, label, text);
     written.push([node, label, was, text]);
-    if (written.length > 999) written = written.filter(([each]) => each.isConnected).slice(-999);
+    if (written.length > 999) written = written.filter(([each]) => each.isConnected);
   };
   const conceal = () => {
     shown = null;
@@ -71,15 +72,19 @@
   // Where numbers stand. Text that a framework is about to take over is left alone until it has.
   const foreign = 'script,style,textarea,select,[contenteditable]:not([contenteditable=false]),[data-callrouter-skip]';
   const framework = '#__next,#__nuxt,#___gatsby,[data-reactroot],[data-server-rendered],astro-island';
-  let settled = false, places = 0, seen = false, person = false;
+  let settled = false, waits, asked, places = 0, seen = false, person = false;
   const fits = (place) => place && !place.closest(foreign) && (!site.select || place.closest(site.select));
+  const held = () => {
+    if (asked) waits = !settled && document.querySelector(framework), asked = 0;
+    return waits;
+  };
   const found = (place) => {
     places++;
     if (!person) sight.observe(place);
   };
   const texts = (run, text) => {
     const place = run[run.length - 1].parentElement || run[0].getRootNode().host;
-    if (!fits(place)) return;
+    if (!fits(place) || held()) return;
     if (!shown) return found(place);
     const dressed = swap(text);
     let offset = 0;
@@ -90,14 +95,14 @@
     });
   };
   const links = (link) => {
-    if (fits(link)) for (const label of ['href', 'title', 'aria-label']) {
+    for (const label of ['href', 'title', 'aria-label']) {
       const was = link.getAttribute(label) || '', dials = label === 'href';
       const cut = dials ? was.search(/[?;]|$/) : was.length;
       let text = was.slice(0, cut);
       try {
         if (dials) text = decodeURIComponent(text);
       } catch (odd) {}
-      if (!spells(text)) continue;
+      if (!spells(text) || !fits(link) || held()) continue;
       if (shown) write(link, label, was, swap(text, dials) + was.slice(cut));
       else found(link);
     }
@@ -106,7 +111,7 @@
   const walk = (root) => {
     const walker = document.createTreeWalker(root, 4);
     let run = [], text = '';
-    for (let node = root.nodeType === 3 ? root : walker.nextNode(); node; node = walker.nextNode()) {
+    for (let node; (node = walker.nextNode());) {
       const own = node.data;
       if (words.test(own)) run = [], text = '';
       run.push(node);
@@ -128,17 +133,16 @@
     if (!deeper) walk(root);
     return 1;
   };
-  const dial = '[href^="tel:" i],[href^="sms:" i]';
+  const dial = 'a[href^="tel:" i],a[href^="sms:" i]';
   const scan = (root) => {
+    asked = 1;
     seek(root);
-    if (root.nodeType === 3) return;
     if (root.matches && root.matches(dial)) links(root);
     root.querySelectorAll(dial).forEach(links);
     if (site.shadow) root.querySelectorAll(site.shadow).forEach(enter);
   };
-  const held = () => !settled && document.querySelector(framework);
   const survey = () => {
-    if (!held()) scan(document.documentElement);
+    scan(document.documentElement);
     observer.takeRecords();
   };
   const enter = (element) => {
@@ -147,15 +151,13 @@
       customElements.whenDefined(element.localName).then(() => setTimeout(enter, 0, element));
   };
   const observer = new MutationObserver((records) => {
-    if (held()) return;
     const roots = new Set(), before = written.length;
     for (const record of records) {
       const element = record.target;
-      if (record.type === 'attributes') roots.add(element);
-      else if (record.type !== 'childList') roots.add(element.parentNode);
-      else for (const node of record.addedNodes)
+      if (record.type !== 'childList') roots.add(element.nodeType === 1 ? element : element.parentNode);
+      for (const node of record.addedNodes)
         if (node.nodeType === 1) roots.add(node);
-        else if (/\d/.test(node.data)) roots.add(element.childNodes.length < 50 ? element : node);
+        else if (/\d/.test(node.data)) roots.add(element);
     }
     roots.forEach((root) => {
       for (let up = root; up && (up = up.parentNode);) if (roots.has(up)) return;
@@ -209,7 +211,7 @@
   };
   const failed = (status) => {
     busy = false;
-    if (status > 399 && status < 500 && status !== 429) {
+    if (/^4(?!29)/.test(status)) {
       if (!memory || !memory.token) return;
       memory.token = '';
       told = false;
@@ -234,7 +236,7 @@
   const tell = (more) => {
     clearTimeout(begin);
     repeated = more;
-    if (busy || navigator.onLine === false) return;
+    if (busy) return;
     busy = true;
     const agreed = allowed, sure = person;
     address = location.href;
@@ -258,7 +260,7 @@
     if (allowed && memory && memory.token) post('alive', {...facts(), url: null, ...said}).then((answer) => {
       if (!allowed) return;
       if (answer.state === 'away') return later(30);
-      if (answer.state === 'lost' || answer.state === 'over') {
+      if (/lost|over/.test(answer.state)) {
         keep({...memory, number: ''});
         page = draw();
         conceal();
@@ -321,7 +323,7 @@
   const start = () => {
     started = true;
     const kept = recall();
-    if (allowed === null) allowed = kept === 0 ? false : kept || site.consent > 0 ? true : null;
+    if (allowed === null) allowed = kept === 0 ? false : !!kept || site.consent > 0 || null;
     if (allowed === false || site.consent < 0 && !allowed) return;
     lapse();
     if (allowed && holds()) show(memory.number, memory.display);
@@ -371,7 +373,6 @@
 
   watch(document);
   const settle = () => setTimeout(() => {
-    const waits = held();
     settled = true;
     if (waits) survey();
   }, 50);

@@ -57,9 +57,12 @@ def test_nothing_is_left_that_a_strict_policy_forbids() -> None:
 @pytest.mark.parametrize(
     ("source", "short"),
     [
-        ("const number = 1;\nlet other = number + 2;", "let a=1;let b=a+2;"),
+        ("const number = 1;\nlet other = number + 2;", "let a=1,b=a+2;"),
         ("// word\nconst text = 'const text // no';", "let a='const text // no';"),
         ("const test = (first, second) => first.length + second;", "let c=(a,b)=>a.length+b;"),
+        ("const one = (it) => { go(it); }; const [x, yy] = one; f();", "let a=b=>{go(b)},[c,d]=a;f();"),
+        ("let one = 1; go(one); let other = 2;", "let a=1;go(a);let b=2;"),
+        ("if (x) { let one = 1; } let other = 2;", "if(x){let a=1}let b=2;"),
         ("const url = 1; f({url: url});", "let url=1;f({url:url});"),
         ("const { a, bcd } = thing; use(bcd);", "let{a,bcd}=thing;use(bcd);"),
         ("const pattern = /[/'\"]const\\//g;", "let a=/[/'\"]const\\//g;"),
