@@ -56,7 +56,7 @@ class Span:
         pass
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         task, self.task = self.task, None
         if self.expired and task is not None:
