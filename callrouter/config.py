@@ -148,7 +148,7 @@ class PoolConfig(Section, frozen=True, kw_only=True):
 
 
 class AttributionConfig(Section, frozen=True, kw_only=True):
-    window_hours: float = 24.0
+    window_hours: float = 72.0
     """How long after a lease ended its visit may still be credited with a call (rules §2)."""
 
     def __post_init__(self) -> None:

@@ -36,6 +36,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from callrouter.pool.model import DEFAULT_WINDOW
+
 MINUTE = 60.0
 HOUR = 3600.0
 DAY = 86400.0
@@ -74,7 +76,7 @@ class DelayModel(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Hours of the day, by the account's clock, which is `offset` hours ahead of UTC."""
     night: float = 0.03
     offset: float = 0.0
-    window: timedelta = timedelta(hours=24)
+    window: timedelta = DEFAULT_WINDOW
     """Attribution window: older leases and visits are no candidates."""
 
     def now(self, at: float) -> Now:

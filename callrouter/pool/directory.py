@@ -16,7 +16,7 @@ import msgspec
 from callrouter.numbers import Number
 from callrouter.pool.delay import DelayModel, Models
 from callrouter.pool.keys import NAMESPACE, Slot, pool_slot, site_slot
-from callrouter.pool.model import DEFAULT_HOLD, StaticBinding
+from callrouter.pool.model import DEFAULT_HOLD, DEFAULT_WINDOW, StaticBinding
 from callrouter.sessions.model import TrafficSource
 
 K = TypeVar("K")
@@ -29,7 +29,7 @@ OPERATOR = 1
 class Account(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     default_route: str = ""
-    window: timedelta = timedelta(hours=24)
+    window: timedelta = DEFAULT_WINDOW
     utc_offset: float = 0.0
     """Hours that the account's clocks are ahead of UTC, when this was read."""
     model: DelayModel | None = None

@@ -12,6 +12,8 @@ from callrouter.sessions.model import Visit
 
 MINIMUM_HOLD = timedelta(minutes=5)
 DEFAULT_HOLD = timedelta(minutes=30)
+DEFAULT_WINDOW = timedelta(hours=72)
+"""Attribution window: callers of the next two days still find the visit that made them call."""
 
 Method = Literal["static", "holder", "caller_memory", "last_holder", "page", "unattributed"]
 """`page`: the visitor's own page sent it, so nothing was weighed (forms and callback orders)."""

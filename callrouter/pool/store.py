@@ -21,7 +21,7 @@ from callrouter.pool import live, metrics
 from callrouter.pool.coalesce import Coalescer, Pipeliner, RedisClient
 from callrouter.pool.connect import line_of
 from callrouter.pool.keys import Slot, log_key, pool_of
-from callrouter.pool.model import DEFAULT_HOLD, MINIMUM_HOLD, Attribution, CallerMemory
+from callrouter.pool.model import DEFAULT_HOLD, DEFAULT_WINDOW, MINIMUM_HOLD, Attribution, CallerMemory
 from callrouter.pool.nodes import Lanes
 from callrouter.pool.scripts import Script, script
 from callrouter.sessions.model import Visit
@@ -69,7 +69,7 @@ class Lifetimes(msgspec.Struct, frozen=True, kw_only=True):
 
     rest: timedelta = timedelta(0)
     """No other visitor gets a number sooner after its lease (quarantine); with room in the pool it rests longer."""
-    window: timedelta = timedelta(hours=24)
+    window: timedelta = DEFAULT_WINDOW
     """Attribution window: ended leases and their visits are kept for calls that come this late."""
     visitor: timedelta = timedelta(days=30)
     """A visitor gets his last number again, if it is free."""

@@ -11,7 +11,7 @@ from datetime import timedelta
 import msgspec
 
 from callrouter.pool.delay import DelayModel
-from callrouter.pool.model import DEFAULT_HOLD, MINIMUM_HOLD
+from callrouter.pool.model import DEFAULT_HOLD, DEFAULT_WINDOW, MINIMUM_HOLD
 from callrouter.pool.planning.reuse import Formula, formula_of
 from callrouter.pool.simulation.spread import Spread
 from callrouter.pool.simulation.world import DAY, OFFICES, SHOPPERS, STEADY, Delay, DelayClass, Rhythm, World
@@ -40,7 +40,7 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
 
     world: World
     hold: timedelta = DEFAULT_HOLD
-    window: timedelta = timedelta(hours=24)
+    window: timedelta = DEFAULT_WINDOW
     model: DelayModel = DelayModel()
     target: Target = Target()
 

@@ -12,6 +12,7 @@ from functools import partial
 import msgspec
 
 from callrouter.pool.delay import DEFAULT_MODEL, DelayModel
+from callrouter.pool.model import DEFAULT_WINDOW
 from callrouter.pool.simulation.comparison import Judgement
 from callrouter.pool.simulation.judges import ENGINE, Judge
 from callrouter.pool.simulation.policies import OURS, POLICIES, Choice, Policy
@@ -32,7 +33,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     numbers: int
     seed: int = 1
     hold: timedelta = timedelta(minutes=30)
-    window: timedelta = timedelta(hours=24)
+    window: timedelta = DEFAULT_WINDOW
     policies: tuple[str, ...] = (OURS,)
     model: DelayModel = DEFAULT_MODEL
     judges: Mapping[str, Judge] = {}

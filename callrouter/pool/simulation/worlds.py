@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 from msgspec.structs import replace
 
+from callrouter.pool.model import DEFAULT_WINDOW
 from callrouter.pool.planning.sizes import default_size
 from callrouter.pool.simulation.spread import Spread
 from callrouter.pool.simulation.world import (
@@ -23,8 +25,7 @@ from callrouter.pool.simulation.world import (
 )
 
 DEFAULT = "default"
-WINDOW_HOURS = 72.0
-"""Attribution window of simulations. Callers of the second day are a part of the target; see docs."""
+WINDOW_HOURS = DEFAULT_WINDOW / timedelta(hours=1)
 
 
 def planned_numbers(world: World) -> int:
