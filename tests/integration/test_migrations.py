@@ -25,7 +25,7 @@ NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 # Tables of the operator's bookkeeping, not of any account.
-WITHOUT_ACCOUNT = {"schema_migrations"}
+WITHOUT_ACCOUNT = {"schema_migrations", "directory_version"}
 
 
 def quiet(_line: str) -> None:

@@ -13,7 +13,8 @@ CREATE TABLE directory_version (
 );
 INSERT INTO directory_version (version) VALUES (1);
 
-CREATE OR REPLACE FUNCTION directory_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Whoever may write the inventory need not be allowed to write its version.
+CREATE OR REPLACE FUNCTION directory_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     UPDATE directory_version SET version = version + 1;
     PERFORM pg_notify('callrouter_directory', TG_TABLE_NAME);
