@@ -55,9 +55,10 @@ for i = 5, #ARGV, 6 do
         let_go(f, ENDED_DISABLED)
         changed = changed + 1
       end
+      f[ST] = 'D'
       call('SADD', P .. 'off', n)
     end
-    if was ~= f[ST] then save(f) else call('PERSIST', P .. 'n:' .. n) end
+    if was ~= f[ST] or ARGV[i + 2] ~= '' then save(f) else call('PERSIST', P .. 'n:' .. n) end
     call('PERSIST', P .. 'h:' .. n)
   else
     if f and was ~= 'D' then

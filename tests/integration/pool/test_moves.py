@@ -64,6 +64,23 @@ def test_a_number_that_moves_back_brings_all_its_leases(valkey_url: str) -> None
     asyncio.run(scenario())
 
 
+def test_a_number_that_is_set_aside_stays_so_wherever_it_moves(valkey_url: str) -> None:
+    async def scenario() -> None:
+        async with store(valkey_url) as leases:
+            for turn, (pool, active) in enumerate(((1, True), (2, False), (1, False), (1, True))):
+                entry = NumberEntry(number=FIRST, account=1, pool=pool, active=active)
+                here = Directory(sites=(SITE,), numbers=(entry,), pools=(1, 2))
+                at = NOON + timedelta(minutes=turn)
+                assert await load_pools(leases, here, now=at) > 0 or (pool, active) == (1, False)
+                assert await load_pools(leases, here, now=at) == 0
+                standing = await leases.standing(pool_slot(pool), FIRST)
+                assert standing
+                assert standing.state == ("free" if active else "disabled")
+            assert (await leases.allocate(ONE, visit("s1", "ann"), now=at)).number == FIRST
+
+    asyncio.run(scenario())
+
+
 def test_a_process_with_an_older_inventory_is_refused_whatever_it_comes_between(valkey_url: str) -> None:
     async def scenario() -> None:
         async with store(valkey_url) as leases:
