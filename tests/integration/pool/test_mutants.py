@@ -11,7 +11,7 @@ from tests.integration.pool.mutants import MUTANTS, QUICK, mutated
 @pytest.mark.parametrize("fault", QUICK)
 def test_a_fault_put_in_on_purpose_is_found(valkey_url: str, fault: str) -> None:
     with mutated(fault), pytest.raises(AssertionError):
-        run_machine(valkey_url, profile(60, shrink=False))
+        run_machine(valkey_url, profile(150, shrink=False))
 
 
 @pytest.mark.parametrize("fault", MUTANTS)
