@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 import uvloop
+from msgspec.structs import replace
 
 from callrouter.lab.servers import EmbeddedValkey
 from callrouter.pool.planning.demand import Demand, Target
@@ -24,7 +25,7 @@ def test_the_default_size_reaches_the_default_target_and_two_thirds_of_it_do_not
     numbers = default_size(world.visits_per_hour)
     thin = trial_for(demand, numbers)
     scale = thin.world.visits_per_hour / world.visits_per_hour
-    model = demand.model
+    model = replace(demand.model, window=window)
     assert demand.formula.overflow(numbers) < Target().overflow
 
     async def share(size: int) -> Found:
