@@ -137,7 +137,7 @@ def measure() -> tuple[list[dict[str, float]], float]:
             with server(url, Path(folder)) as port:
                 visitors = Visitors(port)
                 asyncio.run(fill(url))
-                visitors.ask("visit", "/v/SITE/visit", seconds=0.5)  # warm
+                visitors.ask("visit", "/v/SITE/visit", seconds=2)  # warm
                 calm = visitors.ask("visit", "/v/SITE/visit", seconds=4, rate=RATE)["p99"]
                 turns = [turn(visitors, url) for _ in range(TURNS)]
                 visitors.close()
@@ -169,9 +169,10 @@ def run() -> list[Row]:
 
     found = classified()
     return [
-        row("visit over HTTP, against an empty endpoint of the same server", "visit", "empty", 0.35),
-        row("alive over HTTP, against the same", "alive", "empty", 0.5),
-        row("visit against an empty endpoint of the framework", "visit", "framework", None),
+        row("visit over HTTP, against an empty endpoint of the same application", "visit", "framework", 0.35),
+        row("alive over HTTP, against the same", "alive", "framework", 0.5),
+        row("visit against an empty handler below the framework", "visit", "empty", None),
+        row("alive against the same", "alive", "empty", None),
         Row(
             name=f"visit, p99 at {RATE} per second", ours=calm * 1000, peer=P99 * 1000, unit="ms", ratio=calm / P99,
             target=1, at_most=True, note="the peer is the limit",

@@ -65,6 +65,11 @@ def recognise(user_agent: str, brands: str = "", mobile: str = "", platform: str
     )
 
 
+def prepare() -> None:
+    """Read the patterns, which takes a good part of a second: better before the first visitor than while he waits."""
+    recognise("Mozilla/5.0")
+
+
 def _branded(claimed: list[str], *, on_phone: bool) -> str:
     known = _known()
     name = next((name for brand, name in known.brands.items() if brand in claimed), "")

@@ -23,6 +23,7 @@ from callrouter.pool.directory_source import DirectorySource
 from callrouter.pool.holders import Store
 from callrouter.pool.keys import NAMESPACE
 from callrouter.pool.store import LeaseStore, Lifetimes, StoreUnavailable
+from callrouter.sessions.device import prepare
 from callrouter.web.api.access import Access
 from callrouter.web.api.leaks import leak_handlers
 from callrouter.web.api.leases import lease_handlers
@@ -104,6 +105,7 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Web:
 
     @asynccontextmanager
     async def services(_: Litestar) -> AsyncIterator[None]:
+        prepare()
         await source.start()
         await reading.open()
         await outbox.open()
