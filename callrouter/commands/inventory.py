@@ -133,6 +133,17 @@ def _settings(command: Callable[..., None]) -> Callable[..., None]:
             help="What a visitor sees when all numbers are leased: the fallback, or the lease nearest to its end.",
         ),
         click.option(
+            "--own-number", "own_numbers", multiple=True,
+            help="A number that stands on its pages and is replaced there; all of them, repeated.",
+        ),
+        click.option(
+            "--consent", type=click.Choice(["full", "ask", "refused"]),
+            help="What the script does before a visitor says anything: everything; show a channel's number and know "
+            "nobody; nothing.  [full]",
+        ),
+        click.option("--select", help="CSS selector: numbers are replaced in these elements only, whatever they are."),
+        click.option("--shadow", help="CSS selector of elements whose shadow roots are searched for numbers."),
+        click.option(
             "--quality", "quality_s", type=float, callback=_seconds, help="Seconds of talk of a quality call.  [60]"
         ),
     )):  # fmt: skip
@@ -195,6 +206,8 @@ def _given(given: dict[str, Any], *, no_pool: bool = False) -> SiteSettings:
     spelling = told.pop("spelling", None) or told["country"]
     if fallback := told.pop("fallback", None):
         told["fallback_number"] = spelled_number(fallback, spelling)
+    if own := told.pop("own_numbers", None):
+        told["own_numbers"] = tuple(spelled_number(each, spelling) for each in own)
     if no_pool:
         told["pools"] = ()
     return SiteSettings(**told)
@@ -218,7 +231,9 @@ def list_sites(config_file: Path | None) -> None:
         """SELECT s.id AS site, s.name AS domain, a.name AS account,
                   array_remove(array_agg(p.name ORDER BY sp.priority, p.id), NULL) AS pools, s.route,
                   s.fallback_number AS fallback, extract(epoch FROM s.hold)::float8 / 60 AS hold_minutes,
-                  extract(epoch FROM s.rest)::float8 / 60 AS rest_minutes, s.overflow, s.domains, s.enabled
+                  extract(epoch FROM s.rest)::float8 / 60 AS rest_minutes, s.overflow, s.domains, s.own_numbers, s.consent,
+                  s.widget ->> 'select' AS select, s.widget ->> 'shadow' AS shadow,
+                  s.enabled
            FROM sites s JOIN accounts a ON a.id = s.account_id LEFT JOIN site_pools sp ON sp.site_id = s.id
            LEFT JOIN pools p ON p.id = sp.pool_id GROUP BY s.account_id, s.id, a.name ORDER BY s.id""",
     )

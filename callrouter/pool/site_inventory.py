@@ -38,16 +38,24 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
     quality_s: float | None = None
     domains: tuple[str, ...] | None = None
     enabled: bool | None = None
+    consent: str | None = None
+    own_numbers: tuple[Number, ...] | None = None
+    select: str | None = None
+    shadow: str | None = None
     without_fallback: bool = False
     pools: tuple[WantedPool, ...] | None = None
 
     def columns(self) -> dict[str, object]:
-        aside = ("pools", "without_fallback")
+        aside = ("pools", "without_fallback", "select", "shadow")
         given = {name: getattr(self, name) for name in self.__struct_fields__ if name not in aside}
         columns: dict[str, object] = {name: value for name, value in given.items() if value is not None}
         if self.without_fallback:
             columns["fallback_number"] = None
         return columns
+
+    def script(self) -> dict[str, str]:
+        """What is to be set in the column `widget`."""
+        return {name: value for name in ("select", "shadow") if (value := getattr(self, name)) is not None}
 
 
 def wanted_pool(text: str, place: int) -> WantedPool:
@@ -108,12 +116,19 @@ async def pools_without_numbers(conn: Connection, site: int) -> list[str]:
 async def _set(conn: Connection, owner: int, site: int, settings: SiteSettings) -> None:
     if settings.fallback_number:
         await _require_no_substitute(conn, settings.fallback_number)
+    for own in settings.own_numbers or ():
+        await _require_no_substitute(conn, own)
     columns = settings.columns()
     if columns:
         sets = ", ".join(f"{name} = ${index}" for index, name in enumerate(columns, 3))
         await conn.execute(
             f"UPDATE sites SET {sets} WHERE account_id = $1 AND id = $2",  # noqa: S608 - names of SiteSettings' fields
             owner, site, *columns.values(),
+        )  # fmt: skip
+    if script := settings.script():
+        await conn.execute(
+            "UPDATE sites SET widget = widget || $3::text::jsonb WHERE account_id = $1 AND id = $2",
+            owner, site, msgspec.json.encode(script).decode(),
         )  # fmt: skip
     if settings.fallback_number:
         await conn.execute(

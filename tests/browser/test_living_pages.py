@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, Request, Route, expect
@@ -59,6 +60,21 @@ def test_late_and_changed_parts_are_replaced_before_they_are_painted(shop: Shop,
     expect(page.locator("#app p")).to_have_text(re.compile(rf"^т. {LEASED}$"))
     page.evaluate("document.querySelector('#app a').href = 'tel:84952222222'")
     expect(page.locator("#app a")).to_have_attribute("href", re.compile(r"^tel:8495111\d{4}$"))
+
+
+def test_a_number_of_the_same_length_shifts_nothing(shop: Shop, page: Page, tmp_path: Path) -> None:
+    page.add_init_script(
+        """window.shifts = [];
+        new PerformanceObserver((list) => shifts.push(...list.getEntries().map((each) => each.value)))
+          .observe({type: 'layout-shift', buffered: true});"""
+    )
+    row = f"<p>Звоните <b>{OWN}</b> каждый день <a href='tel:+74952222222'>{OWN}</a></p>"
+    page.goto(shop.page(f'<h1>Окна</h1><p id="n">{OWN}</p>{row * 12}'))
+    page.screenshot(path=tmp_path / "before.png")
+    expect(page.locator("#n")).to_have_text(REPLACED)
+    page.screenshot(path=tmp_path / "after.png")
+    page.wait_for_timeout(300)
+    assert sum(page.evaluate("shifts")) == 0
 
 
 def test_a_script_that_fights_for_its_text_does_not_hang_the_page(shop: Shop, page: Page) -> None:

@@ -269,11 +269,21 @@ def test_a_site_changes_what_is_given_and_keeps_the_rest(shop: Cli, tmp_path: Pa
     assert listed | {"site": 0} == {
         "site": 0, "domain": "shop.example", "account": "Acme", "pools": ["spb", "moscow"], "route": "",
         "fallback": "74952220505", "hold_minutes": 45.0, "rest_minutes": 10.0, "overflow": "nearest_end",
-        "domains": ["shop.example", "xn--80aairftm.xn--p1ai"], "enabled": False,
+        "domains": ["shop.example", "xn--80aairftm.xn--p1ai"], "enabled": False, "consent": "full", "select": None,
+        "shadow": None, "own_numbers": listed["own_numbers"],
     }  # fmt: skip
     rows(shop("site", "change", "shop.example", "--no-fallback", "--no-pool", "--enabled"))
     changed = rows(shop("site", "list"))[0]
     assert changed == listed | {"fallback": None, "pools": [], "enabled": True}
+
+
+def test_a_site_sets_what_its_script_does(shop: Cli) -> None:
+    numbers = ("--own-number", "8 (495) 222-22-22", "--own-number", "8 800 555-35-35")
+    rows(shop("site", "change", "shop.example", *numbers, "--consent", "ask", "--select", ".phone"))
+    rows(shop("site", "change", "shop.example", "--shadow", "shop-header"))
+    site = rows(shop("site", "list"))[0]
+    assert site["own_numbers"] == ["74952222222", "78005553535"]
+    assert (site["consent"], site["select"], site["shadow"]) == ("ask", ".phone", "shop-header")
 
 
 @pytest.mark.parametrize(

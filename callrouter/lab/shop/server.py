@@ -50,6 +50,11 @@ def _handler(tag: str) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(content)
 
+        def do_POST(self) -> None:
+            """A form: the page that thanks. What stood in it is the widget's business."""
+            self.rfile.read(int(self.headers.get("content-length", 0)))
+            self.do_GET()
+
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
             """Nothing: the demo's terminal is for its calls."""
 

@@ -70,7 +70,7 @@
   };
 
   // Where numbers stand. Text that a framework is about to take over is left alone until it has.
-  const foreign = 'script,style,textarea,select,[contenteditable]:not([contenteditable=false]),[data-callrouter-skip]';
+  const foreign = 'script,style,textarea,select,[contenteditable],[data-callrouter-skip]';
   const framework = '#__next,#__nuxt,#___gatsby,[data-reactroot],[data-server-rendered],astro-island';
   let settled = false, waits, asked, places = 0, seen = false, person = false;
   const fits = (place) => place && !place.closest(foreign) && (!site.select || place.closest(site.select));
@@ -230,7 +230,7 @@
     clearTimeout(end);
     if (!allowed) return;
     recall();
-    if (holds()) end = setTimeout(lapse, memory.hold * 1e3 + memory.at - Date.now() + 9);
+    if (holds()) end = setTimeout(lapse, memory.hold * 1e3 + memory.at - Date.now());
     else if (shown) conceal();
   };
   const tell = (more) => {
