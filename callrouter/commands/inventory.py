@@ -231,8 +231,8 @@ def list_sites(config_file: Path | None) -> None:
         """SELECT s.id AS site, s.name AS domain, a.name AS account,
                   array_remove(array_agg(p.name ORDER BY sp.priority, p.id), NULL) AS pools, s.route,
                   s.fallback_number AS fallback, extract(epoch FROM s.hold)::float8 / 60 AS hold_minutes,
-                  extract(epoch FROM s.rest)::float8 / 60 AS rest_minutes, s.overflow, s.domains, s.own_numbers, s.consent,
-                  s.widget ->> 'select' AS select, s.widget ->> 'shadow' AS shadow,
+                  extract(epoch FROM s.rest)::float8 / 60 AS rest_minutes, s.overflow, s.domains, s.own_numbers,
+                  s.consent, s.widget ->> 'select' AS select, s.widget ->> 'shadow' AS shadow,
                   s.enabled
            FROM sites s JOIN accounts a ON a.id = s.account_id LEFT JOIN site_pools sp ON sp.site_id = s.id
            LEFT JOIN pools p ON p.id = sp.pool_id GROUP BY s.account_id, s.id, a.name ORDER BY s.id""",
