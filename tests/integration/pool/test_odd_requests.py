@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 
 from callrouter.pool.keys import pool_slot
+from callrouter.pool.store import Ask
 from tests.integration.pool.machine import ended_leases
 from tests.integration.pool.visitors import NOON, numbers, store, visit
 
@@ -29,5 +30,21 @@ def test_a_request_under_anothers_name_takes_nobodys_number(valkey_url: str) -> 
             await leases.sweep(SLOT, now=later + timedelta(days=1))
             told = await ended_leases(leases._client, SLOT)
             assert [lease.session for lease in told[numbers(1)[0]]] == ["s1"]
+
+    asyncio.run(scenario())
+
+
+def test_requests_under_anothers_name_leave_no_trace_on_a_free_number(valkey_url: str) -> None:
+    async def scenario() -> None:
+        async with store(valkey_url) as leases:
+            await leases.load_numbers(SLOT, dict.fromkeys(numbers(1), True), now=NOON)
+            await leases.allocate(SLOT, visit("s1", "ann"), now=NOON)
+            await leases.release(SLOT, "s1", now=NOON)
+            for _ in range(3):
+                forged = await leases.allocate(SLOT, visit("s1", "eve"), now=NOON)
+                assert forged.outcome == "foreign"
+            await leases.allocate(SLOT, visit("s2", "bob"), now=NOON)
+            known = await leases.resolve(Ask(SLOT, 76, numbers(1)[0], None), now=NOON)
+            assert [lease.session for lease in known.leases] == ["s2", "s1"]
 
     asyncio.run(scenario())
