@@ -48,3 +48,26 @@ def test_requests_under_anothers_name_leave_no_trace_on_a_free_number(valkey_url
             assert [lease.session for lease in known.leases] == ["s2", "s1"]
 
     asyncio.run(scenario())
+
+
+def test_a_number_bears_any_count_of_calls_whose_end_is_never_told(valkey_url: str) -> None:
+    """The router may hear questions and no hangups, and somebody may dial one number on and on."""
+
+    async def scenario() -> None:
+        async with store(valkey_url) as leases:
+            await leases.load_numbers(SLOT, dict.fromkeys(numbers(1), True), now=NOON)
+            await leases.allocate(SLOT, visit("s1", "ann"), now=NOON)
+            calls = [f"{which:04}" + "c" * 60 for which in range(1200)]
+            for each in calls:
+                known = await leases.resolve(Ask(SLOT, 76, numbers(1)[0], None, each), now=NOON)
+            assert [lease.session for lease in known.leases] == ["s1"]
+            standing = await leases.standing(SLOT, numbers(1)[0])
+            assert standing
+            assert calls[-1] in standing.calls
+            later = NOON + leases.lifetimes.call + timedelta(minutes=1)
+            await leases.call_started(SLOT, numbers(1)[0], "new", now=later)
+            standing = await leases.standing(SLOT, numbers(1)[0])
+            assert standing
+            assert list(standing.calls) == ["new"], "calls that cannot last so long are forgotten"
+
+    asyncio.run(scenario())
