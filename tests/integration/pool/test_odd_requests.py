@@ -71,3 +71,20 @@ def test_a_number_bears_any_count_of_calls_whose_end_is_never_told(valkey_url: s
             assert list(standing.calls) == ["new"], "calls that cannot last so long are forgotten"
 
     asyncio.run(scenario())
+
+
+def test_a_clock_that_went_back_makes_no_request_look_at_the_whole_pool(valkey_url: str) -> None:
+    many = 1500
+
+    async def scenario() -> None:
+        async with store(valkey_url) as leases:
+            await leases.load_numbers(SLOT, dict.fromkeys(numbers(many), True), now=NOON)
+            for which in range(many):
+                await leases.allocate(SLOT, visit(f"s{which}", f"v{which}"), now=NOON)
+                await leases.release(SLOT, f"s{which}", now=NOON)
+            earlier = NOON - timedelta(hours=1)
+            assert (await leases.allocate(SLOT, visit("s", "ann"), now=earlier)).outcome == "overflow"
+            assert await leases._client.execute_command("SCARD", f"{SLOT}resting") < many / 2
+            assert (await leases.allocate(SLOT, visit("t", "bob"), now=NOON)).outcome == "leased"
+
+    asyncio.run(scenario())
