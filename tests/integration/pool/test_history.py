@@ -8,6 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
+import pytest
+from structlog.testing import capture_logs
 
 from callrouter.db.connect import connect, open_pool
 from callrouter.numbers import Number
@@ -102,6 +104,37 @@ def test_an_entry_that_postgres_refuses_does_not_block_those_behind_it(valkey_ur
             await here.drained()
             assert await here.client.execute_command("XLEN", SLOT + "refused") == 2
             assert "DROP TABLE" in await here.postgres.fetchval("SELECT page FROM visits")
+
+    asyncio.run(scenario())
+
+
+def test_entries_wait_for_a_postgres_that_cannot_write_now(valkey_url: str, database: str) -> None:
+    """A standby that is not promoted yet, a disk that is full: no entry is at fault, so none is set aside."""
+
+    async def scenario() -> None:
+        async with bench(valkey_url, database) as here:
+            await here.leases.allocate(SLOT, visit("s1", "ann"), now=NOON)
+            await here.postgres.execute("ALTER TABLE visits RENAME TO visits_away")
+            with pytest.raises(asyncpg.PostgresError):
+                await here.drained()
+            await here.postgres.execute("ALTER TABLE visits_away RENAME TO visits")
+            assert not await here.client.execute_command("XLEN", SLOT + "refused")
+            await here.drained()
+            assert await here.postgres.fetchval("SELECT session FROM visits") == "s1"
+
+    asyncio.run(scenario())
+
+
+def test_why_an_entry_was_refused_is_told_without_the_visitors_data(valkey_url: str, database: str) -> None:
+    async def scenario() -> None:
+        async with bench(valkey_url, database) as here:
+            await here.postgres.execute("ALTER TABLE visitors ADD CONSTRAINT none_like_her CHECK (id <> 'ann')")
+            await here.leases.allocate(SLOT, visit("s1", "ann"), now=NOON)
+            with capture_logs() as logs:
+                await here.drained()
+            (told,) = [each for each in logs if each["event"] == "HISTORY-REFUSED"]
+            assert "none_like_her" in told["reason"]
+            assert "ann" not in told["reason"]
 
     asyncio.run(scenario())
 
