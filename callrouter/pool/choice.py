@@ -5,8 +5,10 @@ Knows the store's operations and a site's choices; knows neither tokens nor what
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
+
+import msgspec
 
 from callrouter.pool.directory import Directory, Site
 from callrouter.pool.live import Allocation
@@ -38,6 +40,7 @@ async def lease_from(
     pools: tuple[int, ...],
     visit: Visit,
     *,
+    known: str = "",
     campaign: str = "",
     wants_number: bool = True,
     counts: bool = True,
@@ -46,7 +49,8 @@ async def lease_from(
     """Answer a hit from the first of `pools` that has a number.
 
     An empty pool keeps no trace of the hit unless all are empty: then the closed lease nearest to its end is taken, by
-    the same order, if the site wants that; else the visit is the first pool's, marked as overflow.
+    the same order, if the site wants that; else the visit is the first pool's, marked as overflow. `known`: the session
+    that goes on in the first of the pools; one that begins in another pool instead came by the same source.
     """
 
     async def ask(pool: int, *, trial: bool, nearest_end: bool) -> Placed:
@@ -65,4 +69,16 @@ async def lease_from(
                 placed = await ask(pool, trial=True, nearest_end=nearest_end)
                 if placed.allocation.outcome != "empty":
                     return placed
+                if known and not campaign:
+                    earlier = await store.visit(directory.slot_of_pool(pool), known)
+                    visit, known = _as_before(visit, earlier, site.gap, placed.allocation.at), ""
     return await ask(pools[0] if pools else NO_POOL, trial=False, nearest_end=takes)
+
+
+def _as_before(visit: Visit, earlier: Visit | None, gap: timedelta, at: datetime) -> Visit:
+    """`visit` with what brought the visitor at first, if `earlier` is his and has not ended."""
+    if earlier is None or earlier.visitor != visit.visitor or at >= earlier.seen_at + gap:
+        return visit
+    return msgspec.structs.replace(
+        visit, traffic=earlier.traffic, landing_page=earlier.landing_page, referrer=earlier.referrer
+    )

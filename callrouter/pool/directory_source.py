@@ -17,6 +17,7 @@ import msgspec
 import structlog
 from msgspec import json
 
+from callrouter.background import Background
 from callrouter.clock import Clock, SystemClock
 from callrouter.numbers import Number
 from callrouter.pool import metrics
@@ -60,7 +61,8 @@ class DirectorySource:
         self._namespace = namespace
         self._clock = clock or SystemClock()
         self._changed = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background()
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._listeners: list[Listener] = []
         self._failing = False
         self.directory = Directory(namespace=namespace, known=False)
@@ -71,10 +73,9 @@ class DirectorySource:
 
     async def start(self) -> Directory:
         """Read once, from Postgres or else from the snapshot if there is one, and keep current until `stop`."""
-        connection: asyncpg.Connection[asyncpg.Record] | None = None
         try:
             async with asyncio.timeout(START_SECONDS):
-                connection = await self._open()
+                self._connection = await self._open()
         except AWAY as error:
             self._failing = True
             reason = str(error) or "no answer in time"
@@ -82,15 +83,11 @@ class DirectorySource:
                 log.warning("DIRECTORY-FROM-SNAPSHOT", reason=reason, read_at=self.directory.read_at.isoformat())
             else:
                 log.warning("DIRECTORY-UNKNOWN", reason=reason, snapshot=str(self._snapshot or "none is kept"))
-        self._task = asyncio.create_task(self._keep(connection), name="directory")
+        self._background.keep("directory", self._keep)
         return self.directory
 
     async def stop(self) -> None:
-        if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await self._background.stop()
 
     async def _open(self) -> asyncpg.Connection[asyncpg.Record]:
         """A connection that listens, and whatever the directory is now: in this order, so that no change is missed."""
@@ -110,11 +107,12 @@ class DirectorySource:
     def _terminated(self, _: object) -> None:
         self._changed.set()
 
-    async def _keep(self, connection: asyncpg.Connection[asyncpg.Record] | None) -> None:
+    async def _keep(self) -> None:
         try:
             while True:
-                connection = await self._await_change(connection)
+                self._connection = await self._await_change(self._connection)
         finally:
+            connection, self._connection = self._connection, None
             if connection is not None and not connection.is_closed():
                 connection.terminate()
 
@@ -153,12 +151,18 @@ class DirectorySource:
         if unchanged:
             return
         if self._snapshot:
-            await asyncio.to_thread(_write_snapshot, self._snapshot, directory)
+            await self._write_snapshot(self._snapshot, directory)
         for listener in self._listeners:
             try:
                 await listener(directory)
             except Exception as error:  # one listener's trouble is not the directory's
                 log.exception("DIRECTORY-LISTENER-FAILED", reason=str(error))
+
+    async def _write_snapshot(self, path: Path, directory: Directory) -> None:
+        try:
+            await asyncio.to_thread(_write_snapshot, path, directory)
+        except OSError as error:
+            log.warning("DIRECTORY-SNAPSHOT-NOT-WRITTEN", snapshot=str(path), reason=str(error))
 
     def _read_snapshot(self) -> bool:
         if self._snapshot is None:

@@ -18,7 +18,7 @@ import asyncpg
 import structlog
 from redis import exceptions
 
-from callrouter.db.connect import LOST_CONNECTION, Connection, Pool
+from callrouter.db.connect import Connection, Pool
 from callrouter.pool import metrics
 from callrouter.pool.coalesce import RedisClient
 from callrouter.pool.entries import Entry, parse_entries
@@ -35,6 +35,12 @@ IDLE_SECONDS = 0.5
 RETRY_SECONDS = 2.0
 LOOK_AT_ONCE = 500
 REFUSED_KEPT = 10_000
+AT_FAULT = (
+    asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.CardinalityViolationError,
+    asyncpg.ProgramLimitExceededError, ValueError, KeyError,
+)  # fmt: skip
+"""What an entry may be refused for. Whatever else Postgres says (read-only, disk full, a table is not there yet) is
+its own trouble, and all entries wait for it to be over."""
 
 
 class History:
@@ -80,7 +86,7 @@ class History:
             ) as error:
                 pause = RETRY_SECONDS
                 if not self._failing:
-                    log.warning("HISTORY-WAITS", reason=str(error) or type(error).__name__)
+                    log.warning("HISTORY-WAITS", reason=_reason(error) or type(error).__name__)
                 self._failing = True
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause or 0.001)
@@ -133,11 +139,9 @@ class History:
         try:
             async with connection.transaction():
                 await write_entries(connection, entries, pool)
-        except LOST_CONNECTION:
-            raise
-        except (asyncpg.PostgresError, ValueError, KeyError) as error:
+        except AT_FAULT as error:
             if len(entries) == 1:
-                return [(entries[0], str(error))]
+                return [(entries[0], _reason(error))]
         else:
             return []
         half = len(entries) // 2
@@ -156,3 +160,8 @@ class History:
             pipeline.xadd(slot + "refused", fields, maxlen=REFUSED_KEPT, approximate=True)
         pipeline.xdel(log_key(slot), *dict.fromkeys(entry.name for entry in entries))
         await pipeline.execute()
+
+
+def _reason(error: Exception) -> str:
+    """Without the detail that Postgres adds: it may show the row, which tells of a visitor."""
+    return str(error.args[0]) if isinstance(error, asyncpg.PostgresError) and error.args else str(error)

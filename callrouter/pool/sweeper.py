@@ -49,14 +49,17 @@ class Sweeper:
     async def run(self) -> None:
         """Sweep until stopped."""
         while not self._stopping.is_set():
-            try:
-                for slot in self._directory().slots():
+            away = ""
+            for slot in self._directory().slots():
+                try:
                     await self.sweep(slot)
-                self._failing = False
-            except StoreUnavailable as error:
-                if not self._failing:
-                    log.warning("SWEEPER-WAITS", reason=str(error))
-                self._failing = True
+                except StoreUnavailable as error:  # of a cluster perhaps one node: the others' pools are swept
+                    away = str(error)
+                if self._stopping.is_set():
+                    break
+            if away and not self._failing:
+                log.warning("SWEEPER-WAITS", reason=away)
+            self._failing = bool(away)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), self._interval_seconds)
 

@@ -27,17 +27,14 @@ local function nearest_end()
 end
 
 -- Pinned or resting numbers are no help, so go on reclaiming until one may be offered, or enough was looked at.
-local function find(is_new)
+local function find()
   reclaim(AT_ONCE)
   for _ = 1, ROUNDS do
     local f = choose(account, visitor, site, last)
     if f then return f end
     if reclaim(AT_ONCE) == 0 then break end
   end
-  if policy ~= 'nearest_end' then return nil end
-  -- Nobody loses his number to a request whose name is taken already.
-  if is_new and not known and call('EXISTS', P .. 's:' .. asked) == 1 then return nil end
-  return nearest_end()
+  return policy == 'nearest_end' and nearest_end() or nil
 end
 
 -- The number that this visit still holds; a lease of the visitor's earlier visit ends now and the number stays his.
@@ -76,6 +73,8 @@ end
 local function serve(visit, is_new)
   local event
   if is_new then
+    -- Before anything changes hands: a request whose name is taken gets no number, and leaves no trace on any.
+    if not known and call('EXISTS', P .. 's:' .. asked) == 1 then return nil end
     visit = {asked, 0, 0, 1, 0, gap, now, now, visitor, site, account, '', campaign, asked, ARGV[11], ARGV[9]}
     event = 'V'
   else
@@ -90,7 +89,7 @@ local function serve(visit, is_new)
     f = held_by(visit)
     outcome = 'kept'
     if not f then
-      f = find(is_new)
+      f = find()
       outcome = f and 'leased' or 'overflow'
       if not f and ARGV[21] == '1' then return {'empty', now} end
       if f then idle = lease(f, visit) else visit[V_OVER] = 1 end
@@ -98,14 +97,7 @@ local function serve(visit, is_new)
     end
   end
   local record = visit_record(visit)
-  if is_new and not known then
-    if not call('SET', P .. 's:' .. session, record, 'NX', 'PX', gap + window) then
-      if f then offer(number_of(f[NUMBER])) end
-      return nil
-    end
-  else
-    call('SET', P .. 's:' .. session, record, 'PX', gap + window)
-  end
+  call('SET', P .. 's:' .. session, record, 'PX', gap + window)
   call('SET', vkey, pack('<ss', session, f and f[NUMBER] or last), 'PX', ARGV[17])
   if not f or hold > gap then call('ZADD', P .. 'live', 'NX', now + gap, session) end
   if outcome == 'leased' then

@@ -6,6 +6,7 @@
 -- longest-free of all has been free more than `affinity` times as long: callers who kept a number then reach the right
 -- company as a rule, and yet the whole pool takes its turn. A number that was never leased has been free for ever.
 local affinity = tonumber(ARGV[20])
+local LOOKED_AT = 256 -- numbers that wait after all: when the clock went back that may be the whole pool
 
 local function choose(account, visitor, site, last)
   local f = last ~= '' and number_of(last)
@@ -15,7 +16,7 @@ local function choose(account, visitor, site, last)
     return f
   end
   local all, ours = P .. 'free', P .. 'free:' .. account
-  while true do
+  for _ = 1, LOOKED_AT do
     local n, score = unpack(call('ZPOPMIN', ours))
     if n then
       local longest = call('ZRANGE', all, '0', '0', 'WITHSCORES')

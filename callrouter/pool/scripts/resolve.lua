@@ -4,6 +4,8 @@
 -- remembered by, session and record of the latest visit of the visitor he was last credited to; '' for what is not.
 -- A caller waits for this: what cannot be there is not read.
 
+local MOST_CALLS = 64 -- of one number whose end was not told; the oldest are given up
+
 local found = {now}
 for i = 4, #ARGV, 4 do
   local number, caller, id = ARGV[i], ARGV[i + 1], ARGV[i + 2]
@@ -15,12 +17,16 @@ for i = 4, #ARGV, 4 do
     if held_by ~= '' then visit = call('GET', P .. 's:' .. held_by) or '' end
     if id ~= '' then -- it joins the calls that have not ended, each an id behind its length and when it began
       local calls, after = open('<I2c0', record, AT_CALLS)
-      local at = 1
+      local left, count, at = {}, 0, 1
       while at <= #calls do
-        local each, _, following = open('<Bc0d', calls, at)
-        if each == id then calls, following = sub(calls, 1, at - 1) .. sub(calls, following), at end
+        local each, began, following = open('<Bc0d', calls, at)
+        if each ~= id and began >= now - ARGV[i + 3] then
+          count = count + 1
+          left[count] = sub(calls, at, following - 1)
+        end
         at = following
       end
+      calls = table.concat(left, '', count < MOST_CALLS and 1 or count - MOST_CALLS + 2)
       record = sub(record, 1, AT_PIN - 1) .. pack('<d', now + ARGV[i + 3]) .. sub(record, AT_PASTS, AT_PASTS)
         .. pack('<I2', #calls + #id + 9) .. calls .. pack('<Bc0d', #id, id, now) .. sub(record, after)
       call('SET', P .. 'n:' .. number, record, 'KEEPTTL')

@@ -74,6 +74,8 @@ class _Opened(NamedTuple):
     visit: Visit
     human: bool
     """A number may be leased."""
+    known: str = ""
+    """The session that his token names, of the first of these pools."""
 
 
 class Desk:
@@ -128,7 +130,8 @@ class Desk:
             site, known=token.pool if token else NO_POOL, region=facts.location, source=hit.traffic.source
         )
         human, known = bool(pools) and said.human, token is not None and token.leased
-        opened = _Opened(site, said, hit, pools, facts, human)
+        going_on = token.session if token and pools[:1] == (token.pool,) else ""
+        opened = _Opened(site, said, hit, pools, facts, human, going_on)
         try:
             pool, allocation = await self._admit(opened, browser.address, known=known)
         except StoreUnavailable as error:
@@ -195,7 +198,7 @@ class Desk:
     async def _lease(self, opened: _Opened) -> Placed:
         said = opened.said
         return await lease_from(
-            self._store, self._directory(), opened.site, opened.pools, opened.visit,
+            self._store, self._directory(), opened.site, opened.pools, opened.visit, known=opened.known,
             campaign="" if said.again else opened.hit.campaign, wants_number=opened.human, counts=not said.again,
         )  # fmt: skip
 

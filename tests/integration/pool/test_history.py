@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import asyncpg
+import pytest
+from structlog.testing import capture_logs
 
+from callrouter.clock import SystemClock
 from callrouter.db.connect import connect, open_pool
 from callrouter.numbers import Number
 from callrouter.pool.connect import close_client, open_client
+from callrouter.pool.directory import Directory
 from callrouter.pool.directory_source import DirectorySource
 from callrouter.pool.history import History
 from callrouter.pool.keys import log_key, pool_slot, site_slot
@@ -102,6 +106,37 @@ def test_an_entry_that_postgres_refuses_does_not_block_those_behind_it(valkey_ur
             await here.drained()
             assert await here.client.execute_command("XLEN", SLOT + "refused") == 2
             assert "DROP TABLE" in await here.postgres.fetchval("SELECT page FROM visits")
+
+    asyncio.run(scenario())
+
+
+def test_entries_wait_for_a_postgres_that_cannot_write_now(valkey_url: str, database: str) -> None:
+    """A standby that is not promoted yet, a disk that is full: no entry is at fault, so none is set aside."""
+
+    async def scenario() -> None:
+        async with bench(valkey_url, database) as here:
+            await here.leases.allocate(SLOT, visit("s1", "ann"), now=NOON)
+            await here.postgres.execute("ALTER TABLE visits RENAME TO visits_away")
+            with pytest.raises(asyncpg.PostgresError):
+                await here.drained()
+            await here.postgres.execute("ALTER TABLE visits_away RENAME TO visits")
+            assert not await here.client.execute_command("XLEN", SLOT + "refused")
+            await here.drained()
+            assert await here.postgres.fetchval("SELECT session FROM visits") == "s1"
+
+    asyncio.run(scenario())
+
+
+def test_why_an_entry_was_refused_is_told_without_the_visitors_data(valkey_url: str, database: str) -> None:
+    async def scenario() -> None:
+        async with bench(valkey_url, database) as here:
+            await here.postgres.execute("ALTER TABLE visitors ADD CONSTRAINT none_like_her CHECK (id <> 'ann')")
+            await here.leases.allocate(SLOT, visit("s1", "ann"), now=NOON)
+            with capture_logs() as logs:
+                await here.drained()
+            (told,) = [each for each in logs if each["event"] == "HISTORY-REFUSED"]
+            assert "none_like_her" in told["reason"]
+            assert "ann" not in told["reason"]
 
     asyncio.run(scenario())
 
@@ -235,6 +270,60 @@ def test_the_directory_follows_postgres_and_outlives_it(database: str, tmp_path:
         ignorant = DirectorySource(nobody, snapshot=tmp_path / "none.json")
         assert not (await ignorant.start()).known
         await ignorant.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_directory_that_cannot_be_written_to_disk_is_in_force_all_the_same(database: str, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        editor = await connect(database)
+        await editor.execute(INVENTORY)
+        (tmp_path / "a-file").write_text("")
+        source = DirectorySource(lambda: connect(database), snapshot=tmp_path / "a-file" / "snapshot.json")
+        with capture_logs() as logs:
+            assert (await source.start()).pool_numbers(1) == dict.fromkeys(POOL, True)
+        assert [each["event"] for each in logs] == ["DIRECTORY-SNAPSHOT-NOT-WRITTEN"]
+        heard = asyncio.Queue[bool]()
+
+        async def listener(directory: Directory) -> None:
+            heard.put_nowait(directory.pool_numbers(1)[POOL[0]])
+
+        source.on_change(listener)
+        await editor.execute(f"UPDATE numbers SET state = 'disabled' WHERE number = '{POOL[0]}'")
+        async with asyncio.timeout(10):
+            assert not await heard.get()
+        await source.stop()
+        await editor.close()
+
+    asyncio.run(scenario())
+
+
+def test_the_directory_goes_on_after_a_fault_of_ours(database: str) -> None:
+    class Stumbling(SystemClock):
+        stumbles = False
+
+        def now(self) -> datetime:
+            if self.stumbles:
+                self.stumbles = False
+                raise LookupError("a fault")
+            return super().now()
+
+    async def scenario() -> None:
+        editor = await connect(database)
+        await editor.execute(INVENTORY)
+        clock = Stumbling()
+        source = DirectorySource(lambda: connect(database), clock=clock)
+        await source.start()
+        clock.stumbles = True
+        await editor.execute(f"UPDATE numbers SET state = 'disabled' WHERE number = '{POOL[0]}'")
+
+        async def used() -> bool:
+            return source.directory.pool_numbers(1)[POOL[0]]
+
+        await until(used, False)
+        assert not clock.stumbles
+        await source.stop()
+        await editor.close()
 
     asyncio.run(scenario())
 

@@ -12,6 +12,7 @@ from callrouter.pool.directory import Directory, NumberEntry, PoolChoice, Site
 from callrouter.pool.keys import pool_slot
 from callrouter.pool.store import Ask, Lifetimes
 from callrouter.pool.sweeper import load_pools
+from callrouter.sessions.model import TrafficSource
 from tests.integration.pool.visitors import NOON, numbers, store, visit
 
 ONE, TWO = pool_slot(1), pool_slot(2)
@@ -110,6 +111,34 @@ def test_the_next_pool_gives_a_number_when_the_first_is_empty(valkey_url: str) -
             assert (await leases.renew(ONE, "s1", now=NOON)).outcome == "over", "no trace where nothing was given"
             again = await lease_from(leases, here, SITE, pools_in_order(SITE, known=2), visit("s9", "v1"), now=NOON)
             assert (again.pool, again.allocation.outcome, again.allocation.pages) == (2, "kept", 2)
+
+    asyncio.run(scenario())
+
+
+def test_who_found_all_pools_empty_keeps_his_source_when_another_pool_gives_him_a_number(valkey_url: str) -> None:
+    async def scenario() -> None:
+        async with store(valkey_url) as leases:
+            here = directory({FIRST: 1, SECOND: 2})
+            await load_pools(leases, here, now=NOON)
+            await leases.allocate(ONE, visit("s1", "ann"), now=NOON)
+            await leases.allocate(TWO, visit("s2", "bob"), now=NOON)
+            came = visit("s3", "cid", page="https://shop.example/landing")
+            direct = TrafficSource(channel="direct", source="(direct)", medium="(none)")
+            assert (await lease_from(leases, here, SITE, (1, 2), came, now=NOON)).allocation.outcome == "overflow"
+            await leases.release(TWO, "s2", now=NOON)
+            await leases.renew(ONE, "s1", now=NOON + timedelta(minutes=29))
+            for minutes, traffic, landing in (
+                (1, came.traffic, came.landing_page),
+                (31, direct, "https://shop.example/"),
+            ):
+                at = NOON + timedelta(minutes=minutes)
+                hit = msgspec.structs.replace(visit(f"after-{minutes}", "cid"), traffic=direct)
+                placed = await lease_from(leases, here, SITE, (1, 2), hit, known="s3", now=at)
+                assert (placed.pool, placed.allocation.outcome) == (2, "leased")
+                kept = await leases.visit(TWO, placed.allocation.session)
+                assert kept
+                assert (kept.traffic, kept.landing_page) == (traffic, landing)
+                await leases.release(TWO, placed.allocation.session, now=at)
 
     asyncio.run(scenario())
 
