@@ -45,6 +45,8 @@ Mixture = tuple[tuple[float, float], ...]
 
 LATE = 3 * HOUR
 """Means from here on are of waking time."""
+NOTHING = 30.0
+"""After so many means of an exponential nothing of it is left that counts (1e-13)."""
 DELAY_SCALES = (30.0, 3 * MINUTE, 15 * MINUTE, HOUR, 4 * HOUR, 20 * HOUR, 6 * DAY)
 RETURN_SCALES = (5 * MINUTE, 40 * MINUTE, 6 * HOUR, 30 * HOUR, 6 * DAY, 30 * DAY)
 
@@ -79,14 +81,19 @@ class DelayModel(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def now(self, at: float) -> Now:
         """The moment `at`, seconds since the epoch, on both clocks."""
-        days, day = divmod(at + self.offset * HOUR, DAY)
-        opens, closes = self.opens * HOUR, self.closes * HOUR
-        pace, slow = self._paces
+        shift, opens, closes, pace, slow = self._clock
+        return Now(at, self.waking(at), pace if opens <= (at + shift) % DAY < closes else slow)
+
+    def waking(self, at: float) -> float:
+        """Waking time from the epoch to the moment `at`."""
+        shift, opens, closes, pace, slow = self._clock
+        day = (at + shift) % DAY
+        midnight = at + shift - day
         if day < opens:
-            return Now(at, days * DAY + slow * day, slow)
+            return midnight + slow * day
         if day < closes:
-            return Now(at, days * DAY + slow * opens + pace * (day - opens), pace)
-        return Now(at, (days + 1) * DAY - slow * (DAY - day), slow)
+            return midnight + slow * opens + pace * (day - opens)
+        return midnight + DAY - slow * (DAY - day)
 
     def visit_rates(self, seen: float, now: Now) -> tuple[float, float]:
         """Calls per second by a visit whose last sign of life was at `seen`: on its heels, and late ones."""
@@ -99,12 +106,11 @@ class DelayModel(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def still_to_come(self, seen: float, now: Now) -> float:
         """Calls that the visit will bring after now, waking time as it may be."""
-        soon, late = self._visits
-        passed, awake = now.at - seen, now.waking - self.now(seen).waking
+        passed, awake = now.at - seen, now.waking - self.waking(seen)
         total = 0.0
-        for rate, scale in soon:
+        for rate, scale in self._visits[0]:
             total += rate * scale * math.exp(-passed / scale)
-        for rate, scale in late:
+        for rate, scale in self._visits[1]:
             total += rate * scale * math.exp(-awake / scale)
         return total
 
@@ -112,9 +118,13 @@ class DelayModel(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         soon, late = 0.0, 0.0
         passed = max(0.0, now.at - since)
         for rate, scale in kernel[0]:
+            if passed > NOTHING * scale:
+                break
             soon += rate * math.exp(-passed / scale)
-        awake = max(0.0, now.waking - self.now(since).waking)
+        awake = max(0.0, now.waking - self.waking(since)) if passed else 0.0
         for rate, scale in kernel[1]:
+            if awake > NOTHING * scale:
+                break
             late += rate * math.exp(-awake / scale)
         return soon, late * now.pace
 
@@ -127,19 +137,19 @@ class DelayModel(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return _kernel(self.return_share, self.returns)
 
     @cached_property
-    def _paces(self) -> tuple[float, float]:
-        """Of waking time by day and by night."""
+    def _clock(self) -> tuple[float, float, float, float, float]:
+        """What the account's clock is ahead, when its day opens and closes, the pace by day and by night."""
         day = self.closes - self.opens
         pace = 24.0 / (day + self.night * (24.0 - day))
-        return pace, pace * self.night
+        return self.offset * HOUR, self.opens * HOUR, self.closes * HOUR, pace, pace * self.night
 
 
 _Kernel = tuple[Mixture, Mixture]
-"""(rate at no delay, scale) of each exponential by the sun's time, and by waking time."""
+"""(rate at no delay, scale) of each exponential by the sun's time, and by waking time; the longest first."""
 
 
 def _kernel(share: float, mixture: Mixture) -> _Kernel:
-    rates = tuple((share * part / scale, scale) for part, scale in mixture)
+    rates = sorted(((share * part / scale, scale) for part, scale in mixture), key=lambda each: -each[1])
     return tuple(each for each in rates if each[1] < LATE), tuple(each for each in rates if each[1] >= LATE)
 
 
