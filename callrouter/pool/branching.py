@@ -28,12 +28,15 @@ class PastLease(msgspec.Struct, frozen=True, gc=False):
 
 
 class PastCall(msgspec.Struct, frozen=True, gc=False):
-    """`since` is the caller's call before this one on the same number, `of` whom that was credited to (None: none)."""
+    """`since` is the caller's call before this one on the same number, `of` whom that was credited to (None: none).
+
+    `elsewhere`: he had called another number before, but never this one."""
 
     number: str
     at: float
     since: float | None = None
     of: str = ""
+    elsewhere: bool = False
 
 
 class Clocks:
@@ -114,6 +117,7 @@ class Seen:
         self.first_rates = self._rates(self.first, self.candidates)
         self.first_others = np.array([self._rate_of_others(lines[call.number], call.at) for call in self.first])
         self.paces = np.array([begin.now(call.at).pace for call in self.first])
+        self.first_elsewhere = np.array([call.elsewhere for call in self.first], dtype=bool)
         linked = [self._candidates(lines[call.number], call) for call in self.again]
         self.again_rates = self._rates(self.again, linked)
         self.again_returns = np.array(
