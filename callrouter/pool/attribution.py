@@ -112,7 +112,7 @@ class _Race:
         self.known = {_who(memory.visit) for memory in (self.memory, newest) if memory}
         self.visit_odds, stranger_odds = self._odds(newest)
         rate = models.stranger(self.leases[0].pool if self.leases else 0)
-        self.somebody_else = rate * models.default.now(self.moment).pace * stranger_odds
+        self.somebody_else = rate * models.default.now(self.moment).strangers * stranger_odds
 
     def enter_leases(self) -> None:
         """Holder and earlier holders. One session counts once, by its latest lease."""

@@ -19,7 +19,8 @@ calls the same number again is hardly a stranger: they do so `stranger_again` ti
 
 Two clocks run. Who reads, or has just read, is awake; who calls hours or days later waits for the day. The scales of
 `delays` and `returns` from LATE on, and strangers, go by waking time: it passes at its full pace from `opens` to
-`closes` and at the share `night` of it otherwise, as many seconds a day in all as the sun's.
+`closes` and at the share `night` of it otherwise, as many seconds a day in all as the sun's. In the first hours of the
+day (RUSH) it is `rush` times as fast for those who waited through the night, but not for strangers.
 
 The delays are mixtures of exponentials on fixed scales, half a minute to a week: whatever falls with time can be
 written so, and then fitting it is a question with one best answer (`fit`). docs/concepts/attribution.md says where the
@@ -43,6 +44,7 @@ DAY = 86400.0
 Mixture = tuple[tuple[float, float], ...]
 """(share, mean delay in seconds) of each exponential; shares sum to 1."""
 
+RUSH = 2 * HOUR
 LATE = 3 * HOUR
 """Means from here on are of waking time."""
 NOTHING = 30.0
@@ -52,11 +54,12 @@ RETURN_SCALES = (5 * MINUTE, 40 * MINUTE, 6 * HOUR, 30 * HOUR, 6 * DAY, 30 * DAY
 
 
 class Now(NamedTuple):
-    """A moment on both clocks, in seconds, and the pace of waking time just then."""
+    """A moment on both clocks, in seconds, and the paces of late callers and of strangers just then."""
 
     at: float
     waking: float
     pace: float
+    strangers: float
 
 
 class DelayModel(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -75,24 +78,30 @@ class DelayModel(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     closes: float = 20.5
     """Hours of the day, by the account's clock, which is `offset` hours ahead of UTC."""
     night: float = 0.03
+    rush: float = 2.5
     offset: float = 0.0
     window: timedelta = timedelta(hours=24)
     """Attribution window: older leases and visits are no candidates."""
 
     def now(self, at: float) -> Now:
         """The moment `at`, seconds since the epoch, on both clocks."""
-        shift, opens, closes, pace, slow = self._clock
-        return Now(at, self.waking(at), pace if opens <= (at + shift) % DAY < closes else slow)
+        clock = self._clock
+        hour = (at + clock.shift) % DAY
+        if not clock.opens <= hour < clock.closes:
+            return Now(at, self.waking(at), clock.slow, clock.strangers * self.night)
+        return Now(at, self.waking(at), clock.quick if hour < clock.rushed else clock.pace, clock.strangers)
 
     def waking(self, at: float) -> float:
         """Waking time from the epoch to the moment `at`."""
-        shift, opens, closes, pace, slow = self._clock
+        shift, opens, rushed, closes, slow, quick, pace, _ = self._clock
         day = (at + shift) % DAY
         midnight = at + shift - day
         if day < opens:
             return midnight + slow * day
+        if day < rushed:
+            return midnight + slow * opens + quick * (day - opens)
         if day < closes:
-            return midnight + slow * opens + pace * (day - opens)
+            return midnight + slow * opens + quick * (rushed - opens) + pace * (day - rushed)
         return midnight + DAY - slow * (DAY - day)
 
     def visit_rates(self, seen: float, now: Now) -> tuple[float, float]:
@@ -137,11 +146,26 @@ class DelayModel(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return _kernel(self.return_share, self.returns)
 
     @cached_property
-    def _clock(self) -> tuple[float, float, float, float, float]:
-        """What the account's clock is ahead, when its day opens and closes, the pace by day and by night."""
-        day = self.closes - self.opens
-        pace = 24.0 / (day + self.night * (24.0 - day))
-        return self.offset * HOUR, self.opens * HOUR, self.closes * HOUR, pace, pace * self.night
+    def _clock(self) -> _Clock:
+        opens, closes = self.opens * HOUR, self.closes * HOUR
+        rushed = min(opens + RUSH, closes)
+        day, rest = closes - opens, self.night * (DAY - closes + opens)
+        pace = DAY / (day + (self.rush - 1.0) * (rushed - opens) + rest)
+        slow, quick = pace * self.night, pace * self.rush
+        return _Clock(self.offset * HOUR, opens, rushed, closes, slow, quick, pace, DAY / (day + rest))
+
+
+class _Clock(NamedTuple):
+    """By how much the account's clock is ahead of UTC, the corners of its day, and the paces between them."""
+
+    shift: float
+    opens: float
+    rushed: float
+    closes: float
+    slow: float
+    quick: float
+    pace: float
+    strangers: float
 
 
 _Kernel = tuple[Mixture, Mixture]
