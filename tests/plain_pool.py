@@ -98,13 +98,15 @@ class PlainPool:
 
     def past_calls(self) -> list[PastCall]:
         """What appeals would tell of them, but for the credits, which only calls again would need."""
-        found, before = [], dict[tuple[Number, int], float]()
+        found, before, callers = [], dict[tuple[Number, int], float](), set[Number]()
         for at, _, call, place in self._calls:
             if place < 0:
                 continue
             since = before.get((call.phone, place)) if call.phone else None
-            found.append(PastCall(self.numbers[place], MONDAY.timestamp() + at, since))
+            elsewhere = since is None and call.phone in callers
+            found.append(PastCall(self.numbers[place], MONDAY.timestamp() + at, since, elsewhere=elsewhere))
             if call.phone:
+                callers.add(call.phone)
                 before[call.phone, place] = MONDAY.timestamp() + at
         return found
 

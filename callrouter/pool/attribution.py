@@ -7,7 +7,7 @@ what live state may know and history may not, or the other way round, is left ou
 from __future__ import annotations
 
 from bisect import bisect_right
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
@@ -100,19 +100,19 @@ class _Race:
         self.evidence = evidence
         self.models = models
         self.at = evidence.at
-        self.leases = [lease for lease in evidence.leases if lease.started_at <= evidence.at][:WEIGHED_LEASES]
-        self.holder = covering(evidence.leases, evidence.at)
-        self.memory = self._memory_in_force()
-        newest = evidence.newest or evidence.same_number if evidence.caller else None
-        self.known = {_who(memory.visit) for memory in (self.memory, newest) if memory}
         self.moment = evidence.at.timestamp()
-        self.clocks: dict[int, Now] = {}
+        self.leases = [lease for lease in evidence.leases if lease.started_at <= self.at][:WEIGHED_LEASES]
+        self.holder = covering(evidence.leases, self.at)
+        self.raters: dict[int, _Rater] = {}
         self.people: dict[tuple[str, int], _Person] = {}
         self.unseen_visits = 0.0
         """The part of somebody else that is visits which are no candidates."""
+        self.memory = self._memory_in_force()
+        newest = evidence.newest or evidence.same_number if evidence.caller else None
+        self.known = {_who(memory.visit) for memory in (self.memory, newest) if memory}
         self.visit_odds, stranger_odds = self._odds(newest)
         rate = models.stranger(self.leases[0].pool if self.leases else 0)
-        self.somebody_else = rate * self._now(models.default).pace * stranger_odds
+        self.somebody_else = rate * models.default.now(self.moment).strangers * stranger_odds
 
     def enter_leases(self) -> None:
         """Holder and earlier holders. One session counts once, by its latest lease."""
@@ -129,8 +129,8 @@ class _Race:
         if memory is None:
             return
         called, visit = memory.called_at.timestamp(), memory.visit
-        model = self.models.of(visit.account)
-        rate, since = model.return_rate(called, self._now(model)), self.moment - called
+        model, now, _ = self._rater(visit.account)
+        rate, since = model.return_rate(called, now), self.moment - called
         if memory is not self.evidence.same_number:
             rate *= model.other_number
             visit = self._latest_visit() or visit
@@ -147,24 +147,23 @@ class _Race:
 
     def _enter_lease(self, lease: Lease) -> None:
         who = (lease.visitor, lease.site)
-        model = self.models.of(lease.account)
+        model, now, oldest = self._rater(lease.account)
         seen = seen_at(lease, self.moment)
-        soon, late = model.visit_rates(seen, self._now(model))
+        soon, late = model.visit_rates(seen, now)
         rate = soon + late
         if who not in self.known:
             friends = model.passed_on * late
             self.somebody_else += friends * self.visit_odds
             rate = (rate - friends) * self.visit_odds
-            if lease is not self.holder and self.at - min(_end(lease), self.at) > model.window:
+            if lease is not self.holder and _end(lease) < oldest:
                 self._add_unseen(rate)
                 return
-        elif self._list_is_over(model.window):
+        elif self._list_is_over(oldest):
             return
         method: Method = "holder" if lease is self.holder else "last_holder"
-        self._enter(
-            _Person(method, lease.account, lease.site, lease.session, lease.started_at, self.moment - seen, rate, rate),
-            who,
-        )
+        since = self.moment - seen
+        entry = _Person(method, lease.account, lease.site, lease.session, lease.started_at, since, rate, rate)
+        self._enter(entry, who)
 
     def _enter(self, entry: _Person, who: tuple[str, int]) -> None:
         """Add an explanation; if its visitor stands already he is the same one, and his latest visit is credited."""
@@ -185,9 +184,9 @@ class _Race:
         if len(self.leases) < WEIGHED_LEASES:
             return
         oldest = self.leases[-1]
-        began, model = oldest.started_at.timestamp(), self.models.of(oldest.account)
-        now = self._now(model)
-        span = now.waking - model.now(began).waking
+        model, now, _ = self._rater(oldest.account)
+        began = oldest.started_at.timestamp()
+        span = now.waking - model.waking(began)
         if span > 0:
             frequency = len(self.leases) / span
             self._add_unseen(frequency * now.pace * model.still_to_come(began, now) * self.visit_odds)
@@ -196,11 +195,12 @@ class _Race:
         self.unseen_visits += rate
         self.somebody_else += rate
 
-    def _now(self, model: DelayModel) -> Now:
-        now = self.clocks.get(id(model))
-        if now is None:
-            now = self.clocks[id(model)] = model.now(self.moment)
-        return now
+    def _rater(self, account: int) -> _Rater:
+        rater = self.raters.get(account)
+        if rater is None:
+            model = self.models.of(account)
+            rater = self.raters[account] = (model, model.now(self.moment), self.at - model.window)
+        return rater
 
     def _odds(self, newest: CallerMemory | None) -> tuple[float, float]:
         """How likely it is that the telephone of somebody whom nothing links to it, or of a stranger, is this one."""
@@ -232,9 +232,13 @@ class _Race:
             return None
         return visit if self.at - visit.started_at <= self.models.of(visit.account).window else None
 
-    def _list_is_over(self, window: timedelta) -> bool:
+    def _list_is_over(self, oldest: datetime) -> bool:
         """Live state forgets the ended leases of a number a window after the last of them; then history must, too."""
-        return self.holder is None and self.at - min(_end(self.leases[0]), self.at) > window
+        return self.holder is None and _end(self.leases[0]) < oldest
+
+
+_Rater = tuple[DelayModel, Now, datetime]
+"""An account's model, the moment of the call on its clocks, and when its attribution window began."""
 
 
 def seen_at(lease: Lease, moment: float) -> float:

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from callrouter.pool.delay import DAY, HOUR, LATE, DelayModel, Models
+from callrouter.pool.delay import DAY, HOUR, LATE, RUSH, DelayModel, Models
 
 Array = NDArray[np.float64]
 
@@ -28,12 +28,15 @@ class PastLease(msgspec.Struct, frozen=True, gc=False):
 
 
 class PastCall(msgspec.Struct, frozen=True, gc=False):
-    """`since` is the caller's call before this one on the same number, `of` whom that was credited to (None: none)."""
+    """`since` is the caller's call before this one on the same number, `of` whom that was credited to (None: none).
+
+    `elsewhere`: he had called another number before, but never this one."""
 
     number: str
     at: float
     since: float | None = None
     of: str = ""
+    elsewhere: bool = False
 
 
 class Clocks:
@@ -42,7 +45,8 @@ class Clocks:
     def __init__(self, model: DelayModel) -> None:
         self._model = model
         self._shift = model.offset * HOUR
-        self._corners = [0.0, model.opens * HOUR, model.closes * HOUR, DAY]
+        opens, closes = model.opens * HOUR, model.closes * HOUR
+        self._corners = [0.0, opens, min(opens + RUSH, closes), closes, DAY]
         self._waking = [model.now(corner - self._shift).waking for corner in self._corners]
 
     def waking(self, at: Array) -> Array:
@@ -113,7 +117,8 @@ class Seen:
         self.candidates = [self._candidates(lines[call.number], call) for call in self.first]
         self.first_rates = self._rates(self.first, self.candidates)
         self.first_others = np.array([self._rate_of_others(lines[call.number], call.at) for call in self.first])
-        self.paces = np.array([begin.now(call.at).pace for call in self.first])
+        self.paces = np.array([begin.now(call.at).strangers for call in self.first])
+        self.first_elsewhere = np.array([call.elsewhere for call in self.first], dtype=bool)
         linked = [self._candidates(lines[call.number], call) for call in self.again]
         self.again_rates = self._rates(self.again, linked)
         self.again_returns = np.array(
@@ -124,8 +129,7 @@ class Seen:
             self.count, len(self.scales)
         )
         self.return_exposure = self._returns_at_risk(calls, place)
-        awake = self.clock.waking(np.array([start, end]))
-        self.seconds = np.full(self.count, awake[1] - awake[0])
+        self.seconds = np.full(self.count, end - start)
 
     def _lines(self, leases: Sequence[PastLease]) -> dict[str, _Line]:
         """By number, those that the account used."""

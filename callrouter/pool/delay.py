@@ -19,7 +19,8 @@ calls the same number again is hardly a stranger: they do so `stranger_again` ti
 
 Two clocks run. Who reads, or has just read, is awake; who calls hours or days later waits for the day. The scales of
 `delays` and `returns` from LATE on, and strangers, go by waking time: it passes at its full pace from `opens` to
-`closes` and at the share `night` of it otherwise, as many seconds a day in all as the sun's.
+`closes` and at the share `night` of it otherwise, as many seconds a day in all as the sun's. In the first hours of the
+day (RUSH) it is `rush` times as fast for those who waited through the night, but not for strangers.
 
 The delays are mixtures of exponentials on fixed scales, half a minute to a week: whatever falls with time can be
 written so, and then fitting it is a question with one best answer (`fit`). docs/concepts/attribution.md says where the
@@ -45,18 +46,22 @@ DAY = 86400.0
 Mixture = tuple[tuple[float, float], ...]
 """(share, mean delay in seconds) of each exponential; shares sum to 1."""
 
+RUSH = 2 * HOUR
 LATE = 3 * HOUR
 """Means from here on are of waking time."""
+NOTHING = 30.0
+"""After so many means of an exponential nothing of it is left that counts (1e-13)."""
 DELAY_SCALES = (30.0, 3 * MINUTE, 15 * MINUTE, HOUR, 4 * HOUR, 20 * HOUR, 6 * DAY)
 RETURN_SCALES = (5 * MINUTE, 40 * MINUTE, 6 * HOUR, 30 * HOUR, 6 * DAY, 30 * DAY)
 
 
 class Now(NamedTuple):
-    """A moment on both clocks, in seconds, and the pace of waking time just then."""
+    """A moment on both clocks, in seconds, and the paces of late callers and of strangers just then."""
 
     at: float
     waking: float
     pace: float
+    strangers: float
 
 
 class DelayModel(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -75,20 +80,31 @@ class DelayModel(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     closes: float = 20.5
     """Hours of the day, by the account's clock, which is `offset` hours ahead of UTC."""
     night: float = 0.03
+    rush: float = 2.5
     offset: float = 0.0
     window: timedelta = DEFAULT_WINDOW
     """Attribution window: older leases and visits are no candidates."""
 
     def now(self, at: float) -> Now:
         """The moment `at`, seconds since the epoch, on both clocks."""
-        days, day = divmod(at + self.offset * HOUR, DAY)
-        opens, closes = self.opens * HOUR, self.closes * HOUR
-        pace, slow = self._paces
+        clock = self._clock
+        hour = (at + clock.shift) % DAY
+        if not clock.opens <= hour < clock.closes:
+            return Now(at, self.waking(at), clock.slow, clock.strangers * self.night)
+        return Now(at, self.waking(at), clock.quick if hour < clock.rushed else clock.pace, clock.strangers)
+
+    def waking(self, at: float) -> float:
+        """Waking time from the epoch to the moment `at`."""
+        shift, opens, rushed, closes, slow, quick, pace, _ = self._clock
+        day = (at + shift) % DAY
+        midnight = at + shift - day
         if day < opens:
-            return Now(at, days * DAY + slow * day, slow)
+            return midnight + slow * day
+        if day < rushed:
+            return midnight + slow * opens + quick * (day - opens)
         if day < closes:
-            return Now(at, days * DAY + slow * opens + pace * (day - opens), pace)
-        return Now(at, (days + 1) * DAY - slow * (DAY - day), slow)
+            return midnight + slow * opens + quick * (rushed - opens) + pace * (day - rushed)
+        return midnight + DAY - slow * (DAY - day)
 
     def visit_rates(self, seen: float, now: Now) -> tuple[float, float]:
         """Calls per second by a visit whose last sign of life was at `seen`: on its heels, and late ones."""
@@ -101,12 +117,11 @@ class DelayModel(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def still_to_come(self, seen: float, now: Now) -> float:
         """Calls that the visit will bring after now, waking time as it may be."""
-        soon, late = self._visits
-        passed, awake = now.at - seen, now.waking - self.now(seen).waking
+        passed, awake = now.at - seen, now.waking - self.waking(seen)
         total = 0.0
-        for rate, scale in soon:
+        for rate, scale in self._visits[0]:
             total += rate * scale * math.exp(-passed / scale)
-        for rate, scale in late:
+        for rate, scale in self._visits[1]:
             total += rate * scale * math.exp(-awake / scale)
         return total
 
@@ -114,9 +129,13 @@ class DelayModel(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         soon, late = 0.0, 0.0
         passed = max(0.0, now.at - since)
         for rate, scale in kernel[0]:
+            if passed > NOTHING * scale:
+                break
             soon += rate * math.exp(-passed / scale)
-        awake = max(0.0, now.waking - self.now(since).waking)
+        awake = max(0.0, now.waking - self.waking(since)) if passed else 0.0
         for rate, scale in kernel[1]:
+            if awake > NOTHING * scale:
+                break
             late += rate * math.exp(-awake / scale)
         return soon, late * now.pace
 
@@ -129,19 +148,34 @@ class DelayModel(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return _kernel(self.return_share, self.returns)
 
     @cached_property
-    def _paces(self) -> tuple[float, float]:
-        """Of waking time by day and by night."""
-        day = self.closes - self.opens
-        pace = 24.0 / (day + self.night * (24.0 - day))
-        return pace, pace * self.night
+    def _clock(self) -> _Clock:
+        opens, closes = self.opens * HOUR, self.closes * HOUR
+        rushed = min(opens + RUSH, closes)
+        day, rest = closes - opens, self.night * (DAY - closes + opens)
+        pace = DAY / (day + (self.rush - 1.0) * (rushed - opens) + rest)
+        slow, quick = pace * self.night, pace * self.rush
+        return _Clock(self.offset * HOUR, opens, rushed, closes, slow, quick, pace, DAY / (day + rest))
+
+
+class _Clock(NamedTuple):
+    """By how much the account's clock is ahead of UTC, the corners of its day, and the paces between them."""
+
+    shift: float
+    opens: float
+    rushed: float
+    closes: float
+    slow: float
+    quick: float
+    pace: float
+    strangers: float
 
 
 _Kernel = tuple[Mixture, Mixture]
-"""(rate at no delay, scale) of each exponential by the sun's time, and by waking time."""
+"""(rate at no delay, scale) of each exponential by the sun's time, and by waking time; the longest first."""
 
 
 def _kernel(share: float, mixture: Mixture) -> _Kernel:
-    rates = tuple((share * part / scale, scale) for part, scale in mixture)
+    rates = sorted(((share * part / scale, scale) for part, scale in mixture), key=lambda each: -each[1])
     return tuple(each for each in rates if each[1] < LATE), tuple(each for each in rates if each[1] >= LATE)
 
 

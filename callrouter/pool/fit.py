@@ -116,11 +116,21 @@ def fit(
 
 
 class _Weights(msgspec.Struct, frozen=True):
-    """The unknowns: calls per lease on each scale, calls again per call on each scale, strangers per second."""
+    """The unknowns: calls per lease on each scale, calls again per call on each scale, strangers per second; of the
+    visitors' first calls and of the strangers', how many are by callers who had called another number before."""
 
     visits: Any
     returns: Any
     stranger: float
+    strayed: float
+    repeaters: float
+
+    def odds(self, elsewhere: Array) -> tuple[Array, Array]:
+        """Of first calls: that a visitor, and that a stranger, has called another number before, or has not."""
+        return (
+            np.where(elsewhere, self.strayed, 1.0 - self.strayed),
+            np.where(elsewhere, self.repeaters, 1.0 - self.repeaters),
+        )
 
 
 class _Prior:
@@ -129,7 +139,7 @@ class _Prior:
     def __init__(self, begin: DelayModel, calls: float) -> None:
         visits = begin.call_share * np.array([share for share, _ in begin.delays])
         returns = begin.return_share * np.array([share for share, _ in begin.returns])
-        self.weights = _Weights(visits, returns, begin.stranger)
+        self.weights = _Weights(visits, returns, begin.stranger, begin.strayed, begin.repeaters)
         self.visit_calls = calls * visits / visits.sum()
         self.visit_leases = calls / visits.sum()
         self.return_calls = calls / 4 * returns / returns.sum()
@@ -146,28 +156,51 @@ def _maximise(seen: Seen, prior: _Prior, weights: _Weights, times: Array, rounds
     first_times, again_times = times[seen.first_place], times[seen.again_place]
     likelihood = float("-inf")
     for _ in range(rounds):
-        first = seen.first_rates @ weights.visits + seen.first_others + seen.paces * weights.stranger
-        again = seen.again_rates @ weights.visits + seen.again_returns @ weights.returns
-        now = _log_sum(first, first_times) + _log_sum(again, again_times) - _expected(seen, weights, times)
+        first = _First(seen, weights)
+        again = _again(seen, weights)
+        now = _log_sum(first.rates, first_times) + _log_sum(again, again_times) - _expected(seen, weights, times)
         if now - likelihood < ENOUGH * abs(now):
             break
         likelihood = now
-        visits = (first_times / first) @ seen.first_rates + (again_times / again) @ seen.again_rates
+        per_rate = first_times / first.rates
+        visits = (per_rate * first.visit_odds) @ seen.first_rates + (again_times / again) @ seen.again_rates
         returns = (again_times / again) @ seen.again_returns
+        strangers, visitors = per_rate * first.strangers, per_rate * first.visitors
         weights = _Weights(
             (weights.visits * visits + prior.visit_calls) / exposure,
             (weights.returns * returns + prior.return_calls) / return_exposure,
-            float(weights.stranger * (first_times * seen.paces / first).sum() + prior.stranger_calls) / seconds,
+            float(strangers.sum() + prior.stranger_calls) / seconds,
+            _share(visitors, seen.first_elsewhere, prior.weights.strayed, prior.stranger_calls),
+            _share(strangers, seen.first_elsewhere, prior.weights.repeaters, prior.stranger_calls),
         )
     return weights, _likelihood(seen, weights, times)
 
 
+class _First:
+    """Calls per second just when each first call came: by visitors, by strangers, by anybody."""
+
+    def __init__(self, seen: Seen, weights: _Weights) -> None:
+        self.visit_odds, stranger_odds = weights.odds(seen.first_elsewhere)
+        self.visitors = (seen.first_rates @ weights.visits + seen.first_others) * self.visit_odds
+        self.strangers = seen.paces * weights.stranger * stranger_odds
+        self.rates = self.visitors + self.strangers
+
+
+def _again(seen: Seen, weights: _Weights) -> Array:
+    found: Array = seen.again_rates @ weights.visits + seen.again_returns @ weights.returns
+    return found
+
+
+def _share(parts: Array, chosen: Array, before: float, worth: float) -> float:
+    """Of `parts` the share of the chosen, which was `before` in so many seen already."""
+    total = float(parts.sum()) + worth
+    return (float(parts[chosen].sum()) + before * worth) / total if total else before
+
+
 def _likelihood(seen: Seen, weights: _Weights, times: Array) -> float:
-    first = seen.first_rates @ weights.visits + seen.first_others + seen.paces * weights.stranger
-    again = seen.again_rates @ weights.visits + seen.again_returns @ weights.returns
     return (
-        _log_sum(first, times[seen.first_place])
-        + _log_sum(again, times[seen.again_place])
+        _log_sum(_First(seen, weights).rates, times[seen.first_place])
+        + _log_sum(_again(seen, weights), times[seen.again_place])
         - _expected(seen, weights, times)
     )
 
@@ -190,6 +223,8 @@ def _model(weights: _Weights, begin: DelayModel) -> DelayModel:
         return_share=float(weights.returns.sum()),
         returns=_mixture(weights.returns, begin.returns),
         stranger=weights.stranger,
+        strayed=weights.strayed,
+        repeaters=weights.repeaters,
     )
 
 
@@ -224,10 +259,10 @@ def _intervals(told: dict[str, float], replicas: list[dict[str, float]]) -> dict
 def _delays(seen: Seen, weights: _Weights) -> tuple[Delayed, ...]:
     """Calls by their delay: each seen one in the parts in which it is each lease's, and what the weights say."""
     edges = np.array(EDGES)
-    rates = seen.first_rates @ weights.visits + seen.first_others + seen.paces * weights.stranger
+    first = _First(seen, weights)
     counts = np.zeros(len(edges) - 1)
-    for call, candidates, rate in zip(seen.first, seen.candidates, rates, strict=True):
-        parts = seen.clock.rates(seen.scales, candidates, call.at) @ weights.visits / rate
+    for call, candidates, odds in zip(seen.first, seen.candidates, first.visit_odds / first.rates, strict=True):
+        parts = seen.clock.rates(seen.scales, candidates, call.at) @ weights.visits * odds
         counts += np.histogram(call.at - candidates, edges, weights=parts)[0]
     spans = np.concatenate(seen.spans) if seen.spans else np.zeros((0, 3))
     found = []

@@ -83,6 +83,7 @@ def _past_lease(row: asyncpg.Record) -> PastLease:
 def _past_calls(rows: Iterable[asyncpg.Record]) -> Iterable[PastCall]:
     """In order; each with the caller's one before on the same number. A withheld caller has none."""
     before: dict[tuple[str, str], asyncpg.Record] = {}
+    callers: set[str] = set()
     for row in rows:
         caller = row["customer"]
         last = before.get((caller, row["called"])) if caller else None
@@ -90,9 +91,12 @@ def _past_calls(rows: Iterable[asyncpg.Record]) -> Iterable[PastCall]:
             number=row["called"], at=row["started_at"].timestamp(),
             since=last["started_at"].timestamp() if last else None,
             of=f"{last['site_id']}:{last['visitor']}" if last and last["visitor"] else "",
+            elsewhere=last is None and caller in callers,
         )  # fmt: skip
         if caller:
             before[caller, row["called"]] = row
+            if row["visitor"]:
+                callers.add(caller)
 
 
 def _lease(row: asyncpg.Record) -> Lease:
