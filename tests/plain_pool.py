@@ -9,6 +9,7 @@ import heapq
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 import msgspec
 
@@ -59,9 +60,8 @@ class PlainPool:
         self._calls: list[tuple[float, int, PlannedCall, int]] = []
         for call in strangers(world, seed, numbers=numbers):
             self._calls.append((call.at, len(self._calls), call, int(call.line * numbers)))
-        for visit in visits(world, seed, hold=HOLD):
-            if not visit.bot and visit.wants_number:
-                self._visit(visit)
+        for visit in _planned(world, seed):
+            self._visit(visit)
         self._calls.sort()
 
     def judged(self, judge: Judge) -> Iterator[Verdict]:
@@ -145,6 +145,12 @@ class PlainPool:
                 del self._free_since[place]
                 return place
         return None
+
+
+@lru_cache(maxsize=1)
+def _planned(world: World, seed: int) -> list[PlannedVisit]:
+    """Who asks for a number: the same people, however many numbers there are."""
+    return [visit for visit in visits(world, seed, hold=HOLD) if not visit.bot and visit.wants_number]
 
 
 def _moment(seconds: float) -> datetime:

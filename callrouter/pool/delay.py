@@ -47,11 +47,11 @@ Mixture = tuple[tuple[float, float], ...]
 """(share, mean delay in seconds) of each exponential; shares sum to 1."""
 
 RUSH = 2 * HOUR
-LATE = 3 * HOUR
+LATE = HOUR
 """Means from here on are of waking time."""
 NOTHING = 30.0
 """After so many means of an exponential nothing of it is left that counts (1e-13)."""
-DELAY_SCALES = (30.0, 3 * MINUTE, 15 * MINUTE, HOUR, 4 * HOUR, 20 * HOUR, 6 * DAY)
+DELAY_SCALES = (30.0, 2.5 * MINUTE, 20 * MINUTE, 1.5 * HOUR, 5 * HOUR, DAY, 6 * DAY)
 RETURN_SCALES = (5 * MINUTE, 40 * MINUTE, 6 * HOUR, 30 * HOUR, 6 * DAY, 30 * DAY)
 
 
@@ -65,22 +65,22 @@ class Now(NamedTuple):
 
 
 class DelayModel(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    call_share: float = 0.033
-    delays: Mixture = tuple(zip((0.01, 0.49, 0.08, 0.01, 0.22, 0.16, 0.03), DELAY_SCALES, strict=True))
-    return_share: float = 0.24
-    returns: Mixture = tuple(zip((0.24, 0.02, 0.09, 0.33, 0.30, 0.02), RETURN_SCALES, strict=True))
+    call_share: float = 0.031
+    delays: Mixture = tuple(zip((0.001, 0.570, 0.132, 0.003, 0.145, 0.139, 0.010), DELAY_SCALES, strict=True))
+    return_share: float = 0.22
+    returns: Mixture = tuple(zip((0.24, 0.025, 0.055, 0.36, 0.312, 0.008), RETURN_SCALES, strict=True))
     other_number: float = 0.02
     stranger: float = 0.01 / DAY
-    passed_on: float = 0.1
+    passed_on: float = 0.16
     same_phone: float = 1e-4
-    repeaters: float = 0.6
-    strayed: float = 0.02
+    repeaters: float = 0.44
+    strayed: float = 0.005
     stranger_again: float = 0.1
     opens: float = 8.5
     closes: float = 20.5
     """Hours of the day, by the account's clock, which is `offset` hours ahead of UTC."""
     night: float = 0.03
-    rush: float = 2.5
+    rush: float = 3.0
     offset: float = 0.0
     window: timedelta = DEFAULT_WINDOW
     """Attribution window: older leases and visits are no candidates."""

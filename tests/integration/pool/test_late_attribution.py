@@ -124,7 +124,7 @@ async def town(valkey_url: str, database: str, seed: int, few: int) -> AsyncIter
 def test_late_attribution_credits_as_live_did(valkey_url: str, database: str, seed: int, few: int) -> None:
     async def scenario() -> None:
         async with town(valkey_url, database, seed, few) as here:
-            await here.live(300)
+            await here.live(200)
             await here.drained()
             methods = set()
             async with here.postgres.acquire() as connection:
