@@ -66,14 +66,14 @@ class Now(NamedTuple):
 
 class DelayModel(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     call_share: float = 0.031
-    delays: Mixture = tuple(zip((0.001, 0.570, 0.132, 0.003, 0.145, 0.139, 0.010), DELAY_SCALES, strict=True))
+    delays: Mixture = tuple(zip((0.001, 0.570, 0.132, 0.003, 0.155, 0.129, 0.010), DELAY_SCALES, strict=True))
     return_share: float = 0.22
     returns: Mixture = tuple(zip((0.24, 0.025, 0.055, 0.36, 0.312, 0.008), RETURN_SCALES, strict=True))
     other_number: float = 0.02
     stranger: float = 0.01 / DAY
-    passed_on: float = 0.16
+    passed_on: float = 0.15
     same_phone: float = 1e-4
-    repeaters: float = 0.44
+    repeaters: float = 0.40
     strayed: float = 0.005
     stranger_again: float = 0.1
     opens: float = 8.5

@@ -105,6 +105,6 @@ def test_calls_that_another_accounts_visitors_bring_are_not_counted_as_ones_own(
     moved_calls = [msgspec.structs.replace(call, number="2" + call.number[1:]) for call in their_calls]
     fitted = fit(
         [*own, *moved], [*own_calls, *moved_calls], account=2, start=0.0, end=DAYS * DAY, begin=SUN_TIME,
-        others=Models(accounts={3: busy}), replicates=0,
+        others=Models(accounts={3: busy}), prior_calls=1.0, replicates=0,
     )  # fmt: skip
     assert fitted.model.call_share == pytest.approx(TRUTH.call_share, rel=0.4)
