@@ -117,7 +117,7 @@ def _settings(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--pool", "pools", multiple=True, callback=_pools, metavar="NAME[:regions=A,B][:sources=C,D][:priority=N]",
             help="Lease numbers of this pool to its visitors. Several are tried in the order given (or by priority, "
-            "the lowest first); regions and sources narrow a pool to some visitors.",
+            "the lowest first); regions (RU-MOS, or a name) and sources narrow a pool to some visitors.",
         ),
         click.option("--fallback", help="The site's own number: shown while the pool is empty."),
         click.option("--route", help="CALLROUTER_ROUTE of its calls: a name your dialplan maps."),

@@ -25,9 +25,11 @@ class Placed(NamedTuple):
     allocation: Allocation
 
 
-def pools_in_order(site: Site, *, known: int = NO_POOL, region: str = "", source: str = "") -> tuple[int, ...]:
+def pools_in_order(
+    site: Site, *, known: int = NO_POOL, regions: frozenset[str] = frozenset(), source: str = ""
+) -> tuple[int, ...]:
     """The pools for this visitor. The one that he is `known` in comes first, if the site still has it."""
-    fitting = site.pools_for(region=region, source=source)
+    fitting = site.pools_for(regions=regions, source=source)
     if known and any(choice.pool == known for choice in site.pools):
         return (known, *(pool for pool in fitting if pool != known))
     return fitting

@@ -88,17 +88,14 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
         """What a page shows when no number is leased: the fallback, else the site's own first."""
         return self.fallback_number or (self.own_numbers[0] if self.own_numbers else None)
 
-    def pools_for(self, *, region: str = "", source: str = "") -> tuple[int, ...]:
-        """The pools that take visitors of this region and source, the first to be tried first."""
+    def pools_for(self, *, regions: frozenset[str] = frozenset(), source: str = "") -> tuple[int, ...]:
+        """The pools that take visitors of this source from a place so called, the first to be tried first."""
         return tuple(
             choice.pool
             for choice in self.pools
-            if (not choice.regions or region in choice.regions) and (not choice.sources or source in choice.sources)
+            if (not choice.regions or not regions.isdisjoint(choice.regions))
+            and (not choice.sources or source in choice.sources)
         )
-
-    def pool_for(self, *, region: str = "", source: str = "") -> int | None:
-        """The first of them."""
-        return next(iter(self.pools_for(region=region, source=source)), None)
 
 
 class NumberEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):

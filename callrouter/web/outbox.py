@@ -6,7 +6,6 @@ that a process before it left. Without a usable folder the web does everything e
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import structlog
 
 from callrouter.appeals.journal import Journal, JournalLocked
 from callrouter.appeals.publish import Publisher
+from callrouter.background import Background
 from callrouter.calls.record import CallRecord
 from callrouter.clock import Clock
 from callrouter.db.connect import Connection, Pool, open_pool
@@ -34,7 +34,7 @@ class Outbox:
         self._clock = clock
         self._pool: Pool | None = None
         self._publisher: Publisher | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background()
         self.journal: Journal | None = None
         """None: nothing can be promised here."""
 
@@ -48,15 +48,14 @@ class Outbox:
             return
         self._pool = await open_pool(self._postgres_url, size=CONNECTIONS, lazy=True)
         self._publisher = Publisher(self._pool, self.journal, _nothing_late, self._clock, settles=False)
-        self._task = asyncio.create_task(self._publisher.run(), name="outbox")
+        self._background.keep("outbox", self._publisher.run)
 
     async def close(self) -> None:
         """Publish what is left, for a while; the rest is there for the next process."""
-        if self.journal is None or self._publisher is None or self._pool is None or self._task is None:
+        if self.journal is None or self._publisher is None or self._pool is None:
             return
         await self._publisher.stop()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await self._background.stop()
         self.journal.close()
         self._pool.terminate()
 

@@ -22,13 +22,14 @@ class Wide(int):
 
 
 def written_database(path: Path, places: Mapping[str, tuple[str, str, str]]) -> Path:
-    """Networks of IPv4 with country, region and town, in Russian."""
+    """Networks of IPv4 with country, region and town, in Russian; all in Moscow's region, by their codes."""
     root: Node = [None, None]
     data, offsets = b"", []
     for text, (country, region, town) in places.items():
         offsets.append(len(data))
-        names = [{"names": {"ru": name}} for name in (country, region, town)]
-        data += _encoded({"country": names[0], "subdivisions": [names[1]], "city": names[2]})
+        codes: tuple[dict[str, str], ...] = ({"iso_code": "RU"}, {"iso_code": "MOS"}, {})
+        parts = [{"names": {"ru": name}} | code for name, code in zip((country, region, town), codes, strict=True)]
+        data += _encoded({"country": parts[0], "subdivisions": [parts[1]], "city": parts[2]})
         _insert(root, ipaddress.IPv4Network(text), offsets[-1])
     nodes = _flattened(root)
     tree = b"".join(_record(side, nodes, len(nodes)) for node in nodes for side in node)

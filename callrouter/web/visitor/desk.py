@@ -127,8 +127,9 @@ class Desk:
             visitor = _visitor_of_request(site, said.request, browser)
         facts = self._facts(site, said, visitor, hit=hit, device=device, address=browser.address)
         pools = pools_in_order(
-            site, known=token.pool if token else NO_POOL, region=facts.location, source=hit.traffic.source
-        )
+            site, known=token.pool if token else NO_POOL, regions=self._places.regions(browser.address),
+            source=hit.traffic.source,
+        )  # fmt: skip
         human, known = bool(pools) and said.human, token is not None and token.leased
         going_on = token.session if token and pools[:1] == (token.pool,) else ""
         opened = _Opened(site, said, hit, pools, facts, human, going_on)

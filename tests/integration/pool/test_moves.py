@@ -163,9 +163,9 @@ def test_closed_leases_are_taken_only_when_all_pools_are_empty(valkey_url: str) 
 def test_pools_are_narrowed_by_region_and_source() -> None:
     choices = (PoolChoice(pool=1, regions=("77",)), PoolChoice(pool=2, sources=("yandex",)), PoolChoice(pool=3))
     site = Site(id=1, account=2, pools=choices)
-    assert pools_in_order(site, region="77", source="google") == (1, 3)
-    assert pools_in_order(site, region="78", source="yandex") == (2, 3)
-    assert pools_in_order(site, known=1, region="78") == (1, 3)
+    assert pools_in_order(site, regions=frozenset({"77"}), source="google") == (1, 3)
+    assert pools_in_order(site, regions=frozenset({"78"}), source="yandex") == (2, 3)
+    assert pools_in_order(site, known=1, regions=frozenset({"78"})) == (1, 3)
     assert pools_in_order(site, known=9) == (3,)
 
 
