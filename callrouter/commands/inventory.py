@@ -191,7 +191,10 @@ def change_site(
         raise click.UsageError("--fallback and --no-fallback exclude each other")
 
     async def work(conn: asyncpg.Connection) -> tuple[int, list[str]]:
-        country = given["country"] or await conn.fetchval("SELECT country FROM sites WHERE name = $1", domain) or "RU"
+        found = await inventory.site_named(conn, domain, account=account)
+        country = given["country"] or await conn.fetchval(
+            "SELECT country FROM sites WHERE account_id = $1 AND id = $2", *found
+        )
         settings = _given(given | {"spelling": country}, no_pool=no_pool)
         changed = await site_inventory.change_site(conn, domain, settings, account=account)
         return changed, await site_inventory.pools_without_numbers(conn, changed)
