@@ -249,7 +249,7 @@ def _site(row: asyncpg.Record, pools: tuple[PoolChoice, ...]) -> Site:
 def _widget(stored: object, site: int) -> Widget:
     """What the site set for its script; where that does not fit, as if nothing were set."""
     try:
-        return msgspec.convert(stored, Widget)
+        return msgspec.convert(json.decode(stored) if isinstance(stored, str) else stored, Widget)
     except msgspec.ValidationError as error:
         log.warning("DIRECTORY-WIDGET-UNREADABLE", site=site, reason=str(error))
         return Widget()
