@@ -109,7 +109,8 @@ class Worker:
             if changed:
                 log.info("pools loaded", numbers_changed=changed)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), RELOAD_SECONDS)
+                async with asyncio.timeout(RELOAD_SECONDS):
+                    await self._changed.wait()
 
     async def _ensure_partitions(self, postgres: Pool) -> None:
         while True:

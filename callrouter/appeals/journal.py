@@ -246,7 +246,8 @@ class Journal:
     async def wait(self, seconds: float) -> None:
         """Return when something was appended since the last wait, or after `seconds`."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._arrived.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._arrived.wait()
         self._arrived.clear()
 
     def wake(self) -> None:

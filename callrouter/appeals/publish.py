@@ -102,7 +102,8 @@ class Publisher:
         self._stopping.set()
         self._journal.wake()
         try:
-            await asyncio.wait_for(self._finished.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._finished.wait()
         except TimeoutError:
             if self._running:
                 self._running.cancel()
@@ -234,7 +235,8 @@ class Publisher:
         self._log_rarely("PUBLISH-FAILED", error)
         with contextlib.suppress(TimeoutError):
             pause = self._pause * random.uniform(0.5, 1.5)  # noqa: S311  (jitter, no secret)
-            await asyncio.wait_for(self._stopping.wait(), pause)
+            async with asyncio.timeout(pause):
+                await self._stopping.wait()
             return False
         self._pause = min(self._pause * 2, LAST_PAUSE_SECONDS)
         return True

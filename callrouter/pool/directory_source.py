@@ -123,7 +123,8 @@ class DirectorySource:
             if connection is None or connection.is_closed():
                 return await self._open()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), self._poll_seconds)
+                async with asyncio.timeout(self._poll_seconds):
+                    await self._changed.wait()
                 await asyncio.sleep(SETTLE_SECONDS)
             if connection.is_closed():
                 return None

@@ -89,7 +89,8 @@ class History:
                     log.warning("HISTORY-WAITS", reason=_reason(error) or type(error).__name__)
                 self._failing = True
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), pause or 0.001)
+                async with asyncio.timeout(pause or 0.001):
+                    await self._stopping.wait()
 
     async def drain_all(self) -> int:
         """One batch of each log that has entries; returns how many entries were written."""

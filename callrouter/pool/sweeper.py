@@ -61,7 +61,8 @@ class Sweeper:
                 log.warning("SWEEPER-WAITS", reason=away)
             self._failing = bool(away)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), self._interval_seconds)
+                async with asyncio.timeout(self._interval_seconds):
+                    await self._stopping.wait()
 
     async def sweep(self, slot: Slot) -> None:
         for _ in range(ROUNDS):
