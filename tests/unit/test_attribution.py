@@ -74,7 +74,7 @@ def test_the_last_holder_weakens_with_age_and_is_forgotten_after_the_window() ->
     hour, day = (credit(evidence(lease("s1", -ago - 40, -ago - 30, end=-ago))) for ago in (60, 23 * 60))
     assert hour.method == day.method == "last_holder"
     assert hour.confidence > day.confidence
-    gone = credit(evidence(lease("s1", -1600, -1560, end=-1530)))
+    gone = credit(evidence(lease("s1", -4480, -4440, end=-4410)))
     assert (gone.method, gone.confidence, gone.session) == ("unattributed", 0.0, None)
     assert (gone.account, gone.site) == (2, 1), "the call still belongs to the site that last held the number"
 
@@ -96,7 +96,7 @@ def test_memory_of_another_number_counts_only_while_nobody_holds_this_one() -> N
     known = memory("elsewhere", -60)
     assert credit(evidence(newest=known)).method == "caller_memory"
     assert credit(evidence(lease("s1", -3, 0), newest=known)).session == "s1"
-    assert credit(evidence(newest=memory("elsewhere", -25 * 60))).method == "unattributed"
+    assert credit(evidence(newest=memory("elsewhere", -73 * 60))).method == "unattributed"
 
 
 def test_a_withheld_caller_has_no_memory() -> None:
