@@ -163,7 +163,7 @@ def merge(
         number=number,
         at=at,
         state=state,
-        why=_why(state, holder, binding, last, certain=certain),
+        why=_why(state, holder, binding, last, certain=certain, history=archive is not None),
         holder=holder,
         another_account=another,
         static=binding,
@@ -241,7 +241,9 @@ def _may_see(owner: int, account: int) -> bool:
     return account in (OPERATOR, owner)
 
 
-def _why(state: State, holder: Told | None, binding: Bound | None, last: Told | None, *, certain: bool) -> str:
+def _why(
+    state: State, holder: Told | None, binding: Bound | None, last: Told | None, *, certain: bool, history: bool
+) -> str:
     if binding:
         return f"a static number of channel {binding.channel}"
     if holder:
@@ -252,7 +254,8 @@ def _why(state: State, holder: Told | None, binding: Bound | None, last: Told | 
     if last:
         return f"free; the last lease ended before ({last.end_reason or 'ran out'})"
     if state == "free":
-        return "never leased and never bound before, as far as the history goes"
+        known = "as far as the history goes" if history else "as far as the lease store remembers"
+        return f"not bound then, and never leased before, {known}"
     return "not a number of ours, as far as we know"
 
 

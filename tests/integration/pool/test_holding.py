@@ -196,6 +196,7 @@ def test_the_command_answers_with_either_server_away(valkey_url: str, database: 
     no_postgres = command("show", busy_number, database=f"postgresql://x@{nowhere}/x", redis=valkey_url)
     told = json.loads(no_postgres.stdout)
     assert (told["sources"], told["now"]["pool"]) == (["live"], 1)
+    assert "history goes" not in told["why"]
     assert "Postgres cannot be reached" in no_postgres.stderr
     neither = command("show", busy_number, database=f"postgresql://x@{nowhere}/x", redis=f"redis://{nowhere}/0")
     assert neither.exit_code == 1
@@ -222,5 +223,5 @@ def test_a_timeline_is_drawn_as_a_picture(valkey_url: str, database: str, busy_n
         kinds = [item["kind"] for item in json.loads(done.stdout)["items"]]
         assert kinds.count("call") == 4
     wrong = command("timeline", busy_number, "--plot", str(tmp_path / "a.gif"), database=database, redis=valkey_url)
-    assert wrong.exit_code == 1
+    assert wrong.exit_code == 2
     assert "Traceback" not in wrong.output
