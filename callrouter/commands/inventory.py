@@ -16,6 +16,7 @@ from callrouter.commands.options import (
     country_option,
     given_country,
     given_domain,
+    given_name,
     inventory_work,
     print_json,
     print_rows,
@@ -25,12 +26,6 @@ from callrouter.pool.inventory import Refused, spelled_number
 from callrouter.pool.site_inventory import SiteSettings, WantedPool, wanted_pool
 
 SHORTEST_NUMBER = 5
-
-
-def _named(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    if not value.strip() or not value.isprintable():
-        raise click.BadParameter("a name is wanted")
-    return value.strip()
 
 
 def _pattern(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
@@ -63,7 +58,7 @@ def account() -> None:
 
 
 @account.command("add")
-@click.argument("name", callback=_named)
+@click.argument("name", callback=given_name)
 @config_option
 def add_account(name: str, config_file: Path | None) -> None:
     """Add an account."""
@@ -78,7 +73,7 @@ def list_accounts(config_file: Path | None) -> None:
 
 
 @click.command("add")
-@click.argument("name", callback=_named)
+@click.argument("name", callback=given_name)
 @config_option
 def add_pool(name: str, config_file: Path | None) -> None:
     """Add an empty pool; fill it with `callrouter numbers import`."""
@@ -98,7 +93,7 @@ def list_pool(config_file: Path | None) -> None:
 
 
 @click.command()
-@click.argument("name", callback=_named)
+@click.argument("name", callback=given_name)
 @config_option
 def remove_pool(name: str, config_file: Path | None) -> None:
     """Remove a pool that has no numbers and serves no site."""

@@ -19,6 +19,7 @@ from callrouter.commands.options import (
     config_option,
     country_option,
     given_number,
+    given_picture,
     given_time,
     loaded,
     print_json,
@@ -70,7 +71,12 @@ def show(*, number: str, moment: str | None, as_json: bool, country: str, config
 @click.argument("number")
 @click.option("--since", help="ISO time; a day before --until if not given.")
 @click.option("--until", help="ISO time; now if not given.")
-@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw it to this .svg or .png file.")
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=given_picture,
+    help="Draw it to this .svg or .png file.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
 @country_option
 @config_option

@@ -11,6 +11,7 @@ from callrouter.commands.options import (
     config_option,
     country_option,
     given_domain,
+    given_name,
     given_number,
     given_time,
     inventory_work,
@@ -42,11 +43,7 @@ def import_numbers(file: Path, pool: str, country: str, config_file: Path | None
 
     FILE has a header with `number` (any spelling) and, if you like, `route` and `note`; or just one number a line.
     """
-    try:
-        listing = read_listing(file.read_text(encoding="utf-8-sig"), country)
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        listing = Listing((), (Fault(line, "is not UTF-8 text; save the file as UTF-8"),))
+    listing = _listing(file.read_bytes(), country)
     imported: Imported = inventory_work(
         config_file,
         lambda conn: number_inventory.import_numbers(conn, pool, listing, move=move, dry_run=dry_run),
@@ -55,6 +52,20 @@ def import_numbers(file: Path, pool: str, country: str, config_file: Path | None
         print_json({"numbers": len(listing.numbers), "imported": False})
     else:
         print_json(imported)
+
+
+def _listing(content: bytes, country: str) -> Listing:
+    """Where it is no UTF-8, the other lines are read nevertheless, so that all their faults are told at once."""
+    listing = read_listing(content.decode("utf-8-sig", errors="replace"), country)
+    odd = []
+    for line, text in enumerate(content.splitlines(), start=1):
+        try:
+            text.decode()
+        except UnicodeDecodeError:
+            odd.append(line)
+    told = tuple(Fault(line, "is not UTF-8 text; save the file as UTF-8") for line in odd)
+    others = tuple(fault for fault in listing.faults if fault.line not in odd)
+    return Listing(listing.numbers, (*told, *others))
 
 
 @numbers.command("list")
@@ -114,7 +125,7 @@ def static() -> None:
 @click.argument("number")
 @click.option("--site", required=True, callback=given_domain, help="The site's domain.")
 @click.option("--account", help="Whose site, if several accounts have one of that name.")
-@click.option("--channel", required=True, help="As newspaper; what the calls are credited to.")
+@click.option("--channel", required=True, callback=given_name, help="As newspaper; what the calls are credited to.")
 @click.option("--source", default="", help="As izvestia; the channel's name if not given.")
 @click.option("--medium", default="", help="As print; for reports.")
 @click.option("--campaign", default="", help="As spring; for reports.")

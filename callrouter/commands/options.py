@@ -6,8 +6,10 @@ import asyncio
 import math
 import os
 import re
+import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -44,6 +46,9 @@ country_option = click.option(
 
 DOMAIN = re.compile(r"[a-z0-9]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9_-]*[a-z0-9])?)*")
 CONNECT_SECONDS = 5.0
+PICTURES = (".svg", ".png")
+FIRST_YEAR, LAST_YEAR = 1970, 9000
+"""Times beyond are slips of the pen, and near year 1 and 9999 no other zone can tell them."""
 
 T = TypeVar("T")
 
@@ -77,6 +82,12 @@ def given_domain(_context: click.Context, _parameter: click.Parameter, value: st
     if not DOMAIN.fullmatch(domain):
         raise click.BadParameter(f"{value!r} is no domain; write it as shop.example, without https:// and path")
     return domain
+
+
+def given_name(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    if not value.strip() or not value.isprintable():
+        raise click.BadParameter("a name is wanted")
+    return value.strip()
 
 
 def loaded(config_file: Path | None) -> Loaded:
@@ -140,7 +151,37 @@ def given_time(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        at = datetime.fromisoformat(text)
+        at: datetime | None = datetime.fromisoformat(text)
     except ValueError:
-        raise click.ClickException(f"{text!r} is no time; write 2026-01-31T12:00:00+03:00") from None
+        at = None
+    if at is None or not FIRST_YEAR <= at.year < LAST_YEAR:
+        raise click.ClickException(f"{text!r} is no time; write 2026-01-31T12:00:00+03:00")
     return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def given_picture(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
+    """A file to draw to, refused before the work that the picture shows."""
+    if value is None:
+        return None
+    if value.suffix not in PICTURES:
+        raise click.BadParameter(f"{value} should end in {' or '.join(PICTURES)}")
+    folder = value.absolute().parent
+    if not folder.is_dir():
+        raise click.BadParameter(f"there is no folder {folder}")
+    if not os.access(value if value.exists() else folder, os.W_OK):
+        raise click.BadParameter(f"{value} cannot be written")
+    return value
+
+
+def stop_as_by_hand() -> None:
+    """Let SIGTERM do as Ctrl-C does: a command that has started a server leaves none behind."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """A disk that is full by now is told in a line. Draw after the answer is printed, so that it is not lost."""
+    try:
+        yield
+    except OSError as error:
+        raise click.ClickException(f"the picture cannot be written: {error}") from None

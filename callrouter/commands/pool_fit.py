@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from callrouter.commands.options import config_option, given_time, print_json, with_postgres
+from callrouter.commands.options import config_option, drawing, given_picture, given_time, inventory_work, print_json
 from callrouter.pool.delay import DEFAULT_MODEL
 from callrouter.pool.directory_source import read_directory
 from callrouter.pool.fit import Fit, fit, told
 from callrouter.pool.fitting import Past, read_past, store_model
+from callrouter.pool.inventory import account_named
 
 LOOK_BACK = timedelta(days=90)
 FEW = 0.5
@@ -45,16 +46,19 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @click.command("fit")
-@click.option("--account", type=int, required=True, help="Whose calls; 1, the operator's, fits all accounts together.")
+@click.option("--account", "whose", required=True, help="Its name or id; 1, the operator's, fits all together.")
 @click.option("--since", help="ISO time the calls count from; 90 days ago if not given.")
 @click.option("--dry-run", is_flag=True, help="Show the model, and store nothing.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout instead of the table.")
 @click.option(
-    "--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw seen and fitted delays (.svg, .png)."
+    "--plot",
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=given_picture,
+    help="Draw seen and fitted delays (.svg, .png).",
 )
 @config_option
 def fit_pool(
-    account: int, since: str | None, *, dry_run: bool, as_json: bool, plot: Path | None, config_file: Path | None
+    whose: str, since: str | None, *, dry_run: bool, as_json: bool, plot: Path | None, config_file: Path | None
 ) -> None:
     """Fit how soon the visitors of an account call, and how often strangers do, from its past leases and calls."""
     until = datetime.now(UTC)
@@ -63,22 +67,27 @@ def fit_pool(
         raise click.ClickException(f"--since {start.isoformat()} is not in the past")
 
     async def work(connection: asyncpg.Connection[asyncpg.Record]) -> Report:
-        if not await connection.fetchval("SELECT EXISTS (SELECT FROM accounts WHERE id = $1)", account):
-            raise click.ClickException(f"there is no account {account}")
+        account = await _account(connection, whose)
         past = await read_past(connection, account, start, until)
         if not past.leases:
-            raise click.ClickException(f"account {account} has leased no number since {start:%Y-%m-%d}")
+            raise click.ClickException(f"account {whose} has leased no number since {start:%Y-%m-%d}")
         return await _report(connection, account, past, store=not dry_run)
 
-    report = with_postgres(config_file, work)
-    if plot:
-        from callrouter.pool.fit_picture import draw  # noqa: PLC0415 - seconds to load, and seldom wanted
-
-        draw(report.fit, plot)
+    report = inventory_work(config_file, work)
     if as_json:
         print_json(report)
     else:
         _show(report)
+    if plot:
+        from callrouter.pool.fit_picture import draw  # noqa: PLC0415 - seconds to load, and seldom wanted
+
+        with drawing():
+            draw(report.fit, plot)
+
+
+async def _account(connection: asyncpg.Connection[asyncpg.Record], whose: str) -> int:
+    found = await connection.fetchval("SELECT id FROM accounts WHERE id::text = $1", whose)
+    return int(found) if found else await account_named(connection, whose)
 
 
 async def _report(connection: asyncpg.Connection[asyncpg.Record], account: int, past: Past, *, store: bool) -> Report:

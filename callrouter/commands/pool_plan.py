@@ -17,13 +17,23 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from callrouter.commands.options import Minutes, config_option, given_domain, inventory_work, loaded, print_json
+from callrouter.commands.options import (
+    Minutes,
+    config_option,
+    drawing,
+    given_domain,
+    given_picture,
+    inventory_work,
+    loaded,
+    print_json,
+    stop_as_by_hand,
+)
 from callrouter.lab.servers import ServerUnavailable, embedded_valkey
 from callrouter.pool.delay import DEFAULT_MODEL, DelayModel
 from callrouter.pool.planning import demand as demands
 from callrouter.pool.planning.demand import PROFILES, Demand, Impossible, Target
 from callrouter.pool.planning.measured import PoolOfSite, fitted_model, pool_of_site, traffic_of_pool, world_of
-from callrouter.pool.planning.picture import SUFFIXES, picture
+from callrouter.pool.planning.picture import picture
 from callrouter.pool.planning.plan import Plan, Planner, Tell
 from callrouter.pool.planning.plans import save_plan
 from callrouter.pool.planning.words import show
@@ -44,14 +54,6 @@ def _shares(_context: click.Context, _parameter: click.Parameter, value: str | N
         except ValueError:
             raise click.BadParameter(f"write {part!r} as hours=0.15") from None
     return told
-
-
-def _picture(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
-    if value is not None and value.suffix not in SUFFIXES:
-        raise click.BadParameter(f"{value} should end in {' or '.join(SUFFIXES)}")
-    if value is not None and not value.absolute().parent.is_dir():
-        raise click.BadParameter(f"there is no folder {value.absolute().parent}")
-    return value
 
 
 @click.command("plan")
@@ -85,7 +87,7 @@ def _picture(_context: click.Context, _parameter: click.Parameter, value: Path |
     "--save", is_flag=True, help="Keep the plan: the worker warns when the live pool leaves it (with --site)."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
-@click.option("--plot", "file", type=click.Path(path_type=Path, dir_okay=False), callback=_picture,
+@click.option("--plot", "file", type=click.Path(path_type=Path, dir_okay=False), callback=given_picture,
               help="Draw accuracy by numbers, for this hold and others (SVG or PNG).")  # fmt: skip
 @click.option("--redis", "server", help="Simulate on this server (redis://…), in names of its own that are removed "
               "afterwards; without it one is started for the time.")  # fmt: skip
@@ -107,6 +109,7 @@ def plan_pool(*, config_file: Path | None, **given: Any) -> None:
         raise click.UsageError("--save keeps a plan for a site's pool: give --site")
     try:
         pool, demand = _demand(config_file, given)
+        stop_as_by_hand()
         plan = uvloop.run(_planned(demand, given))
         if given["save"] and pool is not None:
             inventory_work(config_file, lambda conn: save_plan(conn, pool.id, pool.account, plan))
@@ -114,14 +117,15 @@ def plan_pool(*, config_file: Path | None, **given: Any) -> None:
         raise click.ClickException(str(error)) from None
     except (ServerUnavailable, StoreUnavailable, RedisError) as error:
         raise click.ClickException(f"no server to simulate on: {error}") from None
-    if given["file"] is not None:
-        picture(plan, given["file"])
     if given["as_json"]:
         print_json(_document(plan, pool))
     else:
         show(Console(), plan)
         if pool is not None:
             _tell_pool(plan, pool, saved=given["save"])
+    if given["file"] is not None:
+        with drawing():
+            picture(plan, given["file"])
 
 
 def _demand(config_file: Path | None, given: dict[str, Any]) -> tuple[PoolOfSite | None, Demand]:

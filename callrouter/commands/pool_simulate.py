@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -19,7 +18,7 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from callrouter.commands.options import print_json
+from callrouter.commands.options import drawing, given_picture, print_json, stop_as_by_hand
 from callrouter.lab.servers import ServerUnavailable, embedded_valkey
 from callrouter.pool.model import DEFAULT_HOLD, MINIMUM_HOLD
 from callrouter.pool.planning.demand import Target
@@ -30,7 +29,7 @@ from callrouter.pool.simulation.comparison import Difference, difference
 from callrouter.pool.simulation.document import difference_document, document
 from callrouter.pool.simulation.equal import numbers_for_the_same
 from callrouter.pool.simulation.oracle import Oracle
-from callrouter.pool.simulation.plot import SUFFIXES, plot
+from callrouter.pool.simulation.plot import plot
 from callrouter.pool.simulation.policies import OURS, POLICIES
 from callrouter.pool.simulation.runner import MONDAY
 from callrouter.pool.simulation.show import show, show_comparison
@@ -62,14 +61,6 @@ def _policies(_context: click.Context, _parameter: click.Parameter, value: str) 
     return names
 
 
-def _picture(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
-    if value is not None and value.suffix not in SUFFIXES:
-        raise click.BadParameter(f"{value} should end in {' or '.join(SUFFIXES)}")
-    if value is not None and not value.absolute().parent.is_dir():
-        raise click.BadParameter(f"there is no folder {value.absolute().parent}")
-    return value
-
-
 def _server(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
     if value is not None and not value.startswith("redis://"):
         raise click.BadParameter("write the URL of a plain server: redis://host:port/db")
@@ -94,7 +85,7 @@ def _server(_context: click.Context, _parameter: click.Parameter, value: str | N
                   f"{policy.name}: {policy.about}" for policy in POLICIES.values()) + ".")  # fmt: skip
 @click.option("--equal-accuracy", is_flag=True, help="With several policies: with how many numbers ours is as good.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
-@click.option("--plot", "picture", type=click.Path(path_type=Path, dir_okay=False), callback=_picture,
+@click.option("--plot", "picture", type=click.Path(path_type=Path, dir_okay=False), callback=given_picture,
               help="Draw confidence against truth, and the shares (SVG or PNG).")  # fmt: skip
 @click.option("--redis", "server", callback=_server, help="Use this server (redis://…), in names of its own that are "
               "removed afterwards; without it one is started for the time.")  # fmt: skip
@@ -126,18 +117,18 @@ def simulate_pool(
         world=world, numbers=numbers or _planned_numbers(world, held, within), seed=seed, hold=held, window=within,
         policies=policies, judges={"oracle": Oracle(world, MONDAY, beat=held.total_seconds() / BEATS).judge},
     )  # fmt: skip
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C does: leave no server behind
+    stop_as_by_hand()
     try:
         results, needed = asyncio.run(_simulated(case, server, equal_accuracy=equal_accuracy))
     except (ServerUnavailable, StoreUnavailable, RedisError) as error:
         raise click.ClickException(f"no server to simulate on: {error}") from None
-    reports = [result.report for result in results.values()]
-    if picture is not None:
-        plot(reports, picture)
     if as_json:
         print_json(_document(results, needed))
     else:
         _print(results, needed)
+    if picture is not None:
+        with drawing():
+            plot([result.report for result in results.values()], picture)
 
 
 def _planned_numbers(world: World, hold: timedelta, window: timedelta) -> int:

@@ -184,7 +184,9 @@ async def end_static(conn: Connection, number: Number, *, at: datetime | None = 
         if ended is not None:
             return ended
         rows = await conn.fetch(
-            "SELECT number FROM static_bindings WHERE coalesce(valid_to, 'infinity') > now() ORDER BY number"
+            "SELECT number FROM static_bindings WHERE coalesce(valid_to, 'infinity') > now() AND number <> $1 "
+            "ORDER BY number",
+            number,
         )
         known = hint(number, (row["number"] for row in rows))
         raise Refused(f"{number} is bound to no channel at that time; of static numbers {known}")

@@ -111,6 +111,11 @@ def test_a_broken_number_is_set_aside_once(shop: Cli, tmp_path: Path) -> None:
         (("static", "bind", "12", "--site", "shop.example", "--channel", "x"), "'12' is not a telephone number"),
         (("static", "bind", "84952220010", "--site", "no.example", "--channel", "x"), "there is no site 'no.example'"),
         (("static", "bind", "84952220010", "--site", "shop.example", "--channel", "x", "--until", "soon"), "no time"),
+        (
+            ("static", "bind", "84952220010", "--site", "shop.example", "--channel", "x", "--from", "0001-01-01"),
+            "no time",
+        ),
+        (("static", "end", "84952220010", "--at", "9999-12-31T23:59:59-12:00"), "no time"),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_the_reason(shop: Cli, words: tuple[str, ...], told: str) -> None:
@@ -127,6 +132,7 @@ def test_a_database_without_tables_is_told(postgres_url: str) -> None:
     [
         ("account", "add", " "),
         ("pool", "add", ""),
+        ("static", "bind", "84952220010", "--site", "shop.example", "--channel", " "),
         ("site", "add", "https://shop.example/", "--account", "Acme"),
         ("site", "add", "b.example", "--account", "Acme", "--display", "8 (###"),
         ("site", "add", "b.example", "--account", "Acme", "--quality", "-5"),
@@ -190,6 +196,7 @@ def test_a_dry_run_of_a_good_file_changes_nothing(shop: Cli, tmp_path: Path) -> 
     [
         ("номер\n8495".encode("cp1251"), "line 1: is not UTF-8 text"),
         ("84952220001\nтелефон".encode("cp1251"), "line 2: is not UTF-8 text"),
+        ("84952220001\nтелефон\nabc".encode("cp1251"), "line 3: 'abc' is not a telephone number"),
         (b"", "the file has no numbers"),
         (b"number\n", "the file has no numbers"),
         (b"number;number\n84952220001;84952220002\n", "the column 'number' stands there twice"),

@@ -98,7 +98,7 @@ def test_a_dry_run_shows_the_model_and_stores_nothing(database: str) -> None:
 def test_what_cannot_be_fitted_is_refused_in_one_line(database: str) -> None:
     asyncio.run(_inventory(database))
     for words, complaint in (
-        (("--account", "77"), "there is no account 77"),
+        (("--account", "77"), "there is no '77' among the accounts"),
         (("--account", "2"), "has leased no number"),
         (("--account", "2", "--since", "2999-01-01"), "not in the past"),
         (("--account", "2", "--since", "soon"), "no time"),

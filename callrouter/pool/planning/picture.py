@@ -8,7 +8,6 @@ from typing import Any
 from callrouter.pool.planning.plan import Plan, Point
 from callrouter.pool.planning.words import NAMES, percent, span
 
-SUFFIXES = (".svg", ".png")
 INK = "#27313a"
 FAINT = "#b8c0c6"
 HOLDS = ("#2a7f62", "#d08a1e", "#4a6fa5", "#8c5aa0", "#b3413c")

@@ -9,7 +9,6 @@ from typing import Any
 from callrouter.pool.simulation.report import Report
 from callrouter.pool.simulation.truth import VERDICTS
 
-SUFFIXES = (".svg", ".png")
 COLOURS = {"right": "#2a7f62", "wrong": "#d9a441", "misrouted": "#b3413c", "unattributed": "#9aa5ae"}
 INK = "#27313a"
 
