@@ -53,7 +53,7 @@ class Bare(asyncio.Protocol):
     """Answers when the environment is complete, closes at the reply."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport: asyncio.Transport = transport  # type: ignore[assignment]
+        self.transport: asyncio.Transport = transport  # type: ignore[assignment] # what a TCP connection gives
         self.received = b""
         self.answered = False
 
@@ -71,7 +71,7 @@ class Usual(asyncio.Protocol):
     """Sets the same variables as AGI scripts usually do: a command each, the next one after the reply."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport: asyncio.Transport = transport  # type: ignore[assignment]
+        self.transport: asyncio.Transport = transport  # type: ignore[assignment] # what a TCP connection gives
         self.received = b""
         self.commands: Iterator[bytes] | None = None
 

@@ -156,7 +156,7 @@ class Connection(asyncio.Protocol):
         self.site = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport: asyncio.Transport = transport  # type: ignore[assignment]
+        self.transport: asyncio.Transport = transport  # type: ignore[assignment] # what a TCP connection gives
 
     def send(self, request: bytes, began: float) -> None:
         self.began = began
