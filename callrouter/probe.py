@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Mapping
 
-import asyncpg
 from msgspec.structs import replace
 from prometheus_client import Gauge
 
-from callrouter.db.connect import Pool
+from callrouter.db.connect import TROUBLE, Pool
 from callrouter.ops import Part
 from callrouter.pool.coalesce import RedisClient
 from callrouter.pool.store import FAILURES
@@ -45,6 +44,6 @@ async def _answers(question: Awaitable[object]) -> Part:
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             await question
-    except (*FAILURES, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (*FAILURES, *TROUBLE) as error:
         return Part(ok=False, detail=str(error) or type(error).__name__)
     return Part(ok=True)

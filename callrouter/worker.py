@@ -10,14 +10,13 @@ import contextlib
 from collections.abc import Mapping
 from datetime import timedelta
 
-import asyncpg
 import structlog
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 
 from callrouter.background import Background
 from callrouter.config import address
 from callrouter.configfile import Loaded
-from callrouter.db.connect import Pool, connect, open_pool
+from callrouter.db.connect import TROUBLE, Pool, connect, open_pool
 from callrouter.ops import OTHER_PORT, Part, listen, needed
 from callrouter.pool import leak_search, retention
 from callrouter.pool.connect import close_client, open_client
@@ -117,7 +116,7 @@ class Worker:
             try:
                 await postgres.execute("SELECT ensure_partitions()")
                 await asyncio.sleep(PARTITIONS_SECONDS)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except TROUBLE as error:
                 log.warning("PARTITIONS-NOT-MADE", reason=str(error) or type(error).__name__)
                 await asyncio.sleep(PARTITIONS_SECONDS / 60)
 
@@ -136,5 +135,5 @@ class Worker:
 async def _ended(task: asyncio.Task[object], part: History | Sweeper) -> None:
     """What it has in hand is finished first."""
     part.stop()
-    with contextlib.suppress(*FAILURES, asyncpg.PostgresError):
+    with contextlib.suppress(*FAILURES, *TROUBLE):
         await asyncio.wait_for(asyncio.shield(task), 5)

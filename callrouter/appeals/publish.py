@@ -25,7 +25,7 @@ from callrouter.appeals.row import AppealRow
 from callrouter.appeals.settings import Settings
 from callrouter.appeals.store import write
 from callrouter.clock import Clock
-from callrouter.db.connect import Pool
+from callrouter.db.connect import TROUBLE, Pool
 
 log = structlog.get_logger()
 
@@ -43,8 +43,6 @@ LOG_EVERY_SECONDS = 60.0
 POISON = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError, ValueError,
           TypeError, ArithmeticError, LookupError, AttributeError)  # fmt: skip
 """Errors of a row, not of the database: repeating the same row cannot help."""
-AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
-"""Errors that may pass: the batch is repeated for as long as it takes."""
 
 
 class _Batch(NamedTuple):
@@ -165,7 +163,7 @@ class Publisher:
                 if scrubbing:
                     raise
                 scrubbing = True
-            except AWAY as error:
+            except TROUBLE as error:
                 if isinstance(error, POISON) and not isinstance(error, asyncpg.InterfaceError):
                     raise
                 if not await self._pause_after(error):
@@ -211,7 +209,7 @@ class Publisher:
             async with self._pool.acquire() as connection:
                 settings = await self._settings.get(connection, frozenset(), frozenset())
                 rows = await settle_pending(connection, self._attribute_late, settings, now=self._clock.now())
-        except (*AWAY, *POISON) as error:
+        except (*TROUBLE, *POISON) as error:
             metrics.publish_failures.labels("settle").inc()
             self._log_rarely("PUBLISH-SETTLE-FAILED", error)
         else:

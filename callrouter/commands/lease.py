@@ -25,7 +25,7 @@ from callrouter.commands.options import (
     print_json,
 )
 from callrouter.configfile import Loaded
-from callrouter.db.connect import Connection, connect
+from callrouter.db.connect import TROUBLE, Connection, connect
 from callrouter.numbers import Number
 from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.directory import OPERATOR
@@ -148,7 +148,7 @@ async def _servers(found: Loaded) -> AsyncIterator[tuple[Connection | None, Stor
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 conn = await connect(config.postgres.url, command_seconds=30.0)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except TROUBLE as error:
             place = found.source.where("postgres.url")
             click.echo(f"{place}: Postgres cannot be reached: {str(error) or 'no answer'}", err=True)
         yield conn, Store(LeaseStore(client), client)

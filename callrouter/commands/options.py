@@ -20,6 +20,7 @@ import msgspec
 import phonenumbers
 
 from callrouter.configfile import ConfigError, Loaded, load
+from callrouter.db.connect import TROUBLE
 from callrouter.numbers import NotANumber, Number, parse_number
 from callrouter.pool.inventory import Refused
 
@@ -105,7 +106,7 @@ def with_postgres(config_file: Path | None, work: Callable[[asyncpg.Connection],
     async def run() -> T:
         try:
             conn = await asyncpg.connect(found.config.postgres.url, timeout=CONNECT_SECONDS)
-        except (OSError, asyncpg.PostgresError, TimeoutError) as error:
+        except TROUBLE as error:
             place = found.source.where("postgres.url")
             raise click.ClickException(f"{place}: Postgres cannot be reached: {str(error) or 'no answer'}") from None
         try:

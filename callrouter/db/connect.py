@@ -28,8 +28,13 @@ LOST_CONNECTION = (
     asyncpg.CannotConnectNowError,
     asyncpg.ConnectionDoesNotExistError,
     ConnectionError,
+    asyncpg.InternalClientError,
 )
-"""What a pooled connection raises once after the server went away, whether or not it is back."""
+"""What a pooled connection raises once after the server went away, whether or not it is back. asyncpg calls a reset in
+the middle of an operation an internal error of its own."""
+
+TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+"""Whatever the server, or the way to it, may answer with: what a daemon outlives."""
 
 
 async def open_pool(

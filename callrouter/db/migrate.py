@@ -14,7 +14,7 @@ from importlib.resources import files
 import asyncpg
 import msgspec
 
-from callrouter.db.connect import Connection, connect
+from callrouter.db.connect import TROUBLE, Connection, connect
 
 LOCK = 0x63616C6C726F7574
 OLDEST_SERVER = 150000
@@ -51,7 +51,7 @@ async def migrate(url: str, report: Report) -> int:
     """Run what is missing in the database at `url`; returns how many migrations ran. `report` gets progress lines."""
     try:
         connection = await connect(url)
-    except (OSError, asyncpg.PostgresError, TimeoutError) as error:
+    except TROUBLE as error:
         raise MigrationError(f"Postgres cannot be reached or refuses the login: {error}.") from error
     try:
         return await migrate_connection(connection, packaged_migrations(), report)

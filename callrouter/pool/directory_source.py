@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import asyncpg
 import msgspec
@@ -19,15 +18,13 @@ from msgspec import json
 
 from callrouter.background import Background
 from callrouter.clock import Clock, SystemClock
+from callrouter.db.connect import TROUBLE, Connection
 from callrouter.numbers import Number
 from callrouter.pool import metrics
 from callrouter.pool.delay import DelayModel
 from callrouter.pool.directory import Account, Directory, NumberEntry, PoolChoice, Site, Widget
 from callrouter.pool.keys import NAMESPACE
 from callrouter.pool.model import StaticBinding
-
-if TYPE_CHECKING:
-    from callrouter.db.connect import Connection
 
 log = structlog.get_logger()
 
@@ -39,7 +36,6 @@ START_SECONDS = 3.0
 """How long a starting process waits for Postgres: calls come meanwhile."""
 READ_SECONDS = 30.0
 
-AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 Listener = Callable[[Directory], Awaitable[None]]
 
 
@@ -76,7 +72,7 @@ class DirectorySource:
         try:
             async with asyncio.timeout(START_SECONDS):
                 self._connection = await self._open()
-        except AWAY as error:
+        except TROUBLE as error:
             self._failing = True
             reason = str(error) or "no answer in time"
             if self._read_snapshot():
@@ -130,7 +126,7 @@ class DirectorySource:
                 return None
             self._changed.clear()
             await self._read(connection)
-        except AWAY as error:
+        except TROUBLE as error:
             if not self._failing:
                 reason = str(error) or "no answer in time"
                 log.warning("DIRECTORY-STALE", reason=reason, read_at=self.directory.read_at.isoformat())

@@ -18,7 +18,7 @@ import asyncpg
 import structlog
 from redis import exceptions
 
-from callrouter.db.connect import Connection, Pool
+from callrouter.db.connect import TROUBLE, Connection, Pool
 from callrouter.pool import metrics
 from callrouter.pool.coalesce import RedisClient
 from callrouter.pool.entries import Entry, parse_entries
@@ -80,9 +80,7 @@ class History:
             except (
                 exceptions.RedisError,
                 exceptions.RedisClusterException,
-                asyncpg.PostgresError,
-                asyncpg.InterfaceError,
-                OSError,
+                *TROUBLE,
             ) as error:
                 pause = RETRY_SECONDS
                 if not self._failing:

@@ -7,10 +7,9 @@ from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-import asyncpg
 import structlog
 
-from callrouter.db.connect import Connection, Pool
+from callrouter.db.connect import TROUBLE, Connection, Pool
 from callrouter.numbers import Number, masked
 from callrouter.pool import metrics
 from callrouter.pool.directory import OPERATOR
@@ -76,7 +75,7 @@ async def watch(postgres: Pool, memory: timedelta) -> None:
         pause = EVERY_SECONDS
         try:
             await check(postgres, datetime.now(UTC), memory)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except TROUBLE as error:
             log.warning("LEAKS-NOT-SEARCHED", reason=str(error) or type(error).__name__)
             pause = RETRY_SECONDS
         await asyncio.sleep(pause)

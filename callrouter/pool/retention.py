@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-import asyncpg
 import structlog
 
-from callrouter.db.connect import Pool
+from callrouter.db.connect import TROUBLE, Pool
 from callrouter.pool import metrics
 
 log = structlog.get_logger()
@@ -25,7 +24,7 @@ async def keep_forgetting(postgres: Pool, kept: timedelta) -> None:
         pause = EVERY_SECONDS
         try:
             await forget_leases(postgres, kept)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except TROUBLE as error:
             log.warning("LEASES-NOT-FORGOTTEN", reason=str(error) or type(error).__name__)
             pause = RETRY_SECONDS
         await asyncio.sleep(pause)

@@ -8,11 +8,10 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-import asyncpg
 import structlog
 
 from callrouter.clock import Clock, SystemClock
-from callrouter.db.connect import Pool
+from callrouter.db.connect import TROUBLE, Pool
 from callrouter.pool import metrics
 from callrouter.pool.planning.drift import Deviation, Promise, Seen, judge
 from callrouter.pool.planning.plans import overflow_since, promises
@@ -24,8 +23,6 @@ LATELY = timedelta(hours=1)
 IN_A_ROW = 3
 """A pool has left its plan when it was out of it so many times one after another: a burst of visits is no drift."""
 KINDS: tuple[Deviation, ...] = ("numbers", "occupancy", "rest", "overflow")
-
-AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 
 
 class PlanWatch:
@@ -49,7 +46,7 @@ class PlanWatch:
             self._promises = await promises(self._postgres)
             since = self._clock.now() - LATELY
             self._overflow = await overflow_since(self._postgres, list(self._promises), since)
-        except AWAY as error:
+        except TROUBLE as error:
             log.info("plans of pools cannot be read", reason=str(error) or type(error).__name__)
         for pool, promise in self._promises.items():
             metrics.POOL_PLANNED.labels(pool=str(pool)).set(promise.numbers)

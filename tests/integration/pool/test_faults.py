@@ -104,7 +104,7 @@ def test_what_visitors_are_promised_is_kept_over_lost_requests_and_replies(
         promises, met = await storm(valkey_url, postgres, seed=7, speed=speed)
         rows = await rows_of(postgres)
         await postgres.close()
-        assert overlaps(rows) == []
+        assert overlaps(rows, old_clocks=speed > 0) == []
         assert broken(promises, rows) == []
         ends = dict(Counter(row.reason for row in rows))
         log.info("stormy", promises=len(promises), leases=len(rows), ends=ends, faults=dict(met))

@@ -157,7 +157,8 @@ def test_history_goes_on_when_postgres_is_restarted_and_connections_break(valkey
                     await asyncio.to_thread(server.stop)
                     url = await asyncio.to_thread(server.start)
                     way.lead_to(server.port)
-            await until(partial(reached, client, 0), seconds=30)
+            await asyncio.wait([*running, asyncio.create_task(until(partial(reached, client, 0), seconds=60))],
+                               return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
             for worker in workers:
                 worker.stop()
             await asyncio.gather(*running)
