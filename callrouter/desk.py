@@ -228,7 +228,7 @@ class Desk:
         except (StoreUnavailable, TimeoutError) as error:
             self._say.warning("RESOLVE-UNAVAILABLE", pbx=question.pbx, reason=str(error) or "no answer in time")
             return
-        if resolution is not None:
+        if resolution is not None and not resolution.provisional:
             ASKED_LATE.inc()
             late = msgspec.structs.replace(resolution, late=True)
             await self._append(CallAppeal(call=record, resolution=late, revision=1))

@@ -23,18 +23,18 @@ from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.directory import Directory
 from callrouter.pool.directory_source import DirectorySource
 from callrouter.pool.history import History
-from callrouter.pool.keys import Slot
+from callrouter.pool.keys import Slot, pool_slot
+from callrouter.pool.loading import PoolLoader
+from callrouter.pool.lost import LostLeases
 from callrouter.pool.planning.watch import PlanWatch
-from callrouter.pool.store import FAILURES, LeaseStore, Lifetimes, StoreUnavailable
-from callrouter.pool.sweeper import Sweeper, load_pools
+from callrouter.pool.store import FAILURES, LeaseStore, Lifetimes
+from callrouter.pool.sweeper import Sweeper
 from callrouter.probe import Probe
 from callrouter.reach import unreachable
 
 log = structlog.get_logger()
 
 PARTITIONS_SECONDS = 3600.0
-RETRY_SECONDS = 2.0
-RELOAD_SECONDS = 60.0
 
 
 class Worker:
@@ -45,7 +45,6 @@ class Worker:
         self._config = loaded.config
         self._reactor = reactor
         self._background = Background()
-        self._changed = asyncio.Event()
         self.stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -61,7 +60,6 @@ class Worker:
         stack.push_async_callback(close_client, redis)
         store = LeaseStore(redis, lifetimes=Lifetimes(window=self._config.attribution.window))
         directory = DirectorySource(lambda: connect(self._config.postgres.url))
-        directory.on_change(self._on_change)
         stack.push_async_callback(self._background.stop)
         stack.callback(postgres.terminate)  # first: with a server that hangs, a cancelled query would be waited for
         await directory.start()
@@ -70,12 +68,23 @@ class Worker:
         def slots() -> list[Slot]:
             return directory.directory.slots()
 
+        loader = PoolLoader(redis, store, postgres, lambda: directory.directory)
+
+        async def on_change(_directory: Directory) -> None:
+            loader.load_soon()
+
+        directory.on_change(on_change)
         history = History(redis, postgres, slots)
         watch = PlanWatch(postgres)
         sweep_seconds = self._config.worker.sweep_seconds
-        sweeper = Sweeper(store, lambda: directory.directory, interval_seconds=sweep_seconds, watch=watch)
+        sweeper = Sweeper(
+            store, lambda: directory.directory, interval_seconds=sweep_seconds, watch=watch,
+            on_missing=loader.load_soon,
+        )  # fmt: skip
+        lost = LostLeases(redis, store, postgres, pool_slot)
+        self._background.keep("lost-leases", lost.run)
         self._background.keep("plans", watch.run)
-        self._background.keep("load-pools", lambda: self._load_pools(store, directory))
+        self._background.keep("load-pools", loader.run)
         self._background.keep("partitions", lambda: self._ensure_partitions(postgres))
         self._background.keep("leaks", lambda: leak_search.watch(postgres, self._config.attribution.window))
         kept = timedelta(days=self._config.worker.keep_leases_days)
@@ -91,25 +100,6 @@ class Worker:
             host, port = address(self._config.worker.http_listen)
             stop_listening = listen(self._reactor, "worker", lambda: self._health(directory, probe), host, port)
         stack.callback(stop_listening)
-
-    async def _on_change(self, _directory: Directory) -> None:
-        self._changed.set()
-
-    async def _load_pools(self, store: LeaseStore, directory: DirectorySource) -> None:
-        """Bring the inventory into the lease store, when it changes and now and then (a store may lose its memory)."""
-        while True:
-            self._changed.clear()
-            try:
-                changed = await load_pools(store, directory.directory)
-            except StoreUnavailable as error:
-                log.warning("POOLS-NOT-LOADED", reason=str(error))
-                await asyncio.sleep(RETRY_SECONDS)
-                continue
-            if changed:
-                log.info("pools loaded", numbers_changed=changed)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(RELOAD_SECONDS):
-                    await self._changed.wait()
 
     async def _ensure_partitions(self, postgres: Pool) -> None:
         while True:

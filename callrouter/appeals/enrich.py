@@ -23,11 +23,15 @@ def enrich(appeal: Appeal, settings: Settings) -> AppealRow | None:
     call = appeal.call
     if call.direction == "internal":
         return None
-    owner = owner_of(call, appeal.resolution, settings)
+    known = appeal.resolution
+    if known is not None and known.provisional:
+        known = None
+    owner = owner_of(call, known, settings)
     row = _call_row(appeal, owner)
+    row.attribution_pending = call.direction == "inbound" and known is None
     row.quality = is_quality(row, settings)
-    if appeal.resolution is not None:
-        _attribute(row, appeal.resolution)
+    if known is not None:
+        _attribute(row, known)
     return row
 
 
@@ -93,7 +97,6 @@ def _call_row(appeal: CallAppeal, owner: Owner) -> AppealRow:
         recording=call.recording,
         agi_ms=call.agi_ms,
         complete=call.complete,
-        attribution_pending=call.direction == "inbound" and appeal.resolution is None,
     )
 
 

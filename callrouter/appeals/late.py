@@ -40,7 +40,9 @@ BEFORE_ALL = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 def needs_history(appeal: Appeal) -> bool:
     """Whether nobody could say in time who placed this call."""
-    return isinstance(appeal, CallAppeal) and appeal.resolution is None and appeal.call.direction == "inbound"
+    if not isinstance(appeal, CallAppeal) or appeal.call.direction != "inbound":
+        return False
+    return appeal.resolution is None or appeal.resolution.provisional
 
 
 async def attribute(connection: Connection, appeal: CallAppeal, ask: AttributeLate) -> CallAppeal:
@@ -57,6 +59,9 @@ async def attribute(connection: Connection, appeal: CallAppeal, ask: AttributeLa
         return appeal
     if resolution is None:
         return appeal
+    if appeal.resolution is not None and resolution.attribution.method == "unattributed":
+        # History knows nobody either: what the dialplan was told stands.
+        return msgspec.structs.replace(appeal, resolution=msgspec.structs.replace(appeal.resolution, provisional=False))
     return msgspec.structs.replace(appeal, resolution=msgspec.structs.replace(resolution, late=True))
 
 

@@ -18,8 +18,9 @@ AppealKind = Literal["call", "form", "callback", "chat", "email"]
 class CallAppeal(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A finished call with what was known of its visit at hangup; the unit of the journal.
 
-    `resolution` is None when nobody could say in time who called (lease store away): it is then attributed from the
-    lease history when published, and marked late. `revision` grows when the same call is told again, better.
+    `resolution` is None when nobody could say in time who called (lease store away), and provisional when the store may
+    have lost who did: it is then attributed from the lease history when published, and marked late. `revision` grows
+    when the same call is told again, better.
     """
 
     call: CallRecord

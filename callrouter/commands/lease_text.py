@@ -120,7 +120,7 @@ def _table(timeline: Timeline, now: datetime) -> Table:
 def _words(item: Item) -> tuple[Text, str]:
     match item:
         case LeaseItem():
-            end = item.end_reason or "running"
+            end = item.end_reason or ("lost by the lease store" if item.lost else "running")
             return Text(
                 "lease", style=_colour(item.account)
             ), f"{_visit(item)}; {end}{', page closed' if item.closed else ''}"

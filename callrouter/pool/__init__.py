@@ -19,6 +19,8 @@ With servers:
 - `history`           a pool's log → Postgres (`history_rows`), exactly once and in order
 - `retention`         deletes history that is old; `leak_search` looks for leaks in it
 - `sweeper`           ends what has run out, loads numbers, measures the pools
+- `loading`           loads numbers when it is time, and notices when the store has lost them
+- `lost`              leases that the store lost: ends them in the history
 - `simulation`        a world in which the truth is known, with the real leases and attribution at work in it
 - `inventory`, `site_inventory`, `number_inventory` (its files: `number_file`), `holders`
                       the operator's view: what there is, numbers in and out, who held a number when

@@ -12,6 +12,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -24,6 +25,7 @@ from callrouter.pool.coalesce import RedisClient
 from callrouter.pool.entries import Entry, parse_entries
 from callrouter.pool.history_rows import write_entries
 from callrouter.pool.keys import Slot, log_key, pool_of
+from callrouter.pool.live import moment
 
 log = structlog.get_logger()
 
@@ -159,6 +161,12 @@ class History:
             pipeline.xadd(slot + "refused", fields, maxlen=REFUSED_KEPT, approximate=True)
         pipeline.xdel(log_key(slot), *dict.fromkeys(entry.name for entry in entries))
         await pipeline.execute()
+
+
+async def oldest_entry(client: RedisClient, slot: Slot) -> datetime | None:
+    """When the oldest entry that the history has not taken yet was written, by the store's clock."""
+    found = await client.execute_command("XRANGE", log_key(slot), "-", "+", "COUNT", 1)
+    return moment(found[0][0].partition(b"-")[0]) if found else None
 
 
 def _reason(error: Exception) -> str:

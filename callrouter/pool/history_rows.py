@@ -268,7 +268,7 @@ WHERE p.session = e.session AND p.sequence = e.sequence AND e.ended_at >= p.at
 # A lease whose end was lost with the store's data is closed by the next lease of its number.
 CLOSE_FORGOTTEN = """
 UPDATE leases l SET
-    ended_at = greatest(l.started_at, least(l.expires_at, n.started_at)), end_reason = 'expired'
+    ended_at = greatest(l.started_at, least(l.expires_at, n.started_at)), end_reason = 'lost'
 FROM unnest($1::text[], $2::timestamptz[]) AS n (number, started_at)
 WHERE l.number = n.number AND l.ended_at IS NULL AND l.started_at < n.started_at
 """

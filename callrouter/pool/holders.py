@@ -5,7 +5,7 @@ What they say is made one answer by `holding`. Works with either server away, an
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import asyncpg
@@ -19,6 +19,8 @@ from callrouter.pool.keys import NAMESPACE, pool_slot
 from callrouter.pool.sight import find_slot, look
 from callrouter.pool.store import LeaseStore, StoreUnavailable
 
+NOW_WITHIN = timedelta(seconds=5)
+"""A moment so short ago is told as now: the question took its time, and clocks differ."""
 KEPT = 3
 """The lease that may cover the moment, and those before it."""
 
@@ -69,7 +71,11 @@ async def holding(
 ) -> Holding:
     """Who held `number` at `at`, and how it stands now. None: that server is known to be away."""
     found = await look_up(conn, store, number, at, account)
-    return merge(number, at, archive=found.archive, sight=found.sight, account=account, missing=found.missing)
+    now = found.sight.at if found.sight else datetime.now(UTC)
+    return merge(
+        number, at, archive=found.archive, sight=found.sight, account=account, missing=found.missing,
+        past=now - at > NOW_WITHIN,
+    )  # fmt: skip
 
 
 async def look_up(conn: Connection | None, store: Store | None, number: Number, at: datetime, account: int) -> Found:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -47,6 +47,8 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     keyword: str = ""
     landing_page: str = ""
     known_from: KnownFrom = "history"
+    lost: bool = False
+    """It goes on in the history, and the lease store, which lost its data, does not know it."""
 
 
 class Bound(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,7 +120,8 @@ class Now(msgspec.Struct, frozen=True, kw_only=True):
 class Holding(msgspec.Struct, frozen=True, kw_only=True):
     """`holder` is the lease that covered `at`, `static` the binding; `last_holder` the lease that ended before.
 
-    `certain` is false where a lease is open in the history and the store, which alone knows of its renewals, is away.
+    `certain` is false where a lease is open in the history and the store, which alone knows of its renewals, is away or
+    has lost it.
     """
 
     number: Number
@@ -146,8 +149,9 @@ def merge(
     sight: Sight | None,
     account: int = OPERATOR,
     missing: Iterable[str] = (),
+    past: bool = False,
 ) -> Holding:
-    """One answer for `account` out of what was found; None: that server could not be asked."""
+    """One answer for `account` out of what was found; None: that server could not be asked. `past`: `at` is over."""
     told = [each for each in merged_leases(archive, sight) if each.started_at <= at]
     holder = told[0] if told and covers(told[0], at, sight) else None
     earlier = [each for each in told if each is not holder]
@@ -156,14 +160,16 @@ def merge(
     if holder is not None and not _may_see(holder.account, account):
         holder, another = None, True
     last = next((each for each in earlier if _may_see(each.account, account)), None)
-    certain = sight is not None or holder is None or holder.ended_at is not None
+    newest = told[0] if told else None
+    known_end = sight is not None or holder is None or holder.ended_at is not None
+    certain = known_end and not (newest and newest.lost)
     known = bool(told) or (archive is not None and archive.inventory is not None) or bool(sight and sight.known)
     state: State = "static" if binding else "leased" if holder or another else "free" if known else "unknown"
     return Holding(
         number=number,
         at=at,
         state=state,
-        why=_why(state, holder, binding, last, certain=certain, history=archive is not None),
+        why=_why(state, holder, binding, last, _Telling(past, certain, archive is not None)),
         holder=holder,
         another_account=another,
         static=binding,
@@ -191,6 +197,10 @@ def merged_leases(archive: Archive | None, sight: Sight | None) -> list[Told]:
             found[lease.id] = told_live(lease, sight.visit if sight else None)
         elif known.ended_at is None:
             found[lease.id] = _updated(known, lease)
+    if sight is not None:
+        for name, each in found.items():
+            if each.ended_at is None and each.known_from == "history":
+                found[name] = msgspec.structs.replace(each, lost=True)
     return sorted(found.values(), key=lambda each: (each.started_at, each.ended_at is None), reverse=True)
 
 
@@ -241,28 +251,43 @@ def _may_see(owner: int, account: int) -> bool:
     return account in (OPERATOR, owner)
 
 
-def _why(
-    state: State, holder: Told | None, binding: Bound | None, last: Told | None, *, certain: bool, history: bool
-) -> str:
+class _Telling(NamedTuple):
+    past: bool
+    certain: bool
+    history: bool
+
+    def then(self, what: str) -> str:
+        """In the tense of the moment asked about."""
+        return f"was {what}" if self.past else what
+
+
+def _why(state: State, holder: Told | None, binding: Bound | None, last: Told | None, telling: _Telling) -> str:
     if binding:
-        return f"a static number of channel {binding.channel}"
+        return telling.then(f"a static number of channel {binding.channel}")
     if holder:
         begun = f"leased to visit {holder.session} at {holder.started_at:%Y-%m-%d %H:%M:%S} UTC"
-        return f"{begun}; {_until(holder, certain=certain)}"
+        return f"{telling.then(begun)}; {_until(holder, telling)}"
     if state == "leased":
-        return "leased to a visitor of another account"
+        return telling.then("leased to a visitor of another account")
+    if last and last.lost:
+        lost = f"the lease store has lost the last lease, which was to run out at {last.expires_at:%H:%M:%S}"
+        return f"{telling.then('free')} as far as is known: {lost}"
     if last:
-        return f"free; the last lease ended before ({last.end_reason or 'ran out'})"
-    if state == "free":
-        known = "as far as the history goes" if history else "as far as the lease store remembers"
-        return f"not bound then, and never leased before, {known}"
-    return "not a number of ours, as far as we know"
+        ended = "had ended before" if telling.past else "ended before"
+        return f"{telling.then('free')}; the last lease {ended} ({last.end_reason or 'ran out'})"
+    known = "as far as the history goes" if telling.history else "as far as the lease store remembers"
+    never = f"not bound then, and never leased before, {known}"
+    return never if state == "free" else "not a number of ours, as far as we know"
 
 
-def _until(holder: Told, *, certain: bool) -> str:
+def _until(holder: Told, telling: _Telling) -> str:
+    if holder.lost:
+        return "how it ended is not known: the lease store has lost it"
     if holder.ended_at:
         return f"ended at {holder.ended_at:%H:%M:%S} ({holder.end_reason})"
-    if certain:
+    if telling.certain and telling.past:
+        return f"it still goes on, and runs out at {holder.expires_at:%H:%M:%S} unless renewed"
+    if telling.certain:
         return f"runs out at {holder.expires_at:%H:%M:%S} unless renewed"
     return "not ended as far as the history goes, which does not hear of renewals"
 

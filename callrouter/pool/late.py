@@ -6,7 +6,7 @@ how far the history has come, and what it alone knows: the signs of life of leas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
 import asyncpg
@@ -19,7 +19,9 @@ from callrouter.pool.attribution import WEIGHED_LEASES, Evidence, credit
 from callrouter.pool.coalesce import RedisClient
 from callrouter.pool.delay import DEFAULT_MODEL, DelayModel
 from callrouter.pool.directory import Directory
-from callrouter.pool.keys import Slot, log_key
+from callrouter.pool.history import oldest_entry
+from callrouter.pool.keys import Slot
+from callrouter.pool.lost import presumed_ends
 from callrouter.pool.model import CallerMemory, Lease, Resolution
 from callrouter.pool.recall import PastCall, recall
 from callrouter.pool.resolver import complete, credit_without_lease
@@ -88,29 +90,28 @@ class LateAttribution:
             return False
         self._asked[slot] = began
         now = self._clock.now()
-        oldest = await self._oldest(slot)
+        oldest = await oldest_entry(self._client, slot)
         self._reached[slot] = oldest or now
         return at < self._reached[slot]
 
-    async def _oldest(self, slot: Slot) -> datetime | None:
-        """When the oldest entry that the history has not taken yet was written."""
-        found = await self._client.execute_command("XRANGE", log_key(slot), "-", "+", "COUNT", 1)
-        if not found:
-            return None
-        return datetime.fromtimestamp(int(found[0][0].partition(b"-")[0]) / 1000, self._clock.now().tzinfo)
-
     async def _leases(self, connection: Connection, ask: Ask, at: datetime) -> tuple[Lease, ...] | None:
-        """As the store had them at `at`. None: the end of one is on its way to the history."""
+        """As the store had them at `at`. None: something is on its way to the history, or to the store."""
         rows = await connection.fetch(LEASES, ask.number, at, WEIGHED_LEASES)
-        if all(row["ended_at"] for row in rows):
-            return tuple(map(_lease, rows))
-        known = {lease.id: lease for lease in (await self._store.resolve(ask)).leases}
+        live = await self._store.resolve(ask)
+        known = {lease.id: lease for lease in live.leases}
+        if not live.known or _unwritten(live.leases, rows, at):
+            return None  # it moves here from another pool, whose log may hold its leases; or it is loaded again soon
+        lost: dict[str, tuple[datetime, datetime]] = {}
         if any(not row["ended_at"] and row["id"] not in known for row in rows):
-            if await self._oldest(ask.slot):
+            if await oldest_entry(self._client, ask.slot):
                 return None
             # Either its end has arrived just now, or the store has lost its data and the lease with it.
             rows = await connection.fetch(LEASES, ask.number, at, WEIGHED_LEASES)
-        return tuple(_lease(row) if row["ended_at"] else known.get(row["id"]) or _lease(row) for row in rows)
+            open_ones = (row["id"] for row in rows if not row["ended_at"] and row["id"] not in known)
+            lost = await presumed_ends(connection, open_ones)
+        return tuple(
+            _lease(row) if row["ended_at"] else known.get(row["id"]) or _lease(row, lost.get(row["id"])) for row in rows
+        )
 
     async def _with_memory(self, connection: Connection, evidence: Evidence, pool: int) -> Evidence:
         """What the store had remembered of the caller then."""
@@ -125,12 +126,26 @@ class LateAttribution:
         return msgspec.structs.replace(evidence, same_number=same, newest=newest, newest_visit=latest)
 
 
-def _lease(row: asyncpg.Record) -> Lease:
+def _unwritten(leases: Iterable[Lease], rows: Sequence[asyncpg.Record], at: datetime) -> bool:
+    """Whether the store knows a lease from before `at` that ought to be among the history's `rows` and is not."""
+    written = {row["id"] for row in rows}
+    oldest = rows[-1]["started_at"] if len(rows) == WEIGHED_LEASES else None
+    return any(
+        lease.started_at <= at and lease.id not in written and (oldest is None or lease.started_at > oldest)
+        for lease in leases
+    )
+
+
+def _lease(row: asyncpg.Record, lost: tuple[datetime, datetime] | None = None) -> Lease:
+    """`lost`: when the visitor was last seen, and when the lease ended, of one that the store lost."""
+    facts = dict(row)
+    if lost:
+        facts |= {"seen_at": lost[0], "expires_at": lost[1], "ended_at": lost[1], "end_reason": "lost"}
     return Lease(
-        id=row["id"], pool=row["pool_id"], number=Number(row["number"]), account=row["account_id"],
-        site=row["site_id"], session=row["session"], visitor=row["visitor"], started_at=row["started_at"],
-        seen_at=row["seen_at"], expires_at=row["expires_at"], ended_at=row["ended_at"], end=row["end_reason"],
-        closed=row["closed"], signs=tuple(row["signs"] or ()),
+        id=facts["id"], pool=facts["pool_id"], number=Number(facts["number"]), account=facts["account_id"],
+        site=facts["site_id"], session=facts["session"], visitor=facts["visitor"], started_at=facts["started_at"],
+        seen_at=facts["seen_at"], expires_at=facts["expires_at"], ended_at=facts["ended_at"], end=facts["end_reason"],
+        closed=facts["closed"], signs=tuple(facts["signs"] or ()),
     )  # fmt: skip
 
 

@@ -72,6 +72,8 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     """The running lease if there is one, then the ended ones, newest first."""
     visit: Visit | None = None
     """Of the newest lease."""
+    since: datetime | None = None
+    """Of a number never leased: since when the pool has it. What was before, another pool or a lost store knew."""
     same_number: CallerMemory | None = None
     newest: CallerMemory | None = None
     newest_visit: Visit | None = None
@@ -288,9 +290,10 @@ def read_live(now: int, found: list[Any], *, pool: int, number: Number) -> Live:
     if not packed and not memory:
         return Live(at=moment(now), known=False)
     leases: tuple[Lease, ...] = ()
-    held_by = ""
+    held_by, since = "", None
     if packed:
         record = number_record(packed)
+        since = None if record.session else moment(record.visit_begun)
         leases, held_by = _leases(record, past, pool, number), record.session
     same, newest, clients = _read_memory(memory, number) if memory else (None, None, {})
     return Live(
@@ -298,6 +301,7 @@ def read_live(now: int, found: list[Any], *, pool: int, number: Number) -> Live:
         known=bool(packed),
         leases=leases,
         visit=unpack_visit(held_by, visit) if visit else None,
+        since=since,
         same_number=same,
         newest=newest,
         newest_visit=unpack_visit(latest_session.decode(), latest) if latest else None,

@@ -22,6 +22,10 @@ RESOLUTIONS = TallyCounter(
     "method",
     ("static", "holder", "caller_memory", "last_holder", "unattributed"),
 )
+PROVISIONAL = Counter(
+    "callrouter_pool_provisional_resolutions_total",
+    "Calls that are nobody's as far as the lease store remembers, which may have lost it: the history is asked.",
+)
 RESOLVE_SECONDS = TallyHistogram(
     "callrouter_pool_resolve_seconds",
     "Time from asking the lease store about a call to its answer, waiting included.",
@@ -83,6 +87,14 @@ HISTORY_REFUSED = Counter(
 )
 HISTORY_LAG_SECONDS = Gauge(
     "callrouter_pool_history_lag_seconds", "Age of the oldest entry seen in the last round over all pools' logs."
+)
+LIVE_STATE_LOST = Counter(
+    "callrouter_pool_live_state_lost_total",
+    "Times that a pool was found without the numbers that it had been loaded with.",
+)
+LEASES_LOST = Counter(
+    "callrouter_pool_leases_lost_total",
+    "Leases ended in the history because the lease store had lost them: how they ended is not known.",
 )
 LEASES_FORGOTTEN = Counter(
     "callrouter_pool_leases_forgotten_total", "Leases deleted from the history because they ended long ago."

@@ -17,7 +17,8 @@ DEFAULT_WINDOW = timedelta(hours=72)
 
 Method = Literal["static", "holder", "caller_memory", "last_holder", "page", "unattributed"]
 """`page`: the visitor's own page sent it, so nothing was weighed (forms and callback orders)."""
-LeaseEnd = Literal["expired", "released", "taken", "disabled", "moved"]
+LeaseEnd = Literal["expired", "released", "taken", "disabled", "moved", "lost"]
+"""`lost`: the lease store lost its data, and the lease with it; it ended when the history last heard that it would."""
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,4 +117,6 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     unique: bool | None = None
     route: str = ""
     late: bool = False
+    provisional: bool = False
+    """The store remembers nobody on this number and may have lost them: the history has the last word."""
     took_ms: float = 0.0

@@ -13,6 +13,7 @@ from time import perf_counter
 
 import msgspec
 
+from callrouter.log import OncePerKind
 from callrouter.numbers import Number
 from callrouter.pool import metrics
 from callrouter.pool.attribution import Evidence, credit
@@ -42,6 +43,7 @@ class Resolver:
         self._directory = directory
         self._model = model
         self._rated: tuple[Directory, Models] | None = None
+        self._say = OncePerKind()
 
     async def resolve(
         self, number: Number, caller: Number | None, at: datetime, *, live: bool = True, call: str = ""
@@ -110,7 +112,20 @@ class Resolver:
         )  # fmt: skip
         attribution = credit(evidence, self._models(directory))
         visit = _credited_visit(attribution, known)
-        return complete(directory, number, caller, at, attribution, visit=visit, clients=known.clients)
+        resolution = complete(directory, number, caller, at, attribution, visit=visit, clients=known.clients)
+        if attribution.method == "unattributed" and not known.leases and not self._remembers(known, evidence.at):
+            self._note_provisional(pool, known=known.known)
+            msgspec.structs.force_setattr(resolution, "provisional", True)
+        return resolution
+
+    def _remembers(self, known: Live, at: datetime) -> bool:
+        """Whether nobody had the number, as far as the store should know: it has had it for the whole window."""
+        return known.since is not None and known.since <= at - self._store.lifetimes.window
+
+    def _note_provisional(self, pool: int, *, known: bool) -> None:
+        metrics.PROVISIONAL.inc()
+        if not known:
+            self._say.warning("NUMBER-NOT-IN-STORE", pool=pool)
 
     async def _without_lease(
         self,

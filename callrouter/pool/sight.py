@@ -28,6 +28,14 @@ async def look(store: LeaseStore, slot: Slot, number: Number) -> Sight:
     )  # fmt: skip
 
 
+async def has_numbers(client: RedisClient, slot: Slot) -> bool:
+    """Whether the pool has numbers in the store: not before they were loaded, nor after the store lost its data."""
+    try:
+        return bool(await client.execute_command("EXISTS", slot + "all"))
+    except FAILURES as error:
+        raise _unavailable(error) from error
+
+
 async def find_slot(client: RedisClient, number: Number, namespace: str = NAMESPACE) -> Slot | None:
     """The pool that knows `number`, found by walking the store's keys: for when the inventory cannot be asked."""
     pattern = f"{namespace}:{{p*}}:n:{number}"
@@ -37,5 +45,9 @@ async def find_slot(client: RedisClient, number: Number, namespace: str = NAMESP
             pool = pool_of(Slot(key.decode()))
             return pool_slot(pool, namespace)
     except FAILURES as error:
-        raise StoreUnavailable(f"the lease store did not answer: {str(error) or type(error).__name__}") from error
+        raise _unavailable(error) from error
     return None
+
+
+def _unavailable(error: Exception) -> StoreUnavailable:
+    return StoreUnavailable(f"the lease store did not answer: {str(error) or type(error).__name__}")

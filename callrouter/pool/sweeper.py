@@ -34,8 +34,11 @@ class Sweeper:
         *,
         interval_seconds: float = 10.0,
         watch: PlanWatch | None = None,
+        on_missing: Callable[[], None] | None = None,
     ) -> None:
+        """`on_missing` is called where a pool that has numbers is seen without any: the store lost them."""
         self._store = store
+        self._on_missing = on_missing
         self._directory = directory
         self._watch = watch
         self._interval_seconds = interval_seconds
@@ -75,6 +78,8 @@ class Sweeper:
         if not pool:
             return
         occupancy = await self._store.occupancy(slot)
+        if self._on_missing and not occupancy.numbers and self._directory().pool_numbers(pool):
+            self._on_missing()
         aside = max(0, occupancy.numbers - occupancy.leased - occupancy.free)
         for state, count in (("leased", occupancy.leased), ("free", occupancy.free), ("disabled", aside)):
             metrics.POOL_NUMBERS.labels(pool=str(pool), state=state).set(count)

@@ -143,7 +143,7 @@ def test_lease_show_tells_who_held_a_number_and_why(database: str) -> None:
 
     held = ask("2026-05-01T15:10:00+03:00")
     assert held["holder"]["session"] == "s1"
-    assert held["why"].startswith("leased to visit s1")
+    assert held["why"].startswith("was leased to visit s1")
     later = ask("2026-05-01T13:00:00")
     assert later["holder"] is None
     assert later["last_holder"]["session"] == "s1"

@@ -40,7 +40,7 @@ for i = 5, #ARGV, 6 do
   if wanted == '1' or wanted == '0' then
     call('SADD', P .. 'all', n)
     if not f or was == 'D' and ARGV[i + 2] ~= '' then
-      f = inherit(f or {n, 'D', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', '', '', '', '', ''}, ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5])
+      f = inherit(f or {n, 'D', 0, 0, 0, 0, now, 0, 0, 0, 0, 0, 0, '', '', '', '', '', ''}, ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5])
     end
     call('ZREM', P .. 'gone', n)
     if wanted == '1' then

@@ -25,7 +25,7 @@
 -- places have the names below. Times are in ms, flags 0 or 1. No number is printed: that costs as much as a command.
 --
 -- Number record: ST F free, L leased, D set aside · CLOSED page closed · WHY it ended · Q which lease of that visit · REST
--- asked for by its site · VB visit begun · B begun · Z seen · E expires · X ended · PIN pinned until · PASTS how many
+-- asked for by its site · VB visit begun (before the first lease: since when the pool has the number) · B begun · Z seen · E expires · X ended · PIN pinned until · PASTS how many
 -- leases there are in h: · CALLS that have not ended: each one's id behind a byte of its length,
 -- and when it began · ACCOUNT · SITE · SESSION · VISITOR · SIGNS of life,
 -- four bytes each: ms after the beginning. When ST is F, the lease told is the latest, ended at X. AT_… are bytes.

@@ -23,11 +23,11 @@ LEASE = {
     "started_at": "2026-03-02T12:00:00Z", "seen_at": "2026-03-02T12:03:00Z", "expires_at": "2026-03-02T12:33:00Z",
     "ended_at": "2026-03-02T12:33:00Z", "end_reason": "expired", "closed": True, "signs": [0, 60000, 180000],
     "channel": "paid_search", "source": "yandex", "medium": "cpc", "campaign": "windows", "keyword": "",
-    "landing_page": "https://shop.example/", "known_from": "history",
+    "landing_page": "https://shop.example/", "known_from": "history", "lost": False,
 }  # fmt: skip
 HOLDING = {
     "number": "74952232725", "at": "2026-03-02T12:10:00Z", "state": "leased",
-    "why": "leased to visit kq3v at 2026-03-02 12:00:00 UTC; ended at 12:33:00 (expired)", "holder": LEASE,
+    "why": "was leased to visit kq3v at 2026-03-02 12:00:00 UTC; ended at 12:33:00 (expired)", "holder": LEASE,
     "another_account": False, "static": None, "last_holder": None, "certain": True,
     "seen_before": "2026-03-02T12:03:00Z",
     "now": {
