@@ -57,7 +57,7 @@ def verdict(plan: Plan) -> Iterator[str]:
         if remark := _remark(plan, rule):
             yield remark
     for check in plan.checks:
-        yield _check(plan, check)
+        yield _check(check)
 
 
 def _out_of_reach(plan: Plan, target: str) -> Iterator[str]:
@@ -80,16 +80,13 @@ def _out_of_reach(plan: Plan, target: str) -> Iterator[str]:
         yield "A longer attribution window would not do either: ask for less, with --right."
 
 
-def _check(plan: Plan, check: Kept) -> str:
-    seen = (
-        f"Checked with other people (seed {check.seed}, {check.days:g} days, {check.visits:,} visits): "
+def _check(check: Kept) -> str:
+    return (
+        f"Checked with other people (seed {check.seed}, {check.days:.0f} days, {check.visits:,} visits): "
         f"{percent(check.right)} ({check.right_low * 100:.1f}…{percent(check.right_high)}) of {check.calls:,} "
-        f"attributable calls right, overflow {percent(check.overflow)}: "
+        f"attributable calls right, {percent(check.tried_right)} of {check.tried:,} calls tried on those visits, "
+        f"overflow {percent(check.overflow)}: {'the plan holds.' if check.holds else 'the plan does NOT hold.'}"
     )
-    if check.holds:
-        return seen + "the plan holds."
-    within = check.right_high >= plan.target.right and check.overflow <= plan.target.overflow
-    return seen + ("less than planned, within what chance may do." if within else "the plan does NOT hold.")
 
 
 def _remark(plan: Plan, rule: Rule) -> str:
