@@ -54,6 +54,34 @@ FIRST_YEAR, LAST_YEAR = 1970, 9000
 T = TypeVar("T")
 
 
+class Real(click.FloatRange):
+    """A number in a range; `nan`, which is neither in nor out of it, is none."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is no number", param, ctx)
+        return number
+
+
+class Share(Real):
+    """A part of a whole, 0 and perhaps 1 left out. Who writes per cent is told how."""
+
+    def __init__(self, *, max_open: bool = False) -> None:
+        super().__init__(0, 1, min_open=True, max_open=max_open)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            percent = float(str(value).removesuffix("%"))
+        except ValueError:
+            percent = math.nan
+        if 1 < percent <= 100 or (str(value).endswith("%") and percent >= 0):  # noqa: PLR2004 - of a hundred
+            self.fail(f"{value!r} is no share: write {percent / 100:g} for {percent:g} %", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class Minutes(click.ParamType[timedelta]):
     """A span of time that people count in minutes."""
 

@@ -13,12 +13,15 @@ import asyncpg
 import click
 import msgspec
 import uvloop
+from click.core import ParameterSource
 from redis.exceptions import RedisError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from callrouter.commands.options import (
     Minutes,
+    Real,
+    Share,
     config_option,
     drawing,
     given_domain,
@@ -49,6 +52,8 @@ def _shares(_context: click.Context, _parameter: click.Parameter, value: str | N
     told: dict[str, float] = {}
     for part in filter(None, (value or "").split(",")):
         name, _, share = part.partition("=")
+        if name.strip() in told:
+            raise click.BadParameter(f"{name.strip()} is given twice")
         try:
             told[name.strip()] = float(share)
         except ValueError:
@@ -60,29 +65,29 @@ def _shares(_context: click.Context, _parameter: click.Parameter, value: str | N
 @click.option("--site", callback=given_domain, help="Plan for the pool of this site, by the traffic of its sites.")
 @click.option("--account", help="Whose site, if several accounts have one of that name.")
 @click.option("--pool", help="Which of the site's pools; else the one it tries first.")
-@click.option("--last-days", type=click.FloatRange(1, 366), default=28.0, show_default=True, help="Traffic to measure.")
-@click.option("--visits-per-hour", type=click.FloatRange(1, 1e6), help="Mean over the week, bots included, all sites "
+@click.option("--last-days", type=Real(1, 366), default=28.0, show_default=True, help="Traffic to measure.")
+@click.option("--visits-per-hour", type=Real(1, 1e6), help="Mean over the week, bots included, all sites "
               "of the pool.")  # fmt: skip
 @click.option("--world", "world_name", type=click.Choice(list(worlds.WORLDS)), default=worlds.DEFAULT,
               show_default=True, help="What visitors are like, as in `callrouter pool simulate`.")  # fmt: skip
 @click.option("--profile", type=click.Choice(list(PROFILES)), help="At which hours they come.")
 @click.option("--accounts", "account_count", type=click.IntRange(1, 1000), help="Companies that share the pool.")
-@click.option("--lease-share", type=click.FloatRange(0, 1, min_open=True), help="Of people's visits: those that want a "
+@click.option("--lease-share", type=Share(), help="Of people's visits: those that want a "
               "number.")  # fmt: skip
-@click.option(
-    "--call-share", type=click.FloatRange(0, 1, min_open=True), help="Of those: the ones that lead to a call."
-)
+@click.option("--call-share", type=Share(), help="Of those: the ones that lead to a call.")
 @click.option("--delays", callback=_shares, help="When people call, as hours=0.15,days=0.05 (also minutes, weeks); the "
               "rest call during the visit.")  # fmt: skip
 @click.option("--hold", type=Minutes(), help="Minutes a lease outlives the visitor.  [30, or the site's]")
-@click.option("--window", type=click.FloatRange(1, 24 * 60), help="Attribution window in hours.  "
+@click.option("--window", type=Real(1, 24 * 60), help="Attribution window in hours.  "
               f"[{worlds.WINDOW_HOURS:g}, or the configured one]")  # fmt: skip
-@click.option("--right", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.97, show_default=True,
+@click.option("--right", type=Share(max_open=True), default=0.97, show_default=True,
               help="Of attributable calls, credited to the right visit: at least.")  # fmt: skip
-@click.option("--overflow", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.01,
+@click.option("--overflow", type=Share(max_open=True), default=0.01,
               show_default=True, help="Of visitors, find no number: at most.")  # fmt: skip
 @click.option("--seed", default=1, show_default=True, help="Other people, other calls.")
 @click.option("--quick", is_flag=True, help="The number alone: no curve, no rules of thumb.")
+@click.option("--check", is_flag=True, help="Afterwards simulate whole worlds of other people with as many numbers: "
+              "does the plan keep its word? Exit code 1 if not. Takes longer than the plan.")  # fmt: skip
 @click.option(
     "--save", is_flag=True, help="Keep the plan: the worker warns when the live pool leaves it (with --site)."
 )
@@ -105,14 +110,11 @@ def plan_pool(*, config_file: Path | None, **given: Any) -> None:
     By what your site saw:          callrouter pool plan --site shop.example --save
     As a picture:                   callrouter pool plan --plot plan.svg
     """
-    if given["save"] and not given["site"]:
-        raise click.UsageError("--save keeps a plan for a site's pool: give --site")
+    _site_is_given(given)
     try:
         pool, demand = _demand(config_file, given)
         stop_as_by_hand()
         plan = uvloop.run(_planned(demand, given))
-        if given["save"] and pool is not None:
-            inventory_work(config_file, lambda conn: save_plan(conn, pool.id, pool.account, plan))
     except Impossible as error:
         raise click.ClickException(str(error)) from None
     except (ServerUnavailable, StoreUnavailable, RedisError) as error:
@@ -122,10 +124,27 @@ def plan_pool(*, config_file: Path | None, **given: Any) -> None:
     else:
         show(Console(), plan)
         if pool is not None:
-            _tell_pool(plan, pool, saved=given["save"])
+            _tell_pool(plan, pool)
     if given["file"] is not None:
         with drawing():
             picture(plan, given["file"])
+    if not all(check.holds for check in plan.checks):
+        raise click.ClickException("the plan did not hold in every world that it was checked in")
+    if given["save"] and pool is not None:
+        inventory_work(config_file, lambda conn: save_plan(conn, pool.id, pool.account, plan))
+        click.echo("The plan is kept: POOL-DRIFT warns when the pool leaves it.", err=given["as_json"])
+
+
+def _site_is_given(given: dict[str, Any]) -> None:
+    """Where an option says something of a site's pool."""
+    if given["site"]:
+        return
+    if given["save"]:
+        raise click.UsageError("--save keeps a plan for a site's pool: give --site")
+    context = click.get_current_context()
+    for name in ("account", "pool", "last_days"):
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name.replace('_', '-')} says which traffic to plan by: give --site, too")
 
 
 def _demand(config_file: Path | None, given: dict[str, Any]) -> tuple[PoolOfSite | None, Demand]:
@@ -174,7 +193,8 @@ async def _planned(demand: Demand, given: dict[str, Any]) -> Plan:
     async with _valkey(given["server"]) as url:
         with _progress() as tell:
             planner = Planner(url, demand, seed=given["seed"], tell=tell)
-            return await planner.plan(curve=not given["quick"], holds=holds)
+            plan = await planner.plan(curve=not given["quick"], holds=holds)
+            return await planner.checked(plan) if given["check"] else plan
 
 
 @asynccontextmanager
@@ -210,8 +230,8 @@ def _document(plan: Plan, pool: PoolOfSite | None) -> dict[str, Any]:
     return told
 
 
-def _tell_pool(plan: Plan, pool: PoolOfSite, *, saved: bool) -> None:
+def _tell_pool(plan: Plan, pool: PoolOfSite) -> None:
     text = f"Pool {pool.name} has {pool.active:,} numbers in use and serves {', '.join(pool.sites)}."
     if plan.numbers is not None and plan.numbers > pool.active:
         text += f" {plan.numbers - pool.active:,} are missing."
-    click.echo(text + (" The plan is kept: POOL-DRIFT warns when the pool leaves it." if saved else ""))
+    click.echo(text)

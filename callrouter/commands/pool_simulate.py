@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from callrouter.commands.options import drawing, given_picture, print_json, stop_as_by_hand
+from callrouter.commands.options import Real, drawing, given_picture, print_json, stop_as_by_hand
 from callrouter.lab.servers import ServerUnavailable, embedded_valkey
 from callrouter.pool.model import DEFAULT_HOLD, MINIMUM_HOLD
 from callrouter.pool.planning.demand import Target
@@ -41,16 +41,6 @@ ALL = "all"
 MARGIN = 1.1
 """On what a formula says."""
 LARGEST_POOL = 500_000
-
-
-class Real(click.FloatRange):
-    """A number in a range; `nan`, which is neither in nor out of it, is none."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number: float = super().convert(value, param, ctx)
-        if math.isnan(number):
-            self.fail(f"{value!r} is no number", param, ctx)
-        return number
 
 
 def _policies(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[str, ...]:

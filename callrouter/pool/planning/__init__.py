@@ -12,6 +12,7 @@ Pure:
 With servers:
 - `measure`    one size: a small run of the simulation with many calls tried on it
 - `plan`       puts them together; `words` and `picture` show it
+- `kept`       does the plan hold, in whole worlds of other people?
 - `measured`   demand from what a pool's sites saw, in Postgres
 - `plans`      plans kept in Postgres; `watch` compares live pools with them, told by the sweeper
 """

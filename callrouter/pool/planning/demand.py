@@ -18,6 +18,8 @@ from callrouter.pool.simulation.world import DAY, OFFICES, SHOPPERS, STEADY, Del
 
 PROFILES: dict[str, Rhythm] = {"shoppers": SHOPPERS, "offices": OFFICES, "steady": STEADY}
 CLASS_OF: tuple[tuple[float, DelayClass], ...] = ((3600.0, "minutes"), (12 * 3600.0, "hours"), (3 * DAY, "days"))
+ROUNDING = 1e-6
+MINUTE = timedelta(minutes=1)
 LN2 = 0.6931471805599453
 LEAST_VISITS, MOST_VISITS = 1, 10_000_000
 LONGEST_HOLD = timedelta(days=1)
@@ -63,7 +65,10 @@ def checked(demand: Demand) -> Demand:
             f"{world.visits_per_hour:g} visits per hour are no traffic to plan for: at least {LEAST_VISITS}"
         )
     if demand.hold < MINIMUM_HOLD:
-        raise Impossible(f"hold is {demand.hold}; visitors who call late need at least {MINIMUM_HOLD}")
+        raise Impossible(
+            f"a hold of {demand.hold / MINUTE:g} minutes is too short: visitors who call late need at least "
+            f"{MINIMUM_HOLD / MINUTE:g}"
+        )
     if demand.hold > LONGEST_HOLD or not timedelta(0) < demand.window <= LONGEST_WINDOW:
         raise Impossible("a hold is at most a day, an attribution window at most 60 days")
     if not (0 < target.right < 1 and 0 < target.overflow < 1):
@@ -83,9 +88,12 @@ def with_delays(world: World, shares: dict[str, float]) -> World:
     known = {delay.name: delay for delay in world.calling.delays}
     if unknown := sorted(set(shares) - set(known)):
         raise Impossible(f"{unknown[0]!r} is no kind of delay; there are: {', '.join(known)}")
-    if any(share < 0 for share in shares.values()) or sum(shares.values()) > 1 + 1e-9:
+    together = sum(shares.values())
+    if not (all(share >= 0 for share in shares.values()) and together <= 1 + ROUNDING):
         raise Impossible("shares of delays are 0 or more and together at most 1")
-    rest = max(0.0, 1.0 - sum(shares.values()))
+    if "in_visit" in shares and together < 1 - ROUNDING:
+        raise Impossible(f"all shares of delays are given, and come to {together:g}, not to 1")
+    rest = max(0.0, 1.0 - together)
     full: dict[str, float] = {"in_visit": rest, **shares}
     delays = tuple(
         msgspec.structs.replace(delay, share=full[delay.name])

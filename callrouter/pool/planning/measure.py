@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from itertools import groupby
 from typing import cast
 
 import msgspec
@@ -38,12 +39,14 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """Calls tried on visits that had a number: how many there were, how many went right, and the variance of the share.
 
+    `spread`: of the share that some hundred calls would show, the variance times their number: callers' own chance.
     `rests`: how long numbers rested before they were leased again, by share of those leases.
     """
 
     calls: int
     right: int
     variance: float
+    spread: float
     rests: dict[float, float]
 
     @property
@@ -58,7 +61,11 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
         """Both runs together."""
         calls = self.calls + other.calls
         variance = (self.variance * self.calls**2 + other.variance * other.calls**2) / max(1, calls) ** 2
-        return Found(calls=calls, right=self.right + other.right, variance=variance, rests=self.rests or other.rests)
+        spread = (self.spread * self.calls + other.spread * other.calls) / max(1, calls)
+        return Found(
+            calls=calls, right=self.right + other.right, variance=variance, spread=spread,
+            rests=self.rests or other.rests,
+        )  # fmt: skip
 
 
 async def measure(
@@ -91,17 +98,38 @@ def _tried_visits(trial: Trial, seed: int) -> Iterable[PlannedVisit]:
 
 
 def _counted(tried: Iterable[Tried], rests: dict[float, float]) -> Found:
-    """The variance is that of a ratio over callers: the calls of one caller go right or wrong together."""
-    callers = calls = right = squares = products = rights = 0
-    for each in tried:
-        if each.shown:
-            callers, calls, right = callers + 1, calls + each.calls, right + each.right
-            squares, products, rights = (
-                squares + each.calls**2, products + each.calls * each.right, rights + each.right**2,
-            )  # fmt: skip
-    share = right / calls if calls else 0.0
-    spread = rights - 2 * share * products + share**2 * squares
-    return Found(calls=calls, right=right, variance=max(0.0, spread) / max(1, calls) ** 2, rests=rests)
+    """How sure the share is, by visits: what befalls a number befalls all callers drawn for it. What calls that come
+    show of it, by callers: each is of another visit, and his own calls go right or wrong together."""
+    callers, visits = _Sums(), _Sums()
+    for _visit, of_visit in groupby((each for each in tried if each.shown), key=lambda each: each.visit):
+        together = [(each.calls, each.right) for each in of_visit]
+        visits.add(sum(calls for calls, _ in together), sum(right for _, right in together))
+        for calls, right in together:
+            callers.add(calls, right)
+    return Found(
+        calls=callers.calls, right=callers.right, variance=visits.variance,
+        spread=callers.variance * callers.calls, rests=rests,
+    )  # fmt: skip
+
+
+class _Sums:
+    """Of a ratio over clusters."""
+
+    def __init__(self) -> None:
+        self.calls = self.right = 0
+        self._squares = self._products = self._rights = 0
+
+    def add(self, calls: int, right: int) -> None:
+        self.calls, self.right = self.calls + calls, self.right + right
+        self._squares += calls**2
+        self._products += calls * right
+        self._rights += right**2
+
+    @property
+    def variance(self) -> float:
+        share = self.right / max(1, self.calls)
+        spread = self._rights - 2 * share * self._products + share**2 * self._squares
+        return max(0.0, spread) / max(1, self.calls) ** 2
 
 
 def _rests(trial: Trial, record: Record) -> dict[float, float]:

@@ -72,7 +72,7 @@ def _rules(axes: Any, plan: Plan) -> None:
 
 
 def _answer(axes: Any, plan: Plan) -> None:
-    point = next((p for p in plan.curve if p.numbers == plan.numbers and p.hold == plan.hold), None)
+    point = plan.planned
     if point is None:
         return
     axes.scatter(

@@ -8,12 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import msgspec
 
 from callrouter.pool.planning import erlang
 from callrouter.pool.planning.demand import Demand, Target, checked
 from callrouter.pool.planning.drift import Promise
+from callrouter.pool.planning.kept import Kept, kept, other_seeds
 from callrouter.pool.planning.measure import Found, Trial, measure
 from callrouter.pool.planning.reuse import Formula
 from callrouter.pool.planning.search import Search, Size
@@ -23,14 +25,20 @@ from callrouter.pool.store import Lifetimes
 
 TRIAL_VISITS_PER_HOUR = 60.0
 """More traffic is planned for at this scale: how soon a number is leased again depends on numbers per lease alone."""
-TRIAL_VISITS = 14_000
+TRIAL_VISITS = 12_000
 """Of a run, about."""
 THINNEST = 15.0
 TRIED_VISITS = 2000
-LONGEST_TRIED = 60.0
-"""Days: of a few visits an hour, many are needed."""
-CALLERS_EACH = 6
+MOST_WEEKS = 8
+"""Of a few visits an hour, many weeks are needed."""
+ROUNDS = 1.5
+"""Times that a trial's numbers might have been leased before its visits are tried."""
+CALLERS_EACH = 5
+BRIGHT = 1.6
+"""As many times the numbers of the formula, which is too bright and in no doubt, are measured first."""
 LONGEST_WINDOWS = (timedelta(days=2), timedelta(days=3), timedelta(days=7), timedelta(days=14), timedelta(days=30))
+WEEK = 7
+CHECKED_WORLDS = 2
 CURVE = (0.15, 0.3, 0.55)
 """Sizes between the smallest rule's and the answer, as shares of their ratio's logarithm, that the curve shows too."""
 
@@ -83,6 +91,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     window: float
     rest: float | None
     """Seconds that a number of the planned pool rests in the busiest hours before it is leased again."""
+    checks: list[Kept] = []
+    """Whole worlds of other people, if any were asked for."""
+
+    @property
+    def planned(self) -> Point | None:
+        """What was measured of the size that is named."""
+        return next((point for point in self.curve if (point.numbers, point.hold) == (self.numbers, self.hold)), None)
 
     @property
     def promise(self) -> Promise | None:
@@ -116,9 +131,9 @@ class Planner:
         self._expected = 6 + (6 if curve else 0) + 4 * len(holds)
         erlang_b = erlang.numbers_for(formula.load, target.overflow)
         first = formula.numbers_for(target.right, target.overflow)
-        search = self._search(demand, first or self._most())
-        most = min(self._most(), 4 * first) if first else self._most()
-        numbers = await search.smallest(erlang_b, first or most, most)
+        search = self._search(demand)
+        most = max(erlang_b, self._most())
+        numbers = await search.smallest(erlang_b, round(BRIGHT * first) if first else most, most)
         limit = await search.measured(self._most() if numbers is None else numbers)
         rules = await self._rules(search, erlang_b) if curve else []
         if curve:
@@ -135,20 +150,38 @@ class Planner:
             rest=formula.shortest_rest(numbers) if numbers else None,
         )  # fmt: skip
 
+    async def checked(self, plan: Plan, *, worlds: int = CHECKED_WORLDS) -> Plan:
+        """The plan, and what it comes to in whole worlds of other people."""
+        if plan.numbers is None:
+            return plan
+        checks: list[Kept] = []
+        for place, seed in enumerate(other_seeds(self._seed, worlds)):
+            name = f"a whole world, {place + 1} of {worlds}"
+            checks.append(
+                await kept(
+                    self._url, self._demand, plan.numbers, seed=seed,
+                    progress=partial(self._whole_world, name, place, worlds),
+                )
+            )  # fmt: skip
+        return msgspec.structs.replace(plan, checks=checks)
+
+    def _whole_world(self, name: str, over: int, worlds: int, share: float) -> None:
+        self._tell(name, over + share, worlds)
+
     def _most(self) -> int:
         """So many that no number is leased again while a call on it could still be attributed."""
         waits = (self._demand.window + self._demand.hold).total_seconds() / DAY
         busiest = max(sum(self._formula.leases[start : start + 24]) for start in range(0, 168, 24))
         return math.ceil(self._formula.load + busiest * (waits + 0.5))
 
-    def _search(self, demand: Demand, guess: int) -> Search[Found]:
-        trial = trial_for(demand, guess)
-        scale = trial.world.visits_per_hour / demand.world.visits_per_hour
+    def _search(self, demand: Demand) -> Search[Found]:
         judge = engine(msgspec.structs.replace(demand.model, window=demand.window))
 
         async def run(numbers: int, turn: int) -> Found:
             self._expected = max(self._expected, self._over + 1)
             name = f"{numbers:,} numbers"
+            trial = trial_for(demand, numbers)
+            scale = trial.world.visits_per_hour / demand.world.visits_per_hour
             found = await measure(
                 self._url, trial, judge, numbers=max(1, round(numbers * scale)), seed=self._seed + 1000 * turn,
                 progress=lambda share: self._tell(name, self._over + share, self._expected),
@@ -175,7 +208,7 @@ class Planner:
 
     async def _other_hold(self, hold: timedelta, sizes: list[int]) -> list[Point]:
         demand = msgspec.structs.replace(self._demand, hold=hold)
-        search = self._search(demand, max(sizes))
+        search = self._search(demand)
         chosen = sorted(sizes)[:: max(1, len(sizes) // 4)]
         for numbers in chosen:
             await search.measured(numbers)
@@ -191,25 +224,28 @@ class Planner:
     def _helps(self, size: Size) -> list[Help]:
         """A longer attribution window, if one is long enough."""
         target = self._demand.target
+        wrong = max(0.0, 1 - target.right - size.doubt)
         for window in LONGEST_WINDOWS:
             if window <= self._demand.window:
                 continue
             formula = msgspec.structs.replace(self._demand, window=window).formula
-            allowed = 1 - (1 - target.right) / _worse(self._formula, size)
-            if numbers := formula.numbers_for(allowed, target.overflow):
+            asked = 1 - wrong / _worse(self._formula, size)
+            if numbers := formula.numbers_for(asked, target.overflow):
                 return [Help(window_hours=window.total_seconds() / 3600, numbers=numbers)]
         return []
 
 
-def trial_for(demand: Demand, guess: int) -> Trial:
-    """A world small enough for many runs: warmed up for one round of the pool, then days whose visits are tried, then
-    as long as a call may come late. What has to be long is thinner."""
+def trial_for(demand: Demand, numbers: int) -> Trial:
+    """A world small enough for many runs: warmed up until numbers are leased again, or cannot be in time; then whole
+    weeks whose visits are tried, then as long as a call may come late. What has to be long is thinner."""
     formula, whole = demand.formula, demand.world.visits_per_hour
     late = (demand.window + demand.hold).total_seconds() / DAY
-    warm_up = min(max(0.6, 1.1 * guess / formula.leases_per_day), late + 0.6)
-    rate = min(whole, max(THINNEST, min(TRIAL_VISITS_PER_HOUR, TRIAL_VISITS / 24 / (warm_up + late + 1))))
-    tried = min(max(1.0, TRIED_VISITS * whole / (formula.leases_per_day * rate)), LONGEST_TRIED)
-    world: World = msgspec.structs.replace(demand.world, visits_per_hour=rate, warm_up=warm_up, days=tried + late)
+    warm_up = min(max(0.6, ROUNDS * numbers / formula.leases_per_day), late + 0.6)
+    rate = min(whole, max(THINNEST, min(TRIAL_VISITS_PER_HOUR, TRIAL_VISITS / 24 / (warm_up + late + WEEK))))
+    weeks = min(MOST_WEEKS, math.ceil(TRIED_VISITS * whole / (WEEK * formula.leases_per_day * rate)))
+    world: World = msgspec.structs.replace(
+        demand.world, visits_per_hour=rate, warm_up=warm_up, days=WEEK * weeks + late
+    )  # fmt: skip
     return Trial(
         world=world, hold=demand.hold, lifetimes=Lifetimes(window=demand.window), tail=late * DAY, each=CALLERS_EACH
     )

@@ -32,8 +32,9 @@ FOR_EVER = 400.0
 
 
 class Tried(msgspec.Struct, frozen=True, gc=False):
-    """The calls drawn for one visit."""
+    """The calls of one caller drawn for a visit."""
 
+    visit: str
     calls: int
     right: int
     shown: bool
@@ -67,7 +68,7 @@ class Prober:
                 calls = self._calls(visit, draws, seed * 1000 + turn)
                 number = self._dialled(pages, self._moment(calls[0].at)) if calls else None
                 right = self._right(calls, number) if number else 0
-                yield Tried(len(calls), right, shown=number is not None)
+                yield Tried(visit.id, len(calls), right, shown=number is not None)
 
     def _moment(self, at: float) -> datetime:
         return self._begins + timedelta(milliseconds=int(at * 1000))

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.table import Table
 
+from callrouter.pool.planning.kept import Kept
 from callrouter.pool.planning.plan import Plan, Point, Rule
+from callrouter.pool.planning.search import NOTICEABLE
 
 NAMES = {
     "erlang_b": "Erlang-B alone",
@@ -38,17 +40,14 @@ def verdict(plan: Plan) -> Iterator[str]:
         f"{percent(plan.target.right)} of attributable calls right and overflow at most {percent(plan.target.overflow)}"
     )
     if plan.numbers is None:
-        yield (
-            f"No size reaches {target}: with numbers without end {percent(plan.limit)} would be right. The others come "
-            f"later than the attribution window of {span(plan.window)}, or from another telephone than before."
-        )
-        for each in plan.helps:
-            yield (
-                f"A window of {span(each.window_hours * HOUR)} would do, with about {each.numbers:,} numbers "
-                "([attribution] window in the configuration)."
-            )
+        yield from _out_of_reach(plan, target)
         return
     yield f"{plan.numbers:,} numbers reach {target}."
+    if plan.planned is not None:
+        yield (
+            f"There {percent(plan.planned.right)} are expected; what is above the target is for chance: among "
+            f"{NOTICEABLE:,} calls the target is met in 99 of 100 times."
+        )
     if plan.rest is not None:
         yield (
             f"In the busiest hours a number then rests {span(plan.rest)} before it is leased again: callers who take "
@@ -57,6 +56,37 @@ def verdict(plan: Plan) -> Iterator[str]:
     for rule in plan.rules_of_thumb:
         if remark := _remark(plan, rule):
             yield remark
+    for check in plan.checks:
+        yield _check(check)
+
+
+def _out_of_reach(plan: Plan, target: str) -> Iterator[str]:
+    if plan.limit < plan.target.right:
+        yield (
+            f"No size reaches {target}: with numbers without end {percent(plan.limit)} would be right. The others come "
+            f"later than the attribution window of {span(plan.window)}, or from another telephone than before."
+        )
+    else:
+        yield (
+            f"No size is sure to reach {target}: with numbers without end {percent(plan.limit)} would be right, which "
+            "leaves nothing for chance."
+        )
+    for each in plan.helps:
+        yield (
+            f"A window of {span(each.window_hours * HOUR)} would do, with about {each.numbers:,} numbers "
+            "([attribution] window in the configuration)."
+        )
+    if not plan.helps:
+        yield "A longer attribution window would not do either: ask for less, with --right."
+
+
+def _check(check: Kept) -> str:
+    return (
+        f"Checked with other people (seed {check.seed}, {check.days:.0f} days, {check.visits:,} visits): "
+        f"{percent(check.right)} ({check.right_low * 100:.1f}…{percent(check.right_high)}) of {check.calls:,} "
+        f"attributable calls right, {percent(check.tried_right)} of {check.tried:,} calls tried on those visits, "
+        f"overflow {percent(check.overflow)}: {'the plan holds.' if check.holds else 'the plan does NOT hold.'}"
+    )
 
 
 def _remark(plan: Plan, rule: Rule) -> str:
@@ -88,7 +118,7 @@ def _sizes(plan: Plan) -> Table:
     table = Table(title="Numbers", title_justify="left")
     for name in ("", "numbers", "right", "95 % interval", "overflow"):
         table.add_column(name, justify="right" if name else "left")
-    point = next((p for p in plan.curve if p.numbers == plan.numbers and p.hold == plan.hold), None)
+    point = plan.planned
     needed = "none" if plan.numbers is None else f"{plan.numbers:,}"
     table.add_row(f"[bold]needed for {percent(plan.target.right)}[/]", f"[bold]{needed}[/]", *_shares(point))
     first = "none" if plan.formula is None else f"{plan.formula:,}"

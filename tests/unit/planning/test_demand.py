@@ -34,7 +34,7 @@ def test_a_fitted_model_becomes_callers_of_the_same_delays() -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"hold": timedelta(minutes=4)}, "hold is"),
+        ({"hold": timedelta(minutes=4)}, "hold of 4 minutes"),
         ({"hold": timedelta(days=365)}, "at most a day"),
         ({"window": timedelta(0)}, "at most 60 days"),
         ({"target": Target(right=1.0)}, "targets are shares"),

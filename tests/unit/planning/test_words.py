@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from callrouter.pool.planning.demand import Target
+from callrouter.pool.planning.kept import Kept
 from callrouter.pool.planning.picture import picture
 from callrouter.pool.planning.plan import Help, Plan, Point, Rule
 from callrouter.pool.planning.words import show, verdict
@@ -57,6 +58,27 @@ def test_a_target_out_of_reach_is_said_with_the_limit_and_what_would_help() -> N
     assert "with numbers without end 96.1 % would be right" in said
     assert "A window of 72 h would do, with about 800 numbers" in said
     assert plan.promise is None
+    hopeless = " ".join(verdict(msgspec.structs.replace(plan, helps=[])))
+    assert "A longer attribution window would not do either" in hopeless
+
+
+def test_a_target_so_near_to_the_limit_that_chance_decides_is_not_called_out_of_reach() -> None:
+    plan = msgspec.structs.replace(PLAN, numbers=None, rest=None, limit=0.973)
+    said = " ".join(verdict(plan))
+    assert "No size is sure to reach 97.0 %" in said
+    assert "97.3 % would be right, which leaves nothing for chance" in said
+
+
+@pytest.mark.parametrize(("holds", "said"), [(True, "the plan holds."), (False, "the plan does NOT hold.")])
+def test_what_became_of_a_plan_in_whole_worlds_is_said(holds: bool, said: str) -> None:
+    check = Kept(
+        seed=7920, numbers=800, days=17.02, visits=9000, calls=4100, right=0.972, right_low=0.967, right_high=0.977,
+        misrouted=0.002, overflow=0.0, tried=40_000, tried_right=0.974, tried_low=0.972, tried_high=0.976, holds=holds,
+    )  # fmt: skip
+    last = list(verdict(msgspec.structs.replace(PLAN, checks=[check])))[-1]
+    assert "seed 7920, 17 days, 9,000 visits): 97.2 % (96.7…97.7 %) of 4,100 attributable calls right" in last
+    assert "97.4 % of 40,000 calls tried" in last
+    assert last.endswith(said)
 
 
 def test_the_whole_plan_can_be_shown() -> None:
