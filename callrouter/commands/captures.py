@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Sequence
+from itertools import chain, islice
 from pathlib import Path
 
 import click
@@ -18,6 +19,9 @@ from callrouter.ami.wire import Event, EventReader
 from callrouter.calls.profile import PbxProfile
 from callrouter.calls.replay import json_line, records
 from callrouter.calls.times import system_of
+from callrouter.cel.files import rows_of
+from callrouter.cel.records import records as cel_records
+from callrouter.cel.rows import ForeignCel
 from callrouter.clock import SystemClock
 from callrouter.commands.options import config_option, loaded, print_json
 from callrouter.config import PbxConfig, address
@@ -28,14 +32,21 @@ SAID_FIRST = 200
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--cel", is_flag=True, help="FILES are CEL, as asterisk-conf/ has Asterisk write it.")
 @config_option
-def replay(files: tuple[Path, ...], config_file: Path | None) -> None:
+def replay(files: tuple[Path, ...], config_file: Path | None, *, cel: bool) -> None:
     """Tell the calls of AMI captures: one JSON line per call, fields as in docs/concepts/rules.md §1.
 
     FILES are raw text as Asterisk sends it (see `callrouter record`), also gzipped. The [[pbx]] section named like the
     PBX in the capture, else the first, says what its contexts and trunks are. The same capture gives the same bytes.
+
+    With --cel the PBX's own record is told instead, several files of one PBX as one: give them oldest first. What CEL
+    cannot know stands in docs/reference/cel.md.
     """
     profiles = loaded(config_file).config.pbx
+    if cel:
+        _replay_cel(files, profiles)
+        return
     empty = [file for file in files if not _replayed(file, profiles)]
     if empty:
         names = ", ".join(map(str, empty))
@@ -55,8 +66,26 @@ def _replayed(file: Path, profiles: Sequence[PbxProfile]) -> bool:
     return bool(events)
 
 
+def _replay_cel(files: tuple[Path, ...], profiles: Sequence[PbxProfile]) -> None:
+    rows = chain.from_iterable(map(rows_of, files))
+    try:
+        first = list(islice(rows, SAID_FIRST))
+        profile = _named({system_of(row.uniqueid) for row in first}, profiles)
+        for each in cel_records(chain(first, rows), profile):
+            sys.stdout.buffer.write(json_line(each))
+    except ForeignCel as error:
+        raise click.ClickException(str(error)) from None
+    sys.stdout.buffer.flush()
+    if not first:
+        names = ", ".join(map(str, files))
+        raise click.ClickException(f"no event in {names}; is cel.conf's enable = yes, and cel_custom.so loaded?")
+
+
 def _profile_of(events: list[Event], profiles: Sequence[PbxProfile]) -> PbxProfile:
-    names = {system_of(event["Uniqueid"]) for event in events[:SAID_FIRST] if "Uniqueid" in event}
+    return _named({system_of(event["Uniqueid"]) for event in events[:SAID_FIRST] if "Uniqueid" in event}, profiles)
+
+
+def _named(names: set[str], profiles: Sequence[PbxProfile]) -> PbxProfile:
     named = [profile for profile in profiles if profile.name in names]
     return next(iter([*named, *profiles]), PbxProfile(name="pbx"))
 

@@ -1,4 +1,4 @@
-"""Makes the captures anew by real calls: `python -m tests.captures.make [22] [16] [variants] [cel] [bench]`.
+"""Makes the captures anew by real calls: `python -m tests.captures.make [22] [16] [variants] [cel] [both] [bench]`.
 
 A capture is what Asterisk sent, from the banner on; only the folder of the test instance is replaced in it.
 """
@@ -159,7 +159,13 @@ async def each_outcome(lab: AsteriskLab, folder: Path) -> None:
 
 
 async def each_variant(lab: AsteriskLab, folder: Path) -> None:
-    variants = {
+    for name, one in variants().items():
+        await capture(lab, folder / f"{name}.ami", one)
+
+
+def variants() -> dict[str, CallPlan]:
+    withheld = CallPlan(outcome=Outcome.DIRECT, caller="", caller_sent="anonymous", did="74952222758")
+    return {
         "answered_hangup_by_employee": plan(Outcome.ANSWERED_IN_QUEUE, 50, hangup_by="employee"),
         "answered_cyrillic_name": plan(Outcome.DIRECT, 51, name="Пётр «Окна»"),
         "answered_national_caller": plan(Outcome.DIRECT, 52, caller_sent="89165551052"),
@@ -167,11 +173,8 @@ async def each_variant(lab: AsteriskLab, folder: Path) -> None:
         "answered_by_route": plan(Outcome.ANSWERED_IN_QUEUE, 55, destination=""),
         "answered_queue_without_answer": plan(Outcome.ANSWERED_IN_QUEUE, 56, destination="support"),
         "answered_broken_encoding": plan(Outcome.DIRECT, 57, name=CP1251_NAME),
+        "answered_withheld_caller": withheld,
     }
-    withheld = CallPlan(outcome=Outcome.DIRECT, caller="", caller_sent="anonymous", did="74952222758")
-    variants["answered_withheld_caller"] = withheld
-    for name, one in variants.items():
-        await capture(lab, folder / f"{name}.ami", one)
 
 
 async def for_cel() -> None:
@@ -187,6 +190,21 @@ async def for_cel() -> None:
             write(HERE / "22-cel" / "calls.csv", lab.cel_file.read_bytes(), lab, truths, data)
 
 
+async def by_both(version: int) -> None:
+    """One PBX's day, as AMI told it to callrouter's user and as CEL recorded it: each kind of call."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with AsteriskLab(obtain(version), Path(folder)) as lab:
+            tap = Tap(lab.ami_port, lab.ami_user, lab.ami_secret)
+            await tap.open()
+            for one in [plan(outcome, 300 + n) for n, outcome in enumerate(Outcome)] + list(variants().values()):
+                await lab.place(one)
+            path = HERE / f"{version}-cel" / "both"
+            path.mkdir(parents=True, exist_ok=True)
+            data = (await tap.close()).replace(str(lab.folder).encode(), b"/var/lib/asterisk-lab")
+            (path / "calls.ami.gz").write_bytes(gzip.compress(data, mtime=0))
+            (path / "calls.csv.gz").write_bytes(gzip.compress(lab.cel_file.read_bytes(), mtime=0))
+
+
 async def for_benchmarks() -> None:
     """Each outcome several times over, every event class: a few thousand events."""
     async with StubAgi(Behaviour.ANSWER, (ANSWER_COMMAND,)) as stub:
@@ -199,7 +217,7 @@ async def for_benchmarks() -> None:
 
 
 async def main() -> None:
-    wanted = sys.argv[1:] or ["22", "16", "cel", "bench"]
+    wanted = sys.argv[1:] or ["22", "16", "cel", "both", "bench"]
     for version in (22, 16):
         if str(version) in wanted:
             await of_version(version)
@@ -207,6 +225,9 @@ async def main() -> None:
         await variants_of(22)
     if "cel" in wanted:
         await for_cel()
+    if "both" in wanted:
+        await by_both(22)
+        await by_both(16)
     if "bench" in wanted:
         await for_benchmarks()
 
