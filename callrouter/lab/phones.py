@@ -67,6 +67,8 @@ class Phones:
         """Calls that no plan announced (SIPp's, or those made by hand) are answered too; the caller ends them."""
         self.manners: dict[str, Manner] = {}
         """Of phones, by the number dialled: they act by these, whatever is planned."""
+        self.usual: Manner | None = None
+        """Of phones that no plan and no manner speaks of."""
         self.rung: list[tuple[str, str]] = []
         """Who of them was called, and by whom as he saw it."""
 
@@ -129,7 +131,7 @@ class Phones:
 
     def _on_invite(self, leg: Dialog) -> None:
         played = self._playing.get(leg.user) or self._playing.get(user_of(leg.invite.get("from"))) or self.strangers
-        manner = self.manners.get(leg.user)
+        manner = self.manners.get(leg.user) or (self.usual if played is self.strangers else None)
         callee = self._mannered(leg, manner) if manner else self._callee(leg, played)
         task = asyncio.get_running_loop().create_task(callee)
         played.legs.add(task)

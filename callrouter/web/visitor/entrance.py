@@ -62,8 +62,8 @@ class Entrance:
     """An ASGI application before another one."""
 
     def __init__(
-        self, desk: Desk, guard: Guard, addresses: Addresses, behind: Application, *, forms: Forms, callbacks: Callbacks,
-        in_hand: int = IN_HAND, body_seconds: float = BODY_SECONDS,
+        self, desk: Desk, guard: Guard, addresses: Addresses, behind: Application, *, forms: Forms,
+        callbacks: Callbacks, in_hand: int = IN_HAND, body_seconds: float = BODY_SECONDS,
     ) -> None:  # fmt: skip
         self._desk = desk
         self._forms = forms

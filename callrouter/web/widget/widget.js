@@ -187,7 +187,7 @@
     if (stopped || shown && shown.number === phone) return;
     if (shown) conceal();
     if (!phone) return;
-    shown = {number: phone, display: display};
+    shown = {number: phone, display};
     survey();
   };
 
@@ -357,7 +357,7 @@
   });
 
   const api = window.callrouter = {
-    consent: consent,
+    consent,
     form: send('form'),
     callback: send('callback'),
     restore() {
