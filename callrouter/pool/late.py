@@ -125,6 +125,11 @@ class LateAttribution:
         return msgspec.structs.replace(evidence, same_number=same, newest=newest, newest_visit=latest)
 
 
+async def visit_named(connection: Connection, account: int, session: str) -> Visit | None:
+    """A visit as the history has it."""
+    return _visit(await connection.fetchrow(VISIT, account, session))
+
+
 def _lease(row: asyncpg.Record) -> Lease:
     return Lease(
         id=row["id"], pool=row["pool_id"], number=Number(row["number"]), account=row["account_id"],

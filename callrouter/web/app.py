@@ -25,6 +25,7 @@ from callrouter.pool.keys import NAMESPACE
 from callrouter.pool.store import LeaseStore, Lifetimes, StoreUnavailable
 from callrouter.sessions.device import prepare
 from callrouter.web.api.access import Access
+from callrouter.web.api.appeals import appeal_handlers
 from callrouter.web.api.leaks import leak_handlers
 from callrouter.web.api.leases import lease_handlers
 from callrouter.web.api.reading import Reading
@@ -139,6 +140,7 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Web:
         [
             *lease_handlers(access, reading, Store(store, client, settings.namespace), clock),
             *leak_handlers(access, reading, clock, settings.lifetimes.window),
+            *appeal_handlers(access, reading, visits, directory, lambda: outbox.journal, clock=clock),
         ]
     )
     app = Web(
