@@ -174,6 +174,12 @@ class PbxConfig(PbxProfile, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ari_user: str = "callrouter"
     ari_secret: str = ""
     ari_secret_file: str = ""
+    callback_user: str = ""
+    """The AMI user that may place calls; empty: this PBX carries out no callback orders."""
+    callback_secret: str = ""
+    callback_secret_file: str = ""
+    callback_context: str = "callrouter-routes"
+    """Where the routes of callback orders are extensions: whom they ring first."""
 
     def __post_init__(self) -> None:
         address(self.ami)

@@ -26,6 +26,7 @@ from callrouter.lab.asterisk import Attach, Attachment
 from callrouter.lab.calls import AsteriskLab
 from callrouter.lab.cluster import embedded_valkey_cluster
 from callrouter.lab.obtain import LabUnavailable, obtain
+from callrouter.lab.phones import Manner
 from callrouter.lab.plan import BY_ROUTE, CallPlan, LabPbx, Outcome
 from callrouter.lab.servers import embedded_postgres, embedded_valkey
 from callrouter.lab.simulated import SimulatedPbx
@@ -36,7 +37,7 @@ from callrouter.numbers import Number
 from callrouter.pool import inventory
 from callrouter.pool.number_file import ListedNumber
 from callrouter.pool.number_inventory import bind_static, import_numbers
-from callrouter.pool.site_inventory import SiteSettings, WantedPool, add_site
+from callrouter.pool.site_inventory import SiteSettings, WantedPool, add_site, change_site
 
 SITES = {"shop.example": "sales", "service.example": "support"}
 """Domain → route of its calls."""
@@ -166,6 +167,9 @@ async def product(folder: Path, choices: Choices, say: Say) -> AsyncIterator[Dem
         async with _pbx(folder / "pbx", stack, choices, say) as pbx:
             say(f"starting callrouter router, web and worker beside {pbx.description}")
             stack.configure(section(pbx, choices.attach))
+            if isinstance(pbx, AsteriskLab):
+                pbx.phones.usual = Manner(ring_s=2.0, talk_s=10.0)
+                await _take_callbacks(postgres)
             async with running(stack):
                 with shop.serving(stack.web, await _shop_site(postgres)) as shop_url:
                     yield Demo(stack, pbx, sites, postgres, shop_url)
@@ -211,7 +215,20 @@ def section(pbx: LabPbx, attach: str) -> dict[str, object]:
     }
     if isinstance(pbx, AsteriskLab):
         keys |= {"ari_url": pbx.ari_url, "ari_user": pbx.ari_user, "ari_secret": pbx.ari_password}
+        keys |= {"callback_user": pbx.callback_user, "callback_secret": pbx.callback_secret}
+        keys |= {"callback_context": company.CALLBACK_CONTEXT}
     return {key: value for key, value in profile.items() if value != {}} | keys
+
+
+async def _take_callbacks(postgres: str) -> None:
+    """A real PBX can call back; the simulated one cannot."""
+    conn = await connect(postgres)
+    try:
+        for domain in (*SITES, shop.DOMAIN):
+            callback: dict[str, object] = {"enabled": True, "pause_s": 10}
+            await change_site(conn, domain, SiteSettings(callback=callback))
+    finally:
+        await conn.close()
 
 
 async def _shop_site(postgres: str) -> str:

@@ -5,7 +5,7 @@ Knows no other PBX, and no server but this one. FastAGI is not here: one listene
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import structlog
@@ -56,6 +56,8 @@ class PbxLink:
         self._clock = clock
         self._state: State = "lost"
         self._detail = "not yet connected"
+        self.listeners: list[Callable[[Sequence[CallEvent]], None]] = []
+        """Told what the desk is told, after it."""
         self.attached = False
         """What the PBX has going on is known: no call in progress is missing."""
         self.tracker = tracker or CallTracker(pbx)
@@ -132,3 +134,5 @@ class PbxLink:
 
     def _hand_on(self, events: Sequence[CallEvent]) -> None:
         self._desk.take(events, dialplan_asks=self.pbx.attach != "watch", country=self.pbx.country)
+        for listener in self.listeners:
+            listener(events)

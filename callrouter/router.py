@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -21,6 +21,7 @@ from callrouter.appeals.journal import Journal
 from callrouter.appeals.late import nobody
 from callrouter.appeals.publish import Publisher
 from callrouter.background import Background
+from callrouter.caller import Caller
 from callrouter.calls.record import CallRecord
 from callrouter.calls.tracker import CallTracker
 from callrouter.clock import Clock
@@ -107,6 +108,10 @@ class Router:
         for link in links:
             await link.start()
             stack.push_async_callback(link.stop)
+        callers = self._callers(links, postgres, directory)
+        for caller in callers:
+            await caller.start()
+            stack.push_async_callback(caller.stop)
         agi = await self._open_door(desk)
         stack.push_async_callback(agi.stop)
         probe = Probe(redis, postgres)
@@ -115,13 +120,22 @@ class Router:
         self._background.start("check-servers", self._tell_unreachable())
         with needed(where("router.http_listen"), "/metrics and /health cannot listen there", OTHER_PORT):
             stop_listening = listen(
-                self._reactor, "router", lambda: self._health(journal, directory, probe, links),
+                self._reactor, "router", lambda: self._health(journal, directory, probe, [*links, *callers]),
                 *address(self._config.router.http_listen),
             )  # fmt: skip
         stack.callback(stop_listening)
 
     def _links(self, desk: Desk, trackers: Mapping[str, CallTracker]) -> list[PbxLink]:
         return [PbxLink(pbx, desk, self._clock, tracker=trackers.get(pbx.name)) for pbx in self._config.pbx]
+
+    def _callers(self, links: list[PbxLink], postgres: Pool, directory: DirectorySource) -> list[Caller]:
+        """Of the PBXs that may place calls."""
+        callers = [
+            Caller(link, postgres, lambda: directory.directory, self._clock) for link in links if link.pbx.callback_user
+        ]
+        for caller in callers:
+            caller.link.listeners.append(caller.take)
+        return callers
 
     async def _open_door(self, desk: Desk) -> FastAgiServer:
         """What the dialplan asks by FastAGI."""
@@ -178,7 +192,7 @@ class Router:
             log.warning("SERVER-UNREACHABLE", complaint=complaint)
 
     def _health(
-        self, journal: Journal, directory: DirectorySource, probe: Probe, links: list[PbxLink]
+        self, journal: Journal, directory: DirectorySource, probe: Probe, links: Sequence[PbxLink | Caller]
     ) -> Mapping[str, Part]:
         waiting = f"{journal.backlog_bytes()} bytes wait for Postgres"
         numbers = directory.directory.numbers

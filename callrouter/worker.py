@@ -13,6 +13,7 @@ from datetime import timedelta
 import structlog
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 
+from callrouter.appeals.orders import miss_stale
 from callrouter.background import Background
 from callrouter.config import address
 from callrouter.configfile import Loaded
@@ -35,6 +36,9 @@ from callrouter.reach import unreachable
 log = structlog.get_logger()
 
 PARTITIONS_SECONDS = 3600.0
+STALE_SECONDS = 60.0
+STALE_AFTER = timedelta(minutes=1)
+"""A router that lives gives up a callback order itself."""
 
 
 class Worker:
@@ -89,6 +93,7 @@ class Worker:
         self._background.keep("leaks", lambda: leak_search.watch(postgres, self._config.attribution.window))
         kept = timedelta(days=self._config.worker.keep_leases_days)
         self._background.keep("retention", lambda: retention.keep_forgetting(postgres, kept))
+        self._background.keep("stale-callbacks", lambda: self._miss_stale_callbacks(postgres))
         self._background.start("check-servers", self._tell_unreachable())
         for name, part in (("history", history), ("sweeper", sweeper)):
             task = self._background.keep(name, part.run)
@@ -109,6 +114,17 @@ class Worker:
             except TROUBLE as error:
                 log.warning("PARTITIONS-NOT-MADE", reason=str(error) or type(error).__name__)
                 await asyncio.sleep(PARTITIONS_SECONDS / 60)
+
+    async def _miss_stale_callbacks(self, postgres: Pool) -> None:
+        """Orders whose time is over and that no router took up: none is there, or none may place calls."""
+        while True:
+            try:
+                async with postgres.acquire() as connection:
+                    for outcome in await miss_stale(connection, STALE_AFTER):
+                        log.warning("CALLBACK-MISSED", outcome=outcome)
+            except TROUBLE as error:
+                log.warning("CALLBACK-ORDERS-UNKNOWN", reason=str(error) or type(error).__name__)
+            await asyncio.sleep(STALE_SECONDS)
 
     async def _tell_unreachable(self) -> None:
         for complaint in await unreachable(self._loaded, pbx=False):

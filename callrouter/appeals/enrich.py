@@ -41,6 +41,8 @@ def _page_row(appeal: PageAppeal) -> AppealRow:
         customer=appeal.phone, session=appeal.session, email=appeal.email, person=appeal.person,
         details=appeal.details,
     )  # fmt: skip
+    if appeal.kind == "callback":
+        row.direction, row.called = "outbound", appeal.phone
     if appeal.session:
         row.method, row.confidence = "page", 1.0
     if appeal.visit is not None:

@@ -22,6 +22,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from callrouter.appeals import orders
 from callrouter.appeals.enrich import is_quality
 from callrouter.appeals.identities import identify
 from callrouter.appeals.row import ATTRIBUTION_COLUMNS, COLUMNS, AppealRow
@@ -145,15 +146,16 @@ class Written(NamedTuple):
 
 async def write(connection: Connection, rows: Sequence[AppealRow], settings: Settings) -> Written:
     """Write `rows`; a call that is there already in the same or a later revision is left alone."""
-    newest: dict[UUID, AppealRow] = {}
-    for row in sorted(rows, key=attrgetter("revision")):
-        newest[row.id] = row
     async with connection.transaction():
-        await _begin(connection, {row.pbx or "" for row in newest.values()}, is_small=len(newest) <= SMALL_BATCH)
+        await _begin(connection, {row.pbx or "" for row in rows}, is_small=len(rows) <= SMALL_BATCH)
+        carried_out = await orders.bind(connection, rows, settings)
+        newest: dict[UUID, AppealRow] = {}
+        for row in sorted(rows, key=attrgetter("revision")):
+            newest[row.id] = row
         times = [row.started_at for row in newest.values()]
         stored = await connection.fetch(STORED, list(newest), min(times), max(times)) if times else []
         replaced = _drop_known(newest, stored, settings)
-        fresh = list(newest.values())
+        fresh = await orders.take(connection, list(newest.values()))
         await _remove(connection, replaced)
         known_callers = await _assign_clients(connection, fresh, replaced)
         await identify(connection, fresh)
@@ -162,6 +164,7 @@ async def write(connection: Connection, rows: Sequence[AppealRow], settings: Set
         await connection.copy_records_to_table("appeals", columns=COLUMNS, records=_breathing(fresh))
         if judge_again:
             await connection.execute(JUDGE_AGAIN, *_transpose(sorted(judge_again), 2))
+        await orders.settle(connection, carried_out)
         await _announce(connection, fresh)
     return Written(fresh, len(replaced))
 

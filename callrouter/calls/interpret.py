@@ -59,6 +59,8 @@ def parties(story: Story, profile: PbxProfile) -> tuple[str, str, str | None, st
             party(story.called_raw, profile.country),
         )
     called_raw = (story.subject.number if story.direction == "outbound" else "") or story.called_raw
+    if story.dialled_by:
+        return story.dialled_by, called_raw, story.dialled_by, party(called_raw, profile.country)
     caller = _extension(story)
     return caller_raw or caller, called_raw, caller or None, party(called_raw, profile.country)
 

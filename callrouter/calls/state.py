@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from callrouter.calls.events import CallEnded, CallEvent, CallStarted
 from callrouter.calls.graph import Bridge, Channel, Graph, conversation
 from callrouter.calls.interpret import parties, record_of
-from callrouter.calls.parties import employee_name, is_trunk
+from callrouter.calls.parties import employee_name, is_trunk, peer_of
 from callrouter.calls.profile import PbxProfile
 from callrouter.calls.record import Direction
 from callrouter.calls.story import Story
@@ -115,7 +115,14 @@ class State:
     def follow(self, story: Story, channel: Channel) -> None:
         """An employee's call goes out to a trunk: there is the customer, unless one is being talked to already."""
         if story.answered_at is None or not story.has_customer:
+            story.dialled_by = self._near(story) or story.dialled_by
             story.follow(channel)
+
+    def _near(self, story: Story) -> str:
+        """Who is on the line already when a client is dialled: an order to call back rings an employee first."""
+        half = story.first.other
+        heard = conversation(half.bridge) if half is not None else []
+        return peer_of(heard[-1].name) if heard else ""
 
     def _begin(self, channel: Channel, event: Mapping[str, str]) -> Story:
         direction = self._direction(channel, event)

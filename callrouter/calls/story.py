@@ -51,6 +51,7 @@ class Story:
         "caller_raw",
         "channels",
         "complete",
+        "dialled_by",
         "direction",
         "employee",
         "employee_quit_at",
@@ -96,6 +97,8 @@ class Story:
         """CallStarted was sent."""
         self.caller_raw = ""
         self.called_raw = ""
+        self.dialled_by = ""
+        """Of a call that a Local channel placed (a callback): the employee's phone that was rung first."""
         self.channels: dict[str, Channel] = {}
         self.facts: list[Fact] = []
         self.legs: list[Leg] = []

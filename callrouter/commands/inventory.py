@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 import click
 
+from callrouter.commands.callback_options import COUNTRIES, callback_options, given_callback
 from callrouter.commands.options import (
     Minutes,
     config_option,
@@ -143,7 +144,7 @@ def _settings(command: Callable[..., None]) -> Callable[..., None]:
         ),
     )):  # fmt: skip
         command = option(command)
-    return command
+    return callback_options(command)
 
 
 @site.command("add")
@@ -200,8 +201,9 @@ def change_site(
 
 
 def _given(given: dict[str, Any], *, no_pool: bool = False) -> SiteSettings:
-    told = {name: value for name, value in given.items() if value not in (None, ())}
+    told = {name: value for name, value in given.items() if value is not None and (value != () or name == COUNTRIES)}
     spelling = told.pop("spelling", None) or told["country"]
+    told["callback"] = given_callback(told, lambda text: spelled_number(text, spelling)) or None
     if fallback := told.pop("fallback", None):
         told["fallback_number"] = spelled_number(fallback, spelling)
     if own := told.pop("own_numbers", None):
@@ -230,7 +232,7 @@ def list_sites(config_file: Path | None) -> None:
                   array_remove(array_agg(p.name ORDER BY sp.priority, p.id), NULL) AS pools, s.route,
                   s.fallback_number AS fallback, extract(epoch FROM s.hold)::float8 / 60 AS hold_minutes,
                   extract(epoch FROM s.rest)::float8 / 60 AS rest_minutes, s.overflow, s.domains, s.own_numbers,
-                  s.consent, s.widget ->> 'select' AS select, s.widget ->> 'shadow' AS shadow,
+                  s.consent, s.callback::text, s.widget ->> 'select' AS select, s.widget ->> 'shadow' AS shadow,
                   s.enabled
            FROM sites s JOIN accounts a ON a.id = s.account_id LEFT JOIN site_pools sp ON sp.site_id = s.id
            LEFT JOIN pools p ON p.id = sp.pool_id GROUP BY s.account_id, s.id, a.name ORDER BY s.id""",

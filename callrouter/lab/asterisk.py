@@ -64,6 +64,7 @@ class Attachment:
             "CALLROUTER_AGI_2": self.agi_2,
             "CALLROUTER_ARI_APP": self.ari_app,
             "CALLROUTER_SECONDS": str(self.seconds),
+            "CALLROUTER_CALLBACK_OUT": "callback-out",
             "DOOR": DOORS[self.mode],
         }
 
@@ -80,6 +81,7 @@ class AsteriskInstance:
         self.attachment = attachment or Attachment()
         self.phones_port = 9
         self.ami_user, self.ami_secret = "callrouter", secrets.token_hex(8)
+        self.callback_user, self.callback_secret = "callrouter-callback", secrets.token_hex(8)
         self.observer_user, self.observer_secret = "observer", secrets.token_hex(8)
         self.ari_user, self.ari_password = "callrouter", secrets.token_hex(8)
         self.ami_port, self.http_port, self.sip_port = _free_port(), _free_port(), _free_port(socket.SOCK_DGRAM)
@@ -213,9 +215,8 @@ class AsteriskInstance:
         files["asterisk.conf"] = self._asterisk_conf()
         files["modules.conf"] = self._modules_conf()
         files["manager_callrouter.conf"] = self._manager_conf()
-        files["ari_callrouter.conf"] = (
-            (SHIPPED / "ari_callrouter.conf").read_text().replace("change-me", self.ari_password)
-        )
+        files["manager_callrouter_callback.conf"] = _shipped("manager_callrouter_callback.conf", self.callback_secret)
+        files["ari_callrouter.conf"] = _shipped("ari_callrouter.conf", self.ari_password)
         values = self._values()
         return {name: _filled(text, values) for name, text in files.items()}
 
@@ -240,11 +241,15 @@ class AsteriskInstance:
 
     def _manager_conf(self) -> str:
         name = "manager_callrouter_22.conf" if self.software.major >= MANAGER_22 else "manager_callrouter.conf"
-        text = (SHIPPED / name).read_text().replace("change-me", self.ami_secret)
+        text = _shipped(name, self.ami_secret)
         if not self.attachment.ami_filters:
             text = "\n".join(line for line in text.splitlines() if not line.startswith(("eventfilter", "read")))
             text += "\nread = all\n"
         return text
+
+
+def _shipped(name: str, secret: str) -> str:
+    return (SHIPPED / name).read_text().replace("change-me", secret)
 
 
 def _endpoint(extension: str, port: int) -> str:

@@ -20,6 +20,8 @@ AGENT_NAMES = {"221": "Мария Соколова", "222": "Олег Ким", "
 QUEUE_EXTENSIONS = {"801": "sales", "802": "support", "803": "service"}
 DESTINATIONS = ("sales", "support", "service", "shop", "depot", "direct", "ivr", "local", "empty", "impatient", "brief")
 """Values of CALLROUTER_ROUTE that the dialplan maps."""
+CALLBACK_CONTEXT = "callbacks"
+"""Where the routes of callback orders are extensions."""
 TRUNK_NUMBER = "74952220000"
 
 EMPLOYEES = tuple(extension for members in (*QUEUES.values(), *RING_GROUPS.values(), DIRECT) for extension in members)

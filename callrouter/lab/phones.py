@@ -45,6 +45,18 @@ class PlayedCall:
     legs: set[asyncio.Task[None]] = field(default_factory=set)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Manner:
+    """How one phone takes calls that no plan announced, as those of callback orders."""
+
+    refuses: int = 0
+    """SIP status; 0: it rings."""
+    answers: bool = True
+    ring_s: float = 0.1
+    talk_s: float = PATIENCE
+    """It hangs up after so long, if nobody did before."""
+
+
 class Phones:
     """All phones of the lab on one socket. A call is known by the numbers of its outside party."""
 
@@ -53,6 +65,12 @@ class Phones:
         self._playing: dict[str, PlayedCall] = {}
         self.strangers = PlayedCall(CallPlan(outcome=Outcome.ANSWERED_IN_QUEUE, caller="", did=""))
         """Calls that no plan announced (SIPp's, or those made by hand) are answered too; the caller ends them."""
+        self.manners: dict[str, Manner] = {}
+        """Of phones, by the number dialled: they act by these, whatever is planned."""
+        self.usual: Manner | None = None
+        """Of phones that no plan and no manner speaks of."""
+        self.rung: list[tuple[str, str]] = []
+        """Who of them was called, and by whom as he saw it."""
 
     async def open(self, pbx_port: int) -> int:
         """Returns the port on which the phones ring."""
@@ -113,9 +131,24 @@ class Phones:
 
     def _on_invite(self, leg: Dialog) -> None:
         played = self._playing.get(leg.user) or self._playing.get(user_of(leg.invite.get("from"))) or self.strangers
-        task = asyncio.get_running_loop().create_task(self._callee(leg, played))
+        manner = self.manners.get(leg.user) or (self.usual if played is self.strangers else None)
+        callee = self._mannered(leg, manner) if manner else self._callee(leg, played)
+        task = asyncio.get_running_loop().create_task(callee)
         played.legs.add(task)
         task.add_done_callback(played.legs.discard)
+
+    async def _mannered(self, leg: Dialog, manner: Manner) -> None:
+        self.rung.append((leg.user, user_of(leg.invite.get("from"))))
+        if manner.refuses:
+            leg.refuse(manner.refuses)
+            return
+        leg.ring()
+        await _wait(leg.ended, manner.ring_s if manner.answers else PATIENCE)
+        if not leg.ended.is_set():
+            leg.answer()
+            await first_of(leg.established, leg.ended)
+            await _wait(leg.ended, manner.talk_s)
+        await leg.hang_up()
 
     async def _callee(self, leg: Dialog, played: PlayedCall) -> None:
         plan = played.plan

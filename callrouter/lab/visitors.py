@@ -53,7 +53,7 @@ class Visitor:
     number: str = ""
     display: str = ""
     session: str = ""
-    _token: str = ""
+    token: str = ""
     _pages: list[str] = field(default_factory=list)
 
     async def open(self, client: httpx.AsyncClient) -> None:
@@ -61,11 +61,11 @@ class Visitor:
         url = self.origin + self.arrival.query
         answer = await self._post(client, "visit", {"url": url, "referrer": self.arrival.referrer, "title": "Shop"})
         self.number, self.display = answer["number"], answer["display"]
-        self.session, self._token = answer["session"], answer["token"]
+        self.session, self.token = answer["session"], answer["token"]
 
     async def stay(self, client: httpx.AsyncClient, *, closed: bool = False) -> None:
         """Give a sign of life, or say that the page was closed."""
-        await self._post(client, "alive", {"token": self._token, "closed": closed})
+        await self._post(client, "alive", {"token": self.token, "closed": closed})
 
     async def _post(self, client: httpx.AsyncClient, what: str, body: dict[str, object]) -> dict[str, str]:
         headers = {"Content-Type": "text/plain", "User-Agent": self.user_agent, "Origin": self.origin}

@@ -13,6 +13,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
+from callrouter.callbacks.settings import CallbackSettings
 from callrouter.numbers import Number
 from callrouter.pool.delay import DelayModel, Models
 from callrouter.pool.keys import NAMESPACE, Slot, pool_slot, site_slot
@@ -30,6 +31,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     default_route: str = ""
     window: timedelta = DEFAULT_WINDOW
+    time_zone: str = "UTC"
     utc_offset: float = 0.0
     """Hours that the account's clocks are ahead of UTC, when this was read."""
     model: DelayModel | None = None
@@ -75,6 +77,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool = True
     consent: Consent = "full"
     widget: Widget = Widget()
+    callback: CallbackSettings = CallbackSettings()
     pools: tuple[PoolChoice, ...] = ()
     leases_per_address: int | None = None
     """Numbers that one address may take within a hold; 0: any, None: by the size of the pools."""

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 import asyncpg
 import msgspec
@@ -17,6 +18,7 @@ import structlog
 from msgspec import json
 
 from callrouter.background import Background
+from callrouter.callbacks.settings import CallbackSettings
 from callrouter.clock import Clock, SystemClock
 from callrouter.db.connect import TROUBLE, Connection
 from callrouter.numbers import Number
@@ -27,6 +29,8 @@ from callrouter.pool.keys import NAMESPACE
 from callrouter.pool.model import StaticBinding
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 CHANNEL = "callrouter_directory"
 SETTLE_SECONDS = 0.2
@@ -173,7 +177,7 @@ class DirectorySource:
 
 
 ACCOUNTS = """
-SELECT a.id, a.default_route, a.attribution_window, m.model,
+SELECT a.id, a.default_route, a.attribution_window, a.time_zone, m.model,
        coalesce(extract(epoch FROM z.utc_offset) / 3600, 0)::float8 AS utc_offset
 FROM accounts a
 LEFT JOIN pg_timezone_names z ON z.name = a.time_zone
@@ -215,7 +219,7 @@ async def read_directory(
 def _account(row: asyncpg.Record) -> Account:
     return Account(
         id=row["id"], default_route=row["default_route"], window=row["attribution_window"],
-        utc_offset=row["utc_offset"], model=_model(row["model"]),
+        time_zone=row["time_zone"], utc_offset=row["utc_offset"], model=_model(row["model"]),
     )  # fmt: skip
 
 
@@ -239,17 +243,18 @@ def _site(row: asyncpg.Record, pools: tuple[PoolChoice, ...]) -> Site:
         gap=row["visit_gap"], overflow=row["overflow"], enabled=row["enabled"], pools=pools,
         leases_per_address=row["leases_per_address"], leases_per_site=row["leases_per_site"],
         requests_per_second=row["requests_per_second"],
-        consent=row["consent"], widget=_widget(row["widget"], row["id"]),
+        consent=row["consent"], widget=_set(row["widget"], Widget, "DIRECTORY-WIDGET-UNREADABLE", row["id"]),
+        callback=_set(row["callback"], CallbackSettings, "DIRECTORY-CALLBACK-UNREADABLE", row["id"]),
     )  # fmt: skip
 
 
-def _widget(stored: object, site: int) -> Widget:
-    """What the site set for its script; where that does not fit, as if nothing were set."""
+def _set(stored: object, kind: type[T], event: str, site: int) -> T:
+    """What the site set; where that does not fit, as if nothing were set."""
     try:
-        return msgspec.convert(json.decode(stored) if isinstance(stored, str) else stored, Widget)
-    except msgspec.ValidationError as error:
-        log.warning("DIRECTORY-WIDGET-UNREADABLE", site=site, reason=str(error))
-        return Widget()
+        return msgspec.convert(json.decode(stored) if isinstance(stored, str) else stored, kind)
+    except (msgspec.MsgspecError, ValueError) as error:
+        log.warning(event, site=site, reason=str(error))
+        return kind()
 
 
 def _number(row: asyncpg.Record) -> NumberEntry:

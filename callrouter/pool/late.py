@@ -126,6 +126,11 @@ class LateAttribution:
         return msgspec.structs.replace(evidence, same_number=same, newest=newest, newest_visit=latest)
 
 
+async def visit_named(connection: Connection, account: int, session: str) -> Visit | None:
+    """A visit as the history has it."""
+    return _visit(await connection.fetchrow(VISIT, account, session))
+
+
 def _unwritten(leases: Iterable[Lease], rows: Sequence[asyncpg.Record], at: datetime) -> bool:
     """Whether the store knows a lease from before `at` that ought to be among the history's `rows` and is not."""
     written = {row["id"] for row in rows}

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import msgspec
 
+from callrouter.callbacks.settings import CallbackSettings, is_route
 from callrouter.db.connect import Connection
 from callrouter.numbers import Number
 from callrouter.pool.inventory import Refused, account_named, pool_named, site_named
@@ -44,9 +45,11 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
     shadow: str | None = None
     without_fallback: bool = False
     pools: tuple[WantedPool, ...] | None = None
+    callback: dict[str, object] | None = None
+    """Fields of CallbackSettings."""
 
     def columns(self) -> dict[str, object]:
-        aside = ("pools", "without_fallback", "select", "shadow")
+        aside = ("pools", "without_fallback", "select", "shadow", "callback")
         given = {name: getattr(self, name) for name in self.__struct_fields__ if name not in aside}
         columns: dict[str, object] = {name: value for name, value in given.items() if value is not None}
         if self.without_fallback:
@@ -130,6 +133,8 @@ async def _set(conn: Connection, owner: int, site: int, settings: SiteSettings) 
             "UPDATE sites SET widget = widget || $3::text::jsonb WHERE account_id = $1 AND id = $2",
             owner, site, msgspec.json.encode(script).decode(),
         )  # fmt: skip
+    if settings.callback is not None:
+        await _set_callback(conn, owner, site, settings.callback)
     if settings.fallback_number:
         await conn.execute(
             """UPDATE sites SET own_numbers = own_numbers || $3::text
@@ -138,6 +143,21 @@ async def _set(conn: Connection, owner: int, site: int, settings: SiteSettings) 
         )  # fmt: skip
     if settings.pools is not None:
         await _set_pools(conn, owner, site, settings.pools)
+
+
+async def _set_callback(conn: Connection, owner: int, site: int, given: dict[str, object]) -> None:
+    stored = await conn.fetchval("SELECT callback::text FROM sites WHERE account_id = $1 AND id = $2", owner, site)
+    route = await conn.fetchval("SELECT route FROM sites WHERE account_id = $1 AND id = $2", owner, site)
+    try:
+        settings = msgspec.convert({**msgspec.json.decode(stored), **given}, CallbackSettings)
+    except msgspec.ValidationError as error:
+        raise Refused(f"callback: {error}") from None
+    if settings.enabled and not is_route(settings.route or route):
+        raise Refused("callback orders ring a route first, an extension of your PBX: give --callback-route or --route")
+    text = msgspec.json.encode(settings).decode()
+    await conn.execute(
+        "UPDATE sites SET callback = $3::text::jsonb WHERE account_id = $1 AND id = $2", owner, site, text
+    )
 
 
 async def _set_pools(conn: Connection, owner: int, site: int, pools: tuple[WantedPool, ...]) -> None:

@@ -25,6 +25,7 @@ from callrouter.pool.keys import NAMESPACE
 from callrouter.pool.store import LeaseStore, Lifetimes, StoreUnavailable
 from callrouter.sessions.device import prepare
 from callrouter.web.api.access import Access
+from callrouter.web.api.appeals import appeal_handlers
 from callrouter.web.api.leaks import leak_handlers
 from callrouter.web.api.leases import lease_handlers
 from callrouter.web.api.reading import Reading
@@ -33,6 +34,7 @@ from callrouter.web.operation import Check, operation_handlers
 from callrouter.web.outbox import Outbox
 from callrouter.web.problem import Refusal, failed, refused, refused_by_framework
 from callrouter.web.visitor.addresses import Addresses
+from callrouter.web.visitor.callbacks import Callbacks
 from callrouter.web.visitor.desk import Desk
 from callrouter.web.visitor.entrance import Entrance
 from callrouter.web.visitor.forms import Forms
@@ -40,6 +42,7 @@ from callrouter.web.visitor.guard import Guard, Limits
 from callrouter.web.visitor.places import Places
 from callrouter.web.visitor.shared_count import SharedCount
 from callrouter.web.visitor.tokens import TokenSigner
+from callrouter.web.visitor.visits import Visits
 from callrouter.web.widget.routes import widget_router
 
 STALE = timedelta(minutes=10)
@@ -124,7 +127,9 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Web:
     count = SharedCount(client, settings.namespace)
     guard = Guard(settings.limits, clock, count, settings.token_keys[0])
     desk = Desk(store, directory, signer, guard, places=places, clock=clock)
-    forms = Forms(store, directory, signer, lambda: outbox.journal, clock=clock)
+    visits = Visits(store, directory, signer, clock=clock)
+    forms = Forms(visits, lambda: outbox.journal, clock=clock)
+    callbacks = Callbacks(visits, directory, guard, lambda: outbox.journal, clock=clock)
     checks = _checks(settings, store, directory, clock)
     undescribed = Router(
         "/", route_handlers=[widget_router(directory), *operation_handlers(checks)], include_in_schema=False
@@ -135,6 +140,7 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Web:
         [
             *lease_handlers(access, reading, Store(store, client, settings.namespace), clock),
             *leak_handlers(access, reading, clock, settings.lifetimes.window),
+            *appeal_handlers(access, reading, visits, directory, lambda: outbox.journal, clock=clock),
         ]
     )
     app = Web(
@@ -144,7 +150,7 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Web:
         openapi_config=openapi_config(),
         logging_config=None,
     )
-    app.entrance = Entrance(desk, forms, guard, addresses, app.behind)
+    app.entrance = Entrance(desk, guard, addresses, app.behind, forms=forms, callbacks=callbacks)
     return app
 
 

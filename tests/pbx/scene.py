@@ -52,13 +52,13 @@ class Scene:
         self.owed: list[Placed] = []
         """Calls whose appeals wait for the lease history, which is sure of a time half a minute later."""
         self.brought_back: list[EmbeddedPostgres | EmbeddedValkey] = []
-        self._browser = browser
+        self.browser = browser
         self._arriving = visitors(demo.sites, 11)
 
     async def visitor(self) -> Visitor:
         """Somebody who has a page open, with a number on it."""
         visitor = next(self._arriving)
-        await visitor.open(self._browser)
+        await visitor.open(self.browser)
         return visitor
 
     async def call(

@@ -14,6 +14,7 @@ REFUSALS = {
     401: ("No valid token", "invalid-token", "The token is not valid"),
     403: ("The token lacks a scope", "missing-scope", "The token may not do this"),
     404: ("Nothing that concerns this account", "unknown-number", "No such number"),
+    422: ("What is told fits nobody", "nobody", "It is nobody's appeal"),
     429: ("Too many wrong tokens from this address", "too-many-wrong-tokens", "Too many wrong tokens"),
     503: ("A server that is needed is away", "database-away", "The database does not answer"),
 }
@@ -64,10 +65,14 @@ LEAKS = {
 }  # fmt: skip
 
 
-def of(answer: type, example: dict[str, Any]) -> dict[int, ResponseSpec]:
+TAKEN = {"appeal": "5b0f3a3e-8c1d-5a55-9f0e-0d4a7f0c7c11", "visit": True}
+
+
+def of(answer: type, example: dict[str, Any], *, status: int = 200) -> dict[int, ResponseSpec]:
     """The responses of a handler: its answer with an example, and each way to refuse."""
-    found = ResponseSpec(answer, generate_examples=False, description="Found", examples=[Example(value=example)])
-    return {200: found, **{status: _refusal(status, *told) for status, told in REFUSALS.items()}}
+    told = "Found" if status == 200 else "Taken"  # noqa: PLR2004
+    found = ResponseSpec(answer, generate_examples=False, description=told, examples=[Example(value=example)])
+    return {status: found, **{status: _refusal(status, *told) for status, told in REFUSALS.items()}}
 
 
 def _refusal(status: int, description: str, kind: str, title: str) -> ResponseSpec:

@@ -13,7 +13,7 @@ import msgspec
 
 from callrouter.db.connect import Connection
 
-Scope = Literal["leases:read", "numbers:read", "appeals:read"]
+Scope = Literal["leases:read", "numbers:read", "appeals:read", "appeals:write"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 PREFIX = "crt_"
 """So that a token that got into a file or a chat is known for what it is."""

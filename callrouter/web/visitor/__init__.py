@@ -4,5 +4,7 @@
 - `tokens`    the signed visit token
 - `desk`      answers a hit or a sign of life; knows no HTTP
 - `forms`     what a visitor sends: an appeal, in the journal before it is confirmed; `sifting` says what is kept of it
-- `routes`    HTTP around it: bodies, origins, refusals
+- `callbacks` orders to be called back, with the limits that keep strangers from dialling at the site's cost
+- `visits`    whose visit an appeal from a page belongs to
+- `entrance`  HTTP around it: bodies, origins, refusals
 """

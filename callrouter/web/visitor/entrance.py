@@ -1,7 +1,8 @@
-"""POST /v/{site}/visit, /alive and /form, without a framework: these calls are nearly all that the web ever gets.
+"""POST /v/{site}/visit, /alive, /form and /callback, without a framework: nearly all that the web ever gets.
 
 Knows HTTP and how it is spoken here: paths, bodies, origins, refusals as problem documents. What is answered is decided
-by the `desk` and by `forms`, who may ask how often by the `guard`. Any other request goes on to the application behind.
+by the `desk`, `forms` and `callbacks`, who may ask how often by the `guard`. Any other request goes on to the
+application behind.
 
 Bodies are JSON sent as text/plain, so that a page of another origin needs no pre-flight request.
 """
@@ -17,14 +18,17 @@ import msgspec
 import structlog
 
 from callrouter.appeals.journal import JournalError
+from callrouter.callbacks.dialable import NotDialable
+from callrouter.callbacks.due import BadTime
 from callrouter.pool.directory import Site
 from callrouter.web import metrics
 from callrouter.web.problem import INTERNAL, MEDIA_TYPE, Refusal
 from callrouter.web.visitor.addresses import Addresses
+from callrouter.web.visitor.callbacks import Callbacks, NoCallbacks, TooManyOrders
 from callrouter.web.visitor.desk import Browser, Desk
 from callrouter.web.visitor.forms import EmptyForm, Forms, NoJournal
 from callrouter.web.visitor.guard import FORGERY, Guard
-from callrouter.web.visitor.messages import AliveRequest, FormRequest, VisitRequest
+from callrouter.web.visitor.messages import AliveRequest, CallbackRequest, FormRequest, VisitRequest
 from callrouter.web.visitor.tokens import ExpiredToken, ForgedToken
 from callrouter.web.watch import Watch
 
@@ -46,6 +50,7 @@ LONGEST_ID = 18
 _visit_decoder = msgspec.json.Decoder(VisitRequest)
 _alive_decoder = msgspec.json.Decoder(AliveRequest)
 _form_decoder = msgspec.json.Decoder(FormRequest)
+_callback_decoder = msgspec.json.Decoder(CallbackRequest)
 _encode = msgspec.json.Encoder().encode
 _JSON = (b"content-type", b"application/json")
 _PROBLEM = (b"content-type", MEDIA_TYPE.encode())
@@ -57,11 +62,12 @@ class Entrance:
     """An ASGI application before another one."""
 
     def __init__(
-        self, desk: Desk, forms: Forms, guard: Guard, addresses: Addresses, behind: Application, *,
-        in_hand: int = IN_HAND, body_seconds: float = BODY_SECONDS,
+        self, desk: Desk, guard: Guard, addresses: Addresses, behind: Application, *, forms: Forms,
+        callbacks: Callbacks, in_hand: int = IN_HAND, body_seconds: float = BODY_SECONDS,
     ) -> None:  # fmt: skip
         self._desk = desk
         self._forms = forms
+        self._callbacks = callbacks
         self._guard = guard
         self._addresses = addresses
         self._behind = behind
@@ -73,6 +79,7 @@ class Entrance:
             "visit": (self._visit, metrics.SECONDS.labels(call="visit")),
             "alive": (self._alive, metrics.SECONDS.labels(call="alive")),
             "form": (self._form, metrics.SECONDS.labels(call="form")),
+            "callback": (self._callback, metrics.SECONDS.labels(call="callback")),
         }
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
@@ -146,6 +153,27 @@ class Entrance:
             raise Refusal(422, "empty-form", "The form has nothing that may be kept") from None
         except (NoJournal, JournalError):
             raise Refusal(503, "no-journal", "Forms cannot be kept safely just now", retry_s=30) from None
+        finally:
+            self._done_with(site)
+
+    async def _callback(self, scope: Any, receive: Receive, headers: Headers, name: str) -> bytes:
+        site, address = self._admitted(scope, headers, name)
+        said = await self._said(receive, _callback_decoder)
+        if not _is_of(site.domains, _host(said.url)):
+            raise Refusal(403, "foreign-page", "The page is not one of this site's domains")
+        self._take_in_hand(site)
+        try:
+            return _encode(await self._callbacks.order(site, said, address))
+        except NoCallbacks:
+            raise Refusal(403, "no-callbacks", "This site takes no callback orders") from None
+        except NotDialable as error:
+            raise Refusal(422, error.reason, "This number is not called") from None
+        except BadTime as error:
+            raise Refusal(422, "bad-time", "That is no time to call at", str(error)) from None
+        except TooManyOrders:
+            raise Refusal(429, "callback-limit", "Too many callback orders", retry_s=600) from None
+        except (NoJournal, JournalError):
+            raise Refusal(503, "no-journal", "Orders cannot be kept safely just now", retry_s=30) from None
         finally:
             self._done_with(site)
 

@@ -5,7 +5,6 @@ Knows no HTTP. Without consent the appeal is tied to no visit: what the visitor 
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Callable
 from typing import Protocol
@@ -13,13 +12,12 @@ from typing import Protocol
 from callrouter.appeals.model import Appeal, PageAppeal
 from callrouter.clock import Clock, SystemClock
 from callrouter.numbers import NotANumber, Number, parse_number
-from callrouter.pool.directory import Directory, Site
-from callrouter.pool.store import LeaseStore, StoreUnavailable
+from callrouter.pool.directory import Site
 from callrouter.sessions.model import Visit
-from callrouter.web.visitor.desk import PATIENCE_SECONDS, consented
 from callrouter.web.visitor.messages import ID_LIMIT, TITLE_LIMIT, URL_LIMIT, FormAnswer, FormRequest
 from callrouter.web.visitor.sifting import Sifted, sift
-from callrouter.web.visitor.tokens import ExpiredToken, ForgedToken, TokenSigner, VisitToken
+from callrouter.web.visitor.tokens import VisitToken
+from callrouter.web.visitor.visits import Visits
 
 FORMS = uuid.uuid5(uuid.NAMESPACE_URL, "callrouter:forms")
 LONGEST_EMAIL = 254
@@ -41,12 +39,9 @@ class Forms:
     """`journal` gives the journal of this process, once it is open."""
 
     def __init__(
-        self, store: LeaseStore, directory: Callable[[], Directory], signer: TokenSigner,
-        journal: Callable[[], Journal | None], *, clock: Clock | None = None,
+        self, visits: Visits, journal: Callable[[], Journal | None], *, clock: Clock | None = None
     ) -> None:  # fmt: skip
-        self._store = store
-        self._directory = directory
-        self._signer = signer
+        self._visits = visits
         self._journal = journal
         self._clock = clock or SystemClock()
 
@@ -58,8 +53,8 @@ class Forms:
         sifted = sift(said)
         if not sifted:
             raise EmptyForm
-        token = self._token(site, said)
-        appeal = self._appeal(site, said, sifted, token, await self._visit(site, token))
+        token, visit = await self._visits.of(site, said.token, said.consent)
+        appeal = self._appeal(site, said, sifted, token, visit)
         await journal.append(appeal)
         return FormAnswer(appeal=str(appeal.id))
 
@@ -78,26 +73,6 @@ class Forms:
             visit=visit, phone=phone, email=sifted.email.lower()[:LONGEST_EMAIL] or None, person=sifted.person or None,
             page=said.url[:URL_LIMIT], title=said.title[:TITLE_LIMIT], details=details,
         )  # fmt: skip
-
-    def _token(self, site: Site, said: FormRequest) -> VisitToken | None:
-        if not said.token or not consented(site, said.consent):
-            return None
-        try:
-            token = self._signer.verify(said.token, self._clock.now())
-        except (ForgedToken, ExpiredToken):
-            return None
-        return token if token.site == site.id else None
-
-    async def _visit(self, site: Site, token: VisitToken | None) -> Visit | None:
-        if token is None:
-            return None
-        directory = self._directory()
-        slot = directory.slot_of_pool(token.pool) if token.pool else directory.slot_of_site(site.id)
-        try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                return await self._store.visit(slot, token.session)
-        except (StoreUnavailable, TimeoutError):
-            return None
 
 
 def _number(text: str, site: Site) -> Number | None:

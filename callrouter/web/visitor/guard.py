@@ -173,6 +173,17 @@ class Guard:
         await self._counter(name, window.number, -1, hold)
         return False
 
+    async def is_over(self, site: Site, what: str, whom: str, most: int, span: timedelta) -> bool:
+        """Whether this is more than `most` of its kind within the span, in all processes; then it does not count."""
+        number, begun = divmod(self._clock.now().timestamp(), span.total_seconds())
+        name = f"{what}:{self._name(site.id, household(whom) if what.endswith('address') else whom)}"
+        count, before = await self._counter(name, int(number), 1, span)
+        if count + before * (1 - begun / span.total_seconds()) <= most:
+            return False
+        await self._counter(name, int(number), -1, span)
+        self._tell(what, site, "", self._clock.monotonic())
+        return True
+
     def _open(self, key: tuple[int, str], number: int) -> _Window:
         if len(self._windows) >= MOST:
             kept = ((key, window) for key, window in self._windows.items() if window.number == number)

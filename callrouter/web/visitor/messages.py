@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 URL_LIMIT = 2048
@@ -95,3 +97,25 @@ class FormRequest(msgspec.Struct, kw_only=True):
 
 class FormAnswer(msgspec.Struct, kw_only=True):
     appeal: str
+
+
+class CallbackRequest(msgspec.Struct, kw_only=True):
+    """A visitor wants to be called, now or at a time."""
+
+    url: str
+    phone: str
+    title: str = ""
+    token: str = ""
+    request: str = ""
+    """Names this order: the same again is one order."""
+    consent: bool | None = None
+    at: str = ""
+    """Empty: now. `HH:MM` or ISO 8601 by the site's clock, or with an offset."""
+    name: str = ""
+    comment: str = ""
+
+
+class CallbackAnswer(msgspec.Struct, kw_only=True):
+    order: str
+    due: datetime
+    """When he is called: later than he wanted, if nobody is there then."""

@@ -187,7 +187,7 @@
     if (stopped || shown && shown.number === phone) return;
     if (shown) conceal();
     if (!phone) return;
-    shown = {number: phone, display: display};
+    shown = {number: phone, display};
     survey();
   };
 
@@ -346,19 +346,20 @@
   };
 
   // Forms. What is secret does not leave the page.
-  const send = (what, said) => post(what, {...facts(), request: draw(), ...said});
+  const send = (what) => (said) => post(what, {...facts(), request: draw(), ...said});
   on(window, 'submit', (event) => {
     const form = event.target;
     if (form.dataset.callrouterForm === undefined) return;
     const fields = [...form.elements].filter((each) => each.value && (each.checked || !/password|hidden|file|radio|checkbox/.test(each.type))
       && !/pass|card|cc-|cv[vc]|secret|token|iban|ssn|one-time/i.test(each.autocomplete + each.name + each.id));
-    send('form', {form: form.dataset.callrouterForm, fields: fields.map((each) => (
+    send('form')({form: form.dataset.callrouterForm, fields: fields.map((each) => (
       {name: each.name, value: each.value, type: each.type, autocomplete: each.autocomplete}))}).catch(() => 0);
   });
 
   const api = window.callrouter = {
-    consent: consent,
-    form: (said) => send('form', said),
+    consent,
+    form: send('form'),
+    callback: send('callback'),
     restore() {
       conceal();
       stopped = true;

@@ -1,0 +1,231 @@
+"""Callback orders on a real Asterisk: from the page's call to ringing phones to the one appeal that tells it all."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import signal
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from callrouter.lab import company
+from callrouter.lab.phones import Manner
+from callrouter.lab.visitors import Visitor
+from tests.pbx.poll import until
+from tests.pbx.scene import Play, Scene
+
+Row = Mapping[str, Any]
+BUSY, SILENT, SOON = Manner(refuses=486), Manner(answers=False), Manner(talk_s=0.7)
+SALES = company.QUEUES["sales"]
+SHOWN = "74952220999"
+"""The site's own number: what a called client sees."""
+_clients = itertools.count(1)
+
+
+def a_client() -> str:
+    return f"7916558{next(_clients):04}"
+
+
+async def order(scene: Scene, visitor: Visitor, phone: str, **said: Any) -> Any:
+    page = {"url": f"{visitor.origin}/order", "title": "Заказ", "token": visitor.token, "phone": phone, **said}
+    answer = await scene.browser.post(
+        f"/v/{visitor.site}/callback", json=page, headers={"origin": visitor.origin, "content-type": "text/plain"}
+    )
+    assert answer.status_code == 200, answer.text
+    return answer.json()["order"]
+
+
+async def told(scene: Scene, phone: str, *, seconds: float = 30.0) -> Row:
+    """The client's one appeal, once it says how the order ended."""
+    found: list[Any] = []
+
+    async def ended() -> bool:
+        found[:] = await scene.conn.fetch("SELECT * FROM appeals WHERE customer = $1", phone)
+        return bool(found) and found[0]["details"].get("outcome") is not None
+
+    await until(ended, seconds)
+    assert len(found) == 1
+    return dict(found[0])
+
+
+async def state(scene: Scene, phone: str) -> Any:
+    row = await scene.conn.fetchrow("SELECT * FROM callback_orders WHERE phone = $1", phone)
+    assert row is not None
+    return row
+
+
+async def set_for_all(scene: Scene, **settings: Any) -> None:
+    usual = {"enabled": True, "pause_s": 1, "ring_s": 5, "attempts": 2, "per_visitor": 50, "per_site": 500}
+    await scene.conn.execute("UPDATE sites SET callback = $1", {**usual, **settings})
+    await asyncio.sleep(1.0)  # the directory settles; orders look up settings that are in force when they are dialled
+
+
+def manners(scene: Scene, **by_phone: Manner) -> list[tuple[str, str]]:
+    scene.pbx.phones.manners = {name.lstrip("_"): manner for name, manner in by_phone.items()}
+    scene.pbx.phones.rung = []
+    return scene.pbx.phones.rung
+
+
+def test_an_employee_is_rung_then_the_client_and_both_legs_are_one_appeal_of_the_visit(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        await set_for_all(scene, route="sales")
+        visitor, client = await scene.visitor(), a_client()
+        rung = manners(scene, **{f"_{each}": Manner() for each in SALES}, **{f"_{client}": SOON})
+        first = await order(scene, visitor, f"+{client}", name="Анна", request="r1")
+        assert await order(scene, visitor, f"+{client}", name="Анна", request="r1") == first
+        await order(scene, visitor, f"8{client[1:]}", request="r2")  # a double: he is to be called already
+        row = await told(scene, client)
+        employee = rung[0][0]
+        assert rung == [(employee, client), (client, SHOWN)]
+        assert (str(row["id"]), row["kind"], row["direction"], row["status"]) == (
+            first, "callback", "outbound", "answered",
+        )  # fmt: skip
+        assert (row["final_group"], row["employee"], row["caller"], row["called"]) == (
+            "sales",
+            employee,
+            employee,
+            client,
+        )
+        assert row["talk_s"] == pytest.approx(0.7, abs=0.5)
+        assert 0 < row["wait_s"] < 15
+        assert (row["session"], row["source"], row["method"], row["person"]) == (
+            visitor.session, visitor.arrival.source, "page", "Анна",
+        )  # fmt: skip
+        assert row["page"] == f"{visitor.origin}/order"
+        assert row["client_id"] is not None
+        assert row["details"]["outcome"] == "called"
+        assert ((await state(scene, client))["state"], (await state(scene, client))["outcome"]) == (
+            "called",
+            "answered",
+        )
+
+    play(scenario)
+
+
+def test_a_client_who_is_busy_or_does_not_answer_is_a_lost_call_with_its_group(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        await set_for_all(scene, route="shop")
+        visitor, busy, silent = await scene.visitor(), a_client(), a_client()
+        employees = {f"_{each}": Manner() for each in company.RING_GROUPS["shop"]}
+        manners(scene, **employees, **{f"_{busy}": BUSY, f"_{silent}": SILENT})
+        await order(scene, visitor, busy)
+        row = await told(scene, busy)
+        assert (row["status"], row["lost_reason"], row["final_group"], row["employee"]) == (
+            "lost",
+            "busy",
+            "shop",
+            None,
+        )
+        assert row["caller"] in company.RING_GROUPS["shop"]
+        await order(scene, visitor, silent)
+        row = await told(scene, silent)
+        assert (row["status"], row["lost_reason"], row["talk_s"]) == ("lost", "no_answer", 0.0)
+
+    play(scenario)
+
+
+def test_employees_are_rung_again_and_when_nobody_answers_the_order_is_missed_and_seen(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        await set_for_all(scene, route="direct", attempts=2)
+        visitor, client = await scene.visitor(), a_client()
+        rung = manners(scene, _241=BUSY)
+        await order(scene, visitor, client)
+        row = await told(scene, client)
+        assert [who for who, _ in rung] == ["241", "241"]
+        assert (row["kind"], row["status"], row["lost_reason"]) == ("callback", "lost", "no_answer")
+        assert (row["details"]["outcome"], row["details"]["attempts"]) == ("no_employee", 2)
+        assert (await state(scene, client))["state"] == "missed"
+
+    play(scenario)
+
+
+def test_the_second_attempt_reaches_the_client_and_is_the_same_appeal(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        await set_for_all(scene, route="direct", attempts=3)
+        visitor, client = await scene.visitor(), a_client()
+        manners(scene, _241=BUSY, **{f"_{client}": SOON})
+        await order(scene, visitor, client)
+        await until(lambda: bool(scene.pbx.phones.rung), 20)
+        scene.pbx.phones.manners["241"] = Manner()
+        row = await told(scene, client)
+        assert (row["status"], row["employee"], row["details"]["attempts"]) == ("answered", "241", 2)
+
+    play(scenario)
+
+
+def test_an_order_for_later_waits_and_one_that_is_too_old_is_not_dialled(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        await set_for_all(scene, route="direct")
+        visitor, later, old = await scene.visitor(), a_client(), a_client()
+        rung = manners(scene, _241=Manner(), **{f"_{later}": SOON, f"_{old}": SOON})
+        at = datetime.now(UTC) + timedelta(seconds=4)
+        await order(scene, visitor, later, at=at.isoformat())
+        await order(scene, visitor, old, at=(datetime.now(UTC) + timedelta(hours=1)).isoformat())
+
+        async def stands() -> bool:
+            changed = await scene.conn.execute(
+                "UPDATE callback_orders SET due_at = now() - interval '9 h', next_at = now(), "
+                "latest_at = now() - interval '8 h' WHERE phone = $1", old,
+            )  # fmt: skip
+            return bool(changed == "UPDATE 1")
+
+        await until(stands)
+        row = await told(scene, old)
+        assert (row["status"], row["lost_reason"], row["details"]["outcome"]) == ("lost", "failed", "too_late")
+        assert old not in {who for who, _ in rung}
+        row = await told(scene, later)
+        assert row["answered_at"] > at
+        assert row["wait_s"] < 10
+
+    play(scenario)
+
+
+def test_an_order_left_by_a_killed_router_is_taken_up_and_its_client_is_called_once(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        await set_for_all(scene, route="direct")
+        visitor, unbegun, begun = await scene.visitor(), a_client(), a_client()
+        rung = manners(scene, _241=Manner(ring_s=0.3), **{f"_{unbegun}": SOON, f"_{begun}": Manner(talk_s=3.0)})
+        await order(scene, visitor, begun)
+        await until(lambda: begun in {who for who, _ in rung}, 20)
+        await scene.stack.stop("router", by=signal.SIGKILL)
+        await order(scene, visitor, unbegun)
+        # As if it had been killed between its claim and Originate.
+        claimed = "UPDATE callback_orders SET state = 'dialling', attempts = 1, claimed_until = now() WHERE phone = $1"
+
+        async def left() -> bool:
+            return bool(await scene.conn.execute(claimed, unbegun) == "UPDATE 1")
+
+        await until(left)
+        await scene.conn.execute("UPDATE callback_orders SET claimed_until = now() WHERE phone = $1", begun)
+        await asyncio.sleep(4.0)  # the call of the first order is over before anybody looks
+        await scene.stack.start("router")
+        assert (await told(scene, unbegun, seconds=40))["status"] == "answered"
+        row = await told(scene, begun, seconds=40)
+        assert (row["status"], row["details"]["outcome"]) == (None, "unseen")
+        assert [who for who, _ in rung].count(begun) == 1
+        assert [who for who, _ in rung].count(unbegun) == 1
+
+    play(scenario)
+
+
+def test_orders_wait_while_asterisk_or_postgres_is_away(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        await set_for_all(scene, route="direct")
+        visitor, one, two = await scene.visitor(), a_client(), a_client()
+        rung = manners(scene, _241=Manner(), **{f"_{one}": SOON, f"_{two}": SOON})
+        with scene.frozen("postgres"):
+            await order(scene, visitor, one)
+            await asyncio.sleep(2.0)
+            assert rung == []
+        assert (await told(scene, one))["status"] == "answered"
+        await scene.pbx.kill()
+        await order(scene, visitor, two)
+        await asyncio.sleep(2.0)
+        assert (await state(scene, two))["attempts"] == 0
+        await scene.pbx.restart()
+        assert (await told(scene, two, seconds=60))["status"] == "answered"
+
+    play(scenario)
