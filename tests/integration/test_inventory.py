@@ -333,3 +333,26 @@ def test_who_gives_a_site_a_pool_without_numbers_is_told_what_its_visitors_will_
     result = shop("site", "change", "shop.example", "--pool", "empty")
     assert result.exit_code == 0
     assert "pool empty has no numbers: visitors see the fallback number" in result.stderr
+
+
+def test_callback_orders_are_off_until_they_are_asked_for_and_can_work(shop: Cli) -> None:
+    (before,) = rows(shop("site", "list"))
+    assert before["callback"] == "{}"
+    assert "--callback-route" in refusal(shop("site", "change", "shop.example", "--callback"))
+    assert "mo-fr 09:00-18:00" in refusal(shop("site", "change", "shop.example", "--callback-hours", "daily"))
+    assert "ring_s must lie" in refusal(shop("site", "change", "shop.example", "--callback-ring", "1"))
+    assert "no time zone" in refusal(shop("site", "change", "shop.example", "--callback-time-zone", "Mars"))
+    rows(shop(
+        "site", "change", "shop.example", "--callback", "--callback-route", "sales", "--callback-shown", "8 495 222-00-00",
+        "--callback-country", "RU", "--callback-country", "KZ", "--callback-hours", "mo-fr 09:00-18:00",
+    ))  # fmt: skip
+    rows(shop("site", "change", "shop.example", "--callback-attempts", "5"))
+    (after,) = rows(shop("site", "list"))
+    assert json.loads(after["callback"]) == {
+        "enabled": True, "route": "sales", "shown": "74952220000", "countries": ["RU", "KZ"],
+        "hours": "mo-fr 09:00-18:00", "attempts": 5,
+    }  # fmt: skip
+    rows(shop("site", "change", "shop.example", "--no-callback", "--callback-country", ""))
+    (off,) = rows(shop("site", "list"))
+    assert json.loads(off["callback"])["countries"] == [] or "countries" not in json.loads(off["callback"])
+    assert not json.loads(off["callback"]).get("enabled", False)

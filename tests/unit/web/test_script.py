@@ -30,7 +30,7 @@ def test_the_compressed_script_is_the_script_and_its_tag_follows_the_settings() 
 
 
 def test_the_sites_settings_stand_in_it() -> None:
-    baked = re.search(rb"\)\((\{.*\})\);$", script_of(SITE).body)
+    baked = re.search(rb"\}\)\((\{.*\})\);$", script_of(SITE).body)
     assert baked
     assert json.loads(baked[1]) == {
         "id": 12, "numbers": [["7", "8", "4952222222"], ["7", "8", "8005553535"]], "plans": [["7", "8"]], "consent": 1
@@ -44,7 +44,7 @@ def test_hostile_settings_stay_a_string() -> None:
     assert b"</script" not in body
     assert b"<!--" not in body.rpartition(b"})({")[2]
     assert body.isascii()
-    baked = re.search(rb"\)\((\{.*\})\);$", body)
+    baked = re.search(rb"\}\)\((\{.*\})\);$", body)
     assert baked
     assert json.loads(baked[1])["select"] == hostile
 
