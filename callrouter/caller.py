@@ -65,6 +65,8 @@ MARGIN_SECONDS = 5.0
 AT_ONCE = 20
 ANSWER_SECONDS = 10.0
 """How much longer than the ringing Asterisk may take to say how it ended."""
+NEWS_TRAVEL, NEWS_PAUSE = timedelta(seconds=30), timedelta(seconds=3)
+"""What a site has just set may be known to the page's server and not yet here."""
 REFUSED_PAUSE = timedelta(seconds=60)
 LONGEST_CALL = 4 * 3600.0
 
@@ -126,7 +128,7 @@ class Caller:
 
     async def _run(self) -> None:
         while True:
-            if self._up and self.link.attached:
+            if self._up and self.link.attached and self._directory().known:
                 try:
                     await self._take_up()
                 except TROUBLE as error:
@@ -165,17 +167,22 @@ class Caller:
 
     async def _settle(self, order: Order, claimed_at: float) -> None:
         if order.left_behind and await self._was_begun(order):
-            return None
+            return
         site = self._directory().site(order.site)
-        if site is None or not self._may_call(site, order):
-            return await self._miss(order, "withdrawn", "rejected")
         if order.is_late:
-            return await self._miss(order, "too_late", "failed")
-        if order.attempt > site.callback.attempts:
-            return await self._miss(order, "no_employee", "no_answer")
-        if self._clock.monotonic() - claimed_at > self._lease.total_seconds() - MARGIN_SECONDS:
-            return None
-        return await self._call(order, site)
+            await self._miss(order, "too_late", "failed")
+        elif site is None or not self._may_call(site, order):
+            await self._withdraw(order)
+        elif order.attempt > site.callback.attempts:
+            await self._miss(order, "no_employee", "no_answer")
+        elif self._clock.monotonic() - claimed_at < self._lease.total_seconds() - MARGIN_SECONDS:
+            await self._call(order, site)
+
+    async def _withdraw(self, order: Order) -> None:
+        if self._clock.now() - order.ordered_at < NEWS_TRAVEL:
+            await self._put_off(order, NEWS_PAUSE, uncounted=True)
+        else:
+            await self._miss(order, "withdrawn", "rejected")
 
     async def _was_begun(self, order: Order) -> bool:
         """A router began it and is gone: its call may go on, or be over."""

@@ -100,15 +100,21 @@ async def _open(host: str, port: int) -> AsyncIterator[tuple[asyncio.StreamReade
 
 
 async def _try_ami(pbx: PbxConfig) -> None:
+    await _try_login(pbx, "ami", pbx.ami_user, pbx.ami_secret, "manager_callrouter.conf")
+    if pbx.callback_user:
+        await _try_login(pbx, "callback", pbx.callback_user, pbx.callback_secret, "manager_callrouter_callback.conf")
+
+
+async def _try_login(pbx: PbxConfig, key: str, user: str, secret: str, file: str) -> None:
     async with _open(*address(pbx.ami)) as (reader, writer):
         banner = await reader.readline()
         if not banner.startswith(b"Asterisk Call Manager"):
             raise _Unusable(f"answers {banner[:40]!r}, which is no Asterisk manager interface")
-        login = f"Action: Login\r\nUsername: {pbx.ami_user}\r\nSecret: {pbx.ami_secret}\r\nEvents: off\r\n\r\n"
+        login = f"Action: Login\r\nUsername: {user}\r\nSecret: {secret}\r\nEvents: off\r\n\r\n"
         writer.write(login.encode())
         answer = await reader.readuntil(b"\r\n\r\n")
         if b"Response: Success" not in answer:
-            raise _Unusable(f"refuses user {pbx.ami_user!r}; compare ami_secret with manager_callrouter.conf")
+            raise _Unusable(f"refuses user {user!r}; compare {key}_secret with {file}")
 
 
 async def _try_port(url: str) -> None:

@@ -277,7 +277,7 @@ def test_a_site_changes_what_is_given_and_keeps_the_rest(shop: Cli, tmp_path: Pa
         "site": 0, "domain": "shop.example", "account": "Acme", "pools": ["spb", "moscow"], "route": "",
         "fallback": "74952220505", "hold_minutes": 45.0, "rest_minutes": 10.0, "overflow": "nearest_end",
         "domains": ["shop.example", "xn--80aairftm.xn--p1ai"], "enabled": False, "consent": "full", "select": None,
-        "shadow": None, "own_numbers": listed["own_numbers"],
+        "shadow": None, "callback": "{}", "own_numbers": listed["own_numbers"],
     }  # fmt: skip
     rows(shop("site", "change", "shop.example", "--no-fallback", "--no-pool", "--enabled"))
     changed = rows(shop("site", "list"))[0]
@@ -343,7 +343,8 @@ def test_callback_orders_are_off_until_they_are_asked_for_and_can_work(shop: Cli
     assert "ring_s must lie" in refusal(shop("site", "change", "shop.example", "--callback-ring", "1"))
     assert "no time zone" in refusal(shop("site", "change", "shop.example", "--callback-time-zone", "Mars"))
     rows(shop(
-        "site", "change", "shop.example", "--callback", "--callback-route", "sales", "--callback-shown", "8 495 222-00-00",
+        "site", "change", "shop.example", "--callback", "--callback-route", "sales",
+        "--callback-shown", "8 495 222-00-00",
         "--callback-country", "RU", "--callback-country", "KZ", "--callback-hours", "mo-fr 09:00-18:00",
     ))  # fmt: skip
     rows(shop("site", "change", "shop.example", "--callback-attempts", "5"))
@@ -354,5 +355,4 @@ def test_callback_orders_are_off_until_they_are_asked_for_and_can_work(shop: Cli
     }  # fmt: skip
     rows(shop("site", "change", "shop.example", "--no-callback", "--callback-country", ""))
     (off,) = rows(shop("site", "list"))
-    assert json.loads(off["callback"])["countries"] == [] or "countries" not in json.loads(off["callback"])
-    assert not json.loads(off["callback"]).get("enabled", False)
+    assert not {"enabled", "countries"} & json.loads(off["callback"]).keys()

@@ -11,9 +11,13 @@ from typing import Any
 
 import pytest
 
+from callrouter.callbacks.line import Attempt, linkedid_of, originate
+from callrouter.callbacks.settings import CallbackSettings
 from callrouter.lab import company
 from callrouter.lab.phones import Manner
 from callrouter.lab.visitors import Visitor
+from callrouter.numbers import Number
+from tests.captures.make import Tap
 from tests.pbx.poll import until
 from tests.pbx.scene import Play, Scene
 
@@ -209,6 +213,32 @@ def test_an_order_left_by_a_killed_router_is_taken_up_and_its_client_is_called_o
         assert [who for who, _ in rung].count(unbegun) == 1
 
     play(scenario)
+
+
+def test_the_pbx_itself_dials_a_client_once_for_an_order_even_if_two_routers_place_its_call(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        client, serial = Number(a_client()), 4000
+        rung = manners(scene, _241=Manner(talk_s=2.0), **{f"_{client}": SOON})
+        said = []
+        for attempt in (1, 2):  # as by a router that was frozen between its claim and the call, and was overtaken
+            tap = Tap(scene.pbx.ami_port, scene.pbx.observer_user, scene.pbx.observer_secret)
+            await tap.open()
+            action = originate(
+                Attempt(serial, attempt), linkedid_of("pbx1", Attempt(serial, attempt), datetime.now(UTC)), client,
+                route="direct", context=company.CALLBACK_CONTEXT, shown=SHOWN, site="x", settings=CallbackSettings(),
+            )  # fmt: skip
+            del action["ActionID"]
+            said.append(await tap.ask("\r\n".join(f"{name}: {value}" for name, value in action.items())))
+        assert all(b"Response: Success" in each for each in said)
+        await until(lambda: [who for who, _ in rung].count("241") == 2 and client in {who for who, _ in rung})
+        await until(lambda: _idle(scene), 20)
+        assert [who for who, _ in rung].count(client) == 1
+
+    play(scenario)
+
+
+async def _idle(scene: Scene) -> bool:
+    return "0 active channels" in await scene.pbx.rx("core show channels count")
 
 
 def test_orders_wait_while_asterisk_or_postgres_is_away(play: Play) -> None:

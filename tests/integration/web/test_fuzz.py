@@ -12,6 +12,7 @@ from hypothesis import settings as how
 from hypothesis import strategies as st
 from litestar.testing import AsyncTestClient
 
+from callrouter.db.connect import connect
 from callrouter.web.app import WebSettings, create_app
 from tests.integration.web.test_visitor_calls import CHROME, ORIGIN, settings
 
@@ -24,9 +25,9 @@ HOSTILE = (
 )  # fmt: skip
 FIELDS = (
     "url", "referrer", "title", "visitor", "token", "request", "human", "again", "ga_client_id", "ym_client_id",
-    "ga_session_id", "ym_counter", "closed", "unknown",
+    "ga_session_id", "ym_counter", "closed", "unknown", "phone", "at", "name", "comment",
 )  # fmt: skip
-ANSWERS = {200, 400, 403, 404, 405, 408, 410, 413, 429, 503}
+ANSWERS = {200, 400, 403, 404, 405, 408, 410, 413, 422, 429, 503}
 
 
 def bodies() -> st.SearchStrategy[bytes]:
@@ -42,6 +43,9 @@ def bodies() -> st.SearchStrategy[bytes]:
 
 def test_no_body_path_or_header_is_a_fault_of_ours(settings: WebSettings) -> None:
     async def scenario(sent: list[tuple[str, bytes]]) -> None:
+        connection = await connect(settings.postgres_url)
+        await connection.execute("UPDATE sites SET callback = $1", {"enabled": True, "route": "sales"})
+        await connection.close()
         async with AsyncTestClient(create_app(settings)) as client:
             chance = random.Random(1)
             for call, body in sent:
@@ -59,7 +63,7 @@ def test_no_body_path_or_header_is_a_fault_of_ours(settings: WebSettings) -> Non
         ("visit", b'{"url":"https://shop.example/","url":1}'), ("visit", b"\xff\xfe{}"), ("alive", b"[]"),
     ]  # fmt: skip
 
-    @given(st.sampled_from(("visit", "alive")), bodies())
+    @given(st.sampled_from(("visit", "alive", "callback")), bodies())
     @how(max_examples=400, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     def collect(call: str, body: bytes) -> None:
         sent.append((call, body))
