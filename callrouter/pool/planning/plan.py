@@ -28,12 +28,12 @@ TRIAL_VISITS_PER_HOUR = 60.0
 TRIAL_VISITS = 12_000
 """Of a run, about."""
 THINNEST = 15.0
-TRIED_VISITS = 2000
+TRIED_VISITS = 1500
 MOST_WEEKS = 8
 """Of a few visits an hour, many weeks are needed."""
 ROUNDS = 1.5
 """Times that a trial's numbers might have been leased before its visits are tried."""
-CALLERS_EACH = 5
+CALLERS_EACH = 4
 BRIGHT = 1.6
 """As many times the numbers of the formula, which is too bright and in no doubt, are measured first."""
 LONGEST_WINDOWS = (timedelta(days=2), timedelta(days=3), timedelta(days=7), timedelta(days=14), timedelta(days=30))
