@@ -90,7 +90,7 @@ MATRIX = (
     Cell("default", 2000, 30),
 )
 """Also a target that slow deciders leave within reach, and two cases that are out of any pool's."""
-RULES = tuple(Cell(world, 300, 30, seeds=1) for world in ("default", "impulse", "slow-deciders"))
+RULES = tuple(Cell(world, 60, 30, seeds=1) for world in ("default", "impulse", "slow-deciders"))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -151,7 +151,7 @@ async def _ruled(url: str, cell: Cell, calls: float) -> AsyncIterator[Entry]:
         ("visitors per hour ÷ 4", per_hour_rule(max(formula.leases))),
         ("1 per 20 daily visitors", per_day_rule(formula.leases_per_day)),
     ):
-        found = msgspec.to_builtins(await kept(url, cell.demand, numbers, seed=other_seeds(1, 1)[0], calls=calls))
+        found = msgspec.to_builtins(await kept(url, cell.talkative, numbers, seed=other_seeds(1, 1)[0], calls=calls))
         yield {"by": "_ruled", "cell": cell.name, "world": cell.world, "rule": rule, **found, "holds": None}
 
 

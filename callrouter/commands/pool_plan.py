@@ -69,7 +69,8 @@ def _shares(_context: click.Context, _parameter: click.Parameter, value: str | N
 @click.option("--visits-per-hour", type=Real(1, 1e6), help="Mean over the week, bots included, all sites "
               "of the pool.")  # fmt: skip
 @click.option("--world", "world_name", type=click.Choice(list(worlds.WORLDS)), default=worlds.DEFAULT,
-              show_default=True, help="What visitors are like, as in `callrouter pool simulate`.")  # fmt: skip
+              show_default=True, help="What visitors are like, as in `callrouter pool simulate`; "
+              "with --site: when they call.")  # fmt: skip
 @click.option("--profile", type=click.Choice(list(PROFILES)), help="At which hours they come.")
 @click.option("--accounts", "account_count", type=click.IntRange(1, 1000), help="Companies that share the pool.")
 @click.option("--lease-share", type=Share(), help="Of people's visits: those that want a "
@@ -141,9 +142,8 @@ def _site_is_given(given: dict[str, Any]) -> None:
         return
     if given["save"]:
         raise click.UsageError("--save keeps a plan for a site's pool: give --site")
-    context = click.get_current_context()
     for name in ("account", "pool", "last_days"):
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+        if _was_said(name):
             raise click.UsageError(f"--{name.replace('_', '-')} says which traffic to plan by: give --site, too")
 
 
@@ -165,7 +165,14 @@ async def _measured(conn: asyncpg.Connection, given: dict[str, Any]) -> tuple[Po
         return pool, worlds.WORLDS[given["world_name"]](), DEFAULT_MODEL
     traffic = await traffic_of_pool(conn, pool.id, until=datetime.now(UTC), days=given["last_days"])
     model = await fitted_model(conn, traffic)
-    return pool, world_of(traffic, model), model or DEFAULT_MODEL
+    world = world_of(traffic, model)
+    if _was_said("world_name"):
+        world = demands.with_callers_of(world, worlds.WORLDS[given["world_name"]]())
+    return pool, world, model or DEFAULT_MODEL
+
+
+def _was_said(option: str) -> bool:
+    return click.get_current_context().get_parameter_source(option) is ParameterSource.COMMANDLINE
 
 
 def _changed(world: World, given: dict[str, Any]) -> World:

@@ -117,6 +117,12 @@ def with_callers(world: World, model: DelayModel) -> World:
     return _calling(world, share=min(1.0, model.call_share), delays=delays_of(model))
 
 
+def with_callers_of(world: World, other: World) -> World:
+    """They call when the people of the `other` world do, as many of them as before."""
+    calling = msgspec.structs.replace(other.calling, share=world.calling.share)
+    return msgspec.structs.replace(world, calling=calling, waking=other.waking)
+
+
 def _class_of(mean: float) -> DelayClass:
     return next((name for below, name in CLASS_OF if mean < below), "weeks")
 

@@ -27,13 +27,15 @@ TRIAL_VISITS_PER_HOUR = 60.0
 """More traffic is planned for at this scale: how soon a number is leased again depends on numbers per lease alone."""
 TRIAL_VISITS = 12_000
 """Of a run, about."""
+SKETCHED_VISITS = 6_000
+"""The same where only a curve is drawn."""
 THINNEST = 15.0
-TRIED_VISITS = 2000
+TRIED_VISITS = 1500
 MOST_WEEKS = 8
 """Of a few visits an hour, many weeks are needed."""
 ROUNDS = 1.5
 """Times that a trial's numbers might have been leased before its visits are tried."""
-CALLERS_EACH = 5
+CALLERS_EACH = 4
 BRIGHT = 1.6
 """As many times the numbers of the formula, which is too bright and in no doubt, are measured first."""
 LONGEST_WINDOWS = (timedelta(days=2), timedelta(days=3), timedelta(days=7), timedelta(days=14), timedelta(days=30))
@@ -41,6 +43,8 @@ WEEK = 7
 CHECKED_WORLDS = 2
 CURVE = (0.15, 0.3, 0.55)
 """Sizes between the smallest rule's and the answer, as shares of their ratio's logarithm, that the curve shows too."""
+OTHER_HOLD = (0.0, 0.35, 0.7, 1.0)
+"""Of those sizes, by their place, that are measured with other holds."""
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,19 +132,20 @@ class Planner:
         """`holds`: further holds whose curves are drawn."""
         demand, formula = self._demand, self._formula
         target = demand.target
-        self._expected = 6 + (6 if curve else 0) + 4 * len(holds)
+        self._expected = 4 + (6 if curve else 0) + len(OTHER_HOLD) * len(holds)
         erlang_b = erlang.numbers_for(formula.load, target.overflow)
         first = formula.numbers_for(target.right, target.overflow)
         search = self._search(demand)
         most = max(erlang_b, self._most())
         numbers = await search.smallest(erlang_b, round(BRIGHT * first) if first else most, most)
         limit = await search.measured(self._most() if numbers is None else numbers)
-        rules = await self._rules(search, erlang_b) if curve else []
+        sketch = self._search(demand, visits=SKETCHED_VISITS)
+        rules = await self._rules(sketch, erlang_b) if curve else []
         if curve:
-            await self._between(search, min(erlang_b, *(rule.numbers for rule in rules)), numbers or self._most())
-        points = _points(search, demand.hold)
+            await self._between(sketch, min(erlang_b, *(rule.numbers for rule in rules)), numbers or self._most())
+        points = _points(demand.hold, search, sketch)
         for hold in holds:
-            points += await self._other_hold(hold, [size for size in search.sizes if size >= erlang_b])
+            points += await self._other_hold(hold, sorted({point.numbers for point in points}))
         return Plan(
             numbers=numbers, target=target, erlang_b=erlang_b, formula=first, limit=self._limit(limit),
             rules_of_thumb=rules, curve=points, helps=[] if numbers else self._helps(limit),
@@ -174,13 +179,13 @@ class Planner:
         busiest = max(sum(self._formula.leases[start : start + 24]) for start in range(0, 168, 24))
         return math.ceil(self._formula.load + busiest * (waits + 0.5))
 
-    def _search(self, demand: Demand) -> Search[Found]:
+    def _search(self, demand: Demand, *, visits: int = TRIAL_VISITS) -> Search[Found]:
         judge = engine(msgspec.structs.replace(demand.model, window=demand.window))
 
         async def run(numbers: int, turn: int) -> Found:
             self._expected = max(self._expected, self._over + 1)
             name = f"{numbers:,} numbers"
-            trial = trial_for(demand, numbers)
+            trial = trial_for(demand, numbers, visits=visits)
             scale = trial.world.visits_per_hour / demand.world.visits_per_hour
             found = await measure(
                 self._url, trial, judge, numbers=max(1, round(numbers * scale)), seed=self._seed + 1000 * turn,
@@ -208,11 +213,10 @@ class Planner:
 
     async def _other_hold(self, hold: timedelta, sizes: list[int]) -> list[Point]:
         demand = msgspec.structs.replace(self._demand, hold=hold)
-        search = self._search(demand)
-        chosen = sorted(sizes)[:: max(1, len(sizes) // 4)]
-        for numbers in chosen:
-            await search.measured(numbers)
-        return _points(search, hold)
+        sketch = self._search(demand, visits=SKETCHED_VISITS)
+        for place in OTHER_HOLD:
+            await sketch.measured(sizes[round(place * (len(sizes) - 1))])
+        return _points(hold, sketch)
 
     def _limit(self, size: Size) -> float:
         """The share that numbers without end would reach: the formula's, worse by as much as it was at this size."""
@@ -235,13 +239,13 @@ class Planner:
         return []
 
 
-def trial_for(demand: Demand, numbers: int) -> Trial:
+def trial_for(demand: Demand, numbers: int, *, visits: int = TRIAL_VISITS) -> Trial:
     """A world small enough for many runs: warmed up until numbers are leased again, or cannot be in time; then whole
     weeks whose visits are tried, then as long as a call may come late. What has to be long is thinner."""
     formula, whole = demand.formula, demand.world.visits_per_hour
     late = (demand.window + demand.hold).total_seconds() / DAY
     warm_up = min(max(0.6, ROUNDS * numbers / formula.leases_per_day), late + 0.6)
-    rate = min(whole, max(THINNEST, min(TRIAL_VISITS_PER_HOUR, TRIAL_VISITS / 24 / (warm_up + late + WEEK))))
+    rate = min(whole, max(THINNEST, min(TRIAL_VISITS_PER_HOUR, visits / 24 / (warm_up + late + WEEK))))
     weeks = min(MOST_WEEKS, math.ceil(TRIED_VISITS * whole / (WEEK * formula.leases_per_day * rate)))
     world: World = msgspec.structs.replace(
         demand.world, visits_per_hour=rate, warm_up=warm_up, days=WEEK * weeks + late
@@ -262,11 +266,13 @@ def _rule(name: str, size: Size) -> Rule:
     )  # fmt: skip
 
 
-def _points(search: Search[Found], hold: timedelta) -> list[Point]:
+def _points(hold: timedelta, *searches: Search[Found]) -> list[Point]:
+    """Of all sizes that were measured, as well as one of the searches did."""
+    sizes = {size.numbers: size for search in reversed(searches) for size in search.sizes.values()}
     return [
         Point(
             numbers=size.numbers, hold=hold.total_seconds(), right=size.right, right_low=size.low,
             right_high=size.high, overflow=size.overflow,
         )
-        for size in sorted(search.sizes.values(), key=lambda size: size.numbers)
+        for _, size in sorted(sizes.items())
     ]  # fmt: skip

@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
+import uvloop
 from click.testing import CliRunner, Result
 
 from callrouter.cli import main
 from callrouter.lab.servers import EmbeddedValkey
+from callrouter.pool.planning.demand import Demand, Target
+from callrouter.pool.planning.kept import kept
+from callrouter.pool.simulation.worlds import default
 
 CHEAP = ("--right", "0.8", "--window", "3", "--call-share", "0.05")
 Cli = Callable[..., Result]
@@ -77,10 +83,11 @@ def test_a_plan_for_given_traffic_names_a_size_that_reaches_the_target(cli: Cli,
     assert planned["right"] >= 0.8
     assert planned["overflow"] <= 0.01
     assert told["erlang_b"] <= told["numbers"]
-    sharper = ("--seed", "77", "--days", "12", "--window", "3", "--visits-per-hour", "15", "--redis", server.url)
-    seen = answer(cli("pool", "simulate", "--numbers", str(told["numbers"]), *sharper, "--json"))
-    assert seen["intervals"]["right"][1] >= 0.8, "the plan does not keep its word with other visitors"
-    assert seen["overflow"] <= 0.01
+    world = msgspec.structs.replace(default(), visits_per_hour=15.0)
+    world = msgspec.structs.replace(world, calling=msgspec.structs.replace(world.calling, share=0.5))
+    demand = Demand(world=world, window=timedelta(hours=3), target=Target(right=0.8))
+    seen = uvloop.run(kept(server.url, demand, told["numbers"], seed=77, calls=500))
+    assert seen.holds, f"the plan does not keep its word with other visitors: {seen}"
     assert {"numbers", "hold", "right", "right_low", "right_high", "overflow"} <= set(planned)
 
 

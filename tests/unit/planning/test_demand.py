@@ -8,8 +8,17 @@ import msgspec
 import pytest
 
 from callrouter.pool.delay import DEFAULT_MODEL
-from callrouter.pool.planning.demand import Demand, Impossible, Target, checked, delays_of, with_callers, with_delays
-from callrouter.pool.simulation.worlds import default
+from callrouter.pool.planning.demand import (
+    Demand,
+    Impossible,
+    Target,
+    checked,
+    delays_of,
+    with_callers,
+    with_callers_of,
+    with_delays,
+)
+from callrouter.pool.simulation.worlds import WORLDS, default
 
 
 def test_delays_not_named_leave_the_rest_to_callers_during_the_visit() -> None:
@@ -29,6 +38,15 @@ def test_a_fitted_model_becomes_callers_of_the_same_delays() -> None:
     for delay, (_share, mean) in zip(delays, DEFAULT_MODEL.delays, strict=True):
         assert delay.after.mean == pytest.approx(mean)
     assert with_callers(default(), DEFAULT_MODEL).calling.share == DEFAULT_MODEL.call_share
+
+
+def test_people_may_call_as_in_another_world_and_as_many_as_were_measured() -> None:
+    measured = with_callers(default(), msgspec.structs.replace(DEFAULT_MODEL, call_share=0.09))
+    slow = WORLDS["slow-deciders"]()
+    world = with_callers_of(measured, slow)
+    assert world.calling.delays == slow.calling.delays
+    assert world.calling.share == 0.09
+    assert world.sites == measured.sites
 
 
 @pytest.mark.parametrize(
