@@ -30,8 +30,11 @@ from callrouter.cel.rows import Row
 from callrouter.cel.stretch import Stretch
 from callrouter.db.connect import Connection
 
-BEFORE = timedelta(hours=26)
-"""A call in progress at `since` began so long before at most (the tracker gives up after a day)."""
+SHORTEST_BEFORE, LONGEST_BEFORE = timedelta(hours=4), timedelta(hours=26)
+"""So long before `since` rows are read, for calls that were in progress then. After a short gap a longer call than that
+is not judged; it is when a whole day is compared (the tracker gives a call up after a day)."""
+UPTIME_SLACK = timedelta(seconds=1)
+"""Asterisk tells its uptime in whole seconds."""
 TOLD = 100
 """Calls that are named in an outcome; all are counted."""
 BATCH = 200
@@ -97,6 +100,7 @@ class Reconciliation:
         self._connection = connection
         self._profile = profile
         self._since, self._until = since, until
+        self._read_from = since - min(LONGEST_BEFORE, max(SHORTEST_BEFORE, until - since))
         self._dry_run = dry_run
         self._up_since = up_since
         self._telling = telling
@@ -110,7 +114,7 @@ class Reconciliation:
     async def run(self, cel: Path) -> Outcome:
         """Compare, and repair unless it is a dry run. Raises ForeignCel, OSError and what Postgres raises."""
         self._settings = await load_settings(self._connection)
-        stretch = Stretch(cel, (self._since - BEFORE).timestamp())
+        stretch = Stretch(cel, self._read_from.timestamp())
         rows = iter(stretch)
         first = list(islice(rows, 1))
         await self._load({self._profile.name, *(system_of(row.uniqueid) for row in first)} - {""})
@@ -125,7 +129,7 @@ class Reconciliation:
 
     async def _load(self, names: set[str]) -> None:
         """The appeals; `names` under which the PBX is known: the configured one, and its own if that differs."""
-        arguments = (sorted(names), self._since - BEFORE, self._since, self._until, self._until)
+        arguments = (sorted(names), self._read_from, self._since, self._until, self._until)
         async with self._connection.transaction():
             async for row in self._connection.cursor(APPEALS, *arguments, prefetch=2000):
                 self._standing[row["id"]] = Standing(
@@ -142,7 +146,7 @@ class Reconciliation:
                     self._unsure |= call.linkedids  # what lacks rows is not held against appeals
                 yield call
         for call in gatherer.finish():
-            died = self._up_since is not None and call.rows[-1].at < self._up_since.timestamp()
+            died = self._up_since is not None and call.rows[-1].at < (self._up_since - UPTIME_SLACK).timestamp()
             if died:
                 yield call
             else:

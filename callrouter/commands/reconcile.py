@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +24,7 @@ from callrouter.db.connect import TROUBLE, connect
 USUAL = timedelta(hours=24)
 SETTLING = timedelta(seconds=10)
 """A call that ended later than so long ago may not have reached Postgres."""
+NICE = 15
 SUMMED = ("pbx_calls", "appeals", "missing", "incomplete", "extra", "repaired")
 
 
@@ -31,11 +33,12 @@ SUMMED = ("pbx_calls", "appeals", "missing", "incomplete", "extra", "repaired")
 @click.option("--until", help="ISO time; by default now, less the ten seconds that an appeal may take.")
 @click.option("--dry-run", is_flag=True, help="Compare and tell; write nothing.")
 @click.option("--pbx", "name", help="Only this [[pbx]].")
+@click.option("--calmly", is_flag=True, hidden=True, help="At low priority, as the router runs it.")
 @click.option("--up-since", "up_since", multiple=True, hidden=True, help="NAME=TIME at which this Asterisk started.")
 @config_option
 def reconcile(
     since: str | None, until: str | None, name: str | None, up_since: tuple[str, ...], config_file: Path | None, *,
-    dry_run: bool,
+    dry_run: bool, calmly: bool,
 ) -> None:  # fmt: skip
     """Compare the appeals with the calls that the PBX itself recorded (CEL), and repair them.
 
@@ -46,6 +49,8 @@ def reconcile(
     Prints one JSON object: pbx_calls, appeals, missing, incomplete, extra, repaired, and per PBX the calls by name.
     The exit status is 0 only if calls and appeals agree in the end.
     """
+    if calmly:
+        os.nice(NICE)
     found = loaded(config_file)
     end = given_time(until) or datetime.now(UTC) - SETTLING
     start = given_time(since) or end - USUAL
