@@ -23,6 +23,7 @@ COMMANDS = {
     "token": ("token", "Bearer tokens of the API."),
     "source": ("source", "How the traffic source of a first hit is classified."),
     "record": ("captures", "Write what a live PBX sends to a capture."),
+    "reconcile": ("reconcile", "Prove the appeals by the PBX's own record, and repair them."),
     "replay": ("captures", "Tell the calls of captures, one JSON line each."),
 }
 """Command → its module and what it does, in the order of `--help`."""

@@ -166,6 +166,9 @@ class PbxConfig(PbxProfile, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     name: str = "pbx1"
     attach: Attach = "agi"
     """How the dialplan asks: FastAGI, ARI (`Stasis(callrouter)`), or not at all (calls are watched and attributed)."""
+    cel: str = ""
+    """The CSV file that asterisk-conf/ has this PBX write (/var/log/asterisk/cel-custom/callrouter.csv), as it is to be
+    read here: calls are proven by it. Empty: none is."""
     ami: str = "127.0.0.1:5038"
     ami_user: str = "callrouter"
     ami_secret: str = ""

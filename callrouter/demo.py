@@ -214,7 +214,12 @@ def section(pbx: LabPbx, attach: str) -> dict[str, object]:
         "ami_secret": pbx.ami_secret,
     }
     if isinstance(pbx, AsteriskLab):
-        keys |= {"ari_url": pbx.ari_url, "ari_user": pbx.ari_user, "ari_secret": pbx.ari_password}
+        keys |= {
+            "cel": str(pbx.cel_file),
+            "ari_url": pbx.ari_url,
+            "ari_user": pbx.ari_user,
+            "ari_secret": pbx.ari_password,
+        }
         keys |= {"callback_user": pbx.callback_user, "callback_secret": pbx.callback_secret}
         keys |= {"callback_context": company.CALLBACK_CONTEXT}
     return {key: value for key, value in profile.items() if value != {}} | keys

@@ -6,6 +6,7 @@ Knows no other PBX, and no server but this one. FastAGI is not here: one listene
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 
 import structlog
@@ -16,8 +17,8 @@ from callrouter.ami.ari import AriClient, AriSettings
 from callrouter.ami.connection import AmiConnection, AmiSettings, State
 from callrouter.ami.snapshot import Snapshot
 from callrouter.ami.wire import Event
-from callrouter.calls.events import CallEvent
-from callrouter.calls.times import system_of
+from callrouter.calls.events import CallEnded, CallEvent
+from callrouter.calls.times import moment, system_of
 from callrouter.calls.tracker import RELEVANT_EVENTS, CallTracker, relevant_headers
 from callrouter.clock import Clock
 from callrouter.config import PbxConfig, address
@@ -51,6 +52,8 @@ class PbxLink:
     """
 
     def __init__(self, pbx: PbxConfig, desk: Desk, clock: Clock, *, tracker: CallTracker | None = None) -> None:
+        self.on_gap: Callable[[], None] = lambda: None
+        """Told when something went unseen: at each attachment, and when a call ends that was seen in part."""
         self.pbx = pbx
         self._desk = desk
         self._clock = clock
@@ -87,6 +90,12 @@ class PbxLink:
         if self.attached:
             self.tracker.alive_at(self._clock.now().timestamp())
         await self._connection.stop()
+
+    @property
+    def up_since(self) -> datetime | None:
+        """When this Asterisk was started, as far as it has said."""
+        at = self.tracker.booted_at
+        return moment(at) if at else None
 
     def expire(self) -> None:
         """Give up channels whose hangup was never told."""
@@ -127,12 +136,15 @@ class PbxLink:
         entries = [event for event in snapshot.queues if event.get("Event") == "QueueEntry"]
         self._hand_on(self.tracker.adopt([*listed, *members], snapshot.bridges, entries, snapshot.taken_at.timestamp()))
         self.attached = True
+        self.on_gap()
         told = snapshot.settings.get("SystemName", "")
         if told and told != self.pbx.name:
             log.warning("PBX-NAME-DIFFERS", pbx=self.pbx.name, systemname=told)
         log.info("took over what the PBX has going on", pbx=self.pbx.name, calls=len(self.tracker.snapshot()))
 
     def _hand_on(self, events: Sequence[CallEvent]) -> None:
+        if any(isinstance(event, CallEnded) and not event.record.complete for event in events):
+            self.on_gap()
         self._desk.take(events, dialplan_asks=self.pbx.attach != "watch", country=self.pbx.country)
         for listener in self.listeners:
             listener(events)

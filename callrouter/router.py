@@ -41,6 +41,7 @@ from callrouter.pool.model import Resolution
 from callrouter.pool.resolver import Resolver
 from callrouter.pool.store import LeaseStore, Lifetimes
 from callrouter.probe import Probe
+from callrouter.proving import Prover
 from callrouter.reach import unreachable
 from callrouter.regulars import Regulars
 
@@ -104,6 +105,7 @@ class Router:
         predecessor = handover.taken(self._folder)
         desk.take_over(predecessor.known, predecessor.calls)
         links = self._links(desk, predecessor.trackers)
+        prover = self._prover(journal, links)
         stack.push_async_callback(self._finish, desk, links)
         for link in links:
             await link.start()
@@ -116,7 +118,7 @@ class Router:
         stack.push_async_callback(agi.stop)
         probe = Probe(redis, postgres)
         self._background.keep("probe", probe.run)
-        self._background.keep("housekeeping", lambda: self._keep_house(desk, links))
+        self._background.keep("housekeeping", lambda: self._keep_house(desk, links, prover))
         self._background.start("check-servers", self._tell_unreachable())
         with needed(where("router.http_listen"), "/metrics and /health cannot listen there", OTHER_PORT):
             stop_listening = listen(
@@ -127,6 +129,20 @@ class Router:
 
     def _links(self, desk: Desk, trackers: Mapping[str, CallTracker]) -> list[PbxLink]:
         return [PbxLink(pbx, desk, self._clock, tracker=trackers.get(pbx.name)) for pbx in self._config.pbx]
+
+    def _prover(self, journal: Journal, links: list[PbxLink]) -> Prover | None:
+        """Compares appeals with what the PBXs recorded, if it is known where."""
+        if not any(link.pbx.cel for link in links):
+            return None
+        prover = Prover(
+            self._folder, self._loaded.source.file, self._clock, backlog=journal.backlog_bytes,
+            up_since=lambda: {link.pbx.name: link.up_since for link in links if link.up_since is not None},
+        )  # fmt: skip
+        for link in links:
+            if link.pbx.cel:
+                link.on_gap = prover.gap
+        self._background.keep("prove", prover.run)
+        return prover
 
     def _callers(self, links: list[PbxLink], postgres: Pool, directory: DirectorySource) -> list[Caller]:
         """Of the PBXs that may place calls."""
@@ -179,12 +195,14 @@ class Router:
             log.warning("CALLS-IN-HAND-NOT-WRITTEN", reason=str(error))
         await desk.stop()
 
-    async def _keep_house(self, desk: Desk, links: list[PbxLink]) -> None:
+    async def _keep_house(self, desk: Desk, links: list[PbxLink], prover: Prover | None) -> None:
         while True:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
             for link in links:
                 link.expire()
             desk.forget_old({link.pbx.name for link in links if link.attached})
+            if prover is not None and all(link.attached for link in links if link.pbx.cel):
+                prover.watched()
 
     async def _tell_unreachable(self) -> None:
         """Starting is not put off by a server that is away; that it is away is said with the line that names it."""

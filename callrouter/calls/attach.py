@@ -24,6 +24,8 @@ so that its lease is older than the call, maybe by less than a second."""
 def fully_booted(state: State, event: Event, received_at: float) -> None:
     """We are logged in (again), and may have missed something of every call in hand; or the PBX is newly started."""
     uptime = event.get("Uptime", "")
+    if received_at and uptime.isdecimal():
+        state.booted_at = received_at - int(uptime)
     if received_at and uptime.isdecimal() and received_at - int(uptime) > state.last:
         state.reset(state.last)
         return

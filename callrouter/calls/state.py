@@ -45,6 +45,9 @@ class Counters:
 
 
 class State:
+    booted_at: float = 0.0
+    """When this Asterisk was started, as it said at the login, to the second. A predecessor may not have kept it."""
+
     def __init__(self, profile: PbxProfile) -> None:
         self.profile = profile
         self.graph = Graph()

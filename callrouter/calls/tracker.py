@@ -106,6 +106,11 @@ class CallTracker:
         """PBX time of the latest event, Unix seconds; 0 before the first."""
         return self._state.last
 
+    @property
+    def booted_at(self) -> float:
+        """When this Asterisk was started, Unix seconds; 0 if it has not said."""
+        return self._state.booted_at
+
     def feed(self, event: Mapping[str, str], received_at: float = 0.0) -> Sequence[CallEvent]:
         """Take one event, in the order of arrival; `received_at` (Unix seconds) serves where it has no Timestamp."""
         handle = HANDLERS.get(event.get("Event"))

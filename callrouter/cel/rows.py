@@ -27,7 +27,7 @@ FOREIGN_CLOCK = 600.0
 
 _FIELD = re.compile(r'"((?:[^"]|"")*)"(?:,|$)')
 _TIME = re.compile(r"\d{9,11}\.\d{6}")
-_START = re.compile(r'"[^",\r\n]{1,80}","\d{9,11}\.\d{6}","')
+START = re.compile(r'"[^",\r\n]{1,80}","\d{9,11}\.\d{6}","')
 _SYSTEM_TIME = re.compile(r"\d{4}-\d\d-\d\d|\d\d:\d\d")
 
 
@@ -71,7 +71,7 @@ def parse(text: str) -> Row:
     if not kind or "/" not in channel or not uniqueid or not linkedid:
         raise ForeignCel(f"the columns are not those of {CONF}, in its order: use it unchanged")
     row = Row(kind, stamp, number, dnid, exten, context, channel, app, data, uniqueid, linkedid, _extra(extra))
-    born = birth_of(uniqueid) if kind == "CHAN_START" else None
+    born = birth_of(uniqueid) if kind == "CHANSTART" else None
     if born is not None and abs(row.at - born) > FOREIGN_CLOCK:
         raise ForeignCel(
             f"the time {stamp} is {abs(row.at - born) / 3600:.1f} h from the one in the channel's id {uniqueid}: "
@@ -163,11 +163,11 @@ class CelReader:
             yield from self._give_up_record()
 
     def _take(self, line: str) -> Iterator[Row]:
-        if self._record and (_START.match(line) or len(self._record) >= MOST_LINES):
+        if self._record and (START.match(line) or len(self._record) >= MOST_LINES):
             yield from self._give_up_record()
         self._record.append(line)
         whole = "\n".join(self._record)
-        if whole.count('"') % 2 and _START.match(whole):
+        if whole.count('"') % 2 and START.match(whole):
             return
         self._record.clear()
         whole = whole.rstrip("\r")
@@ -180,7 +180,7 @@ class CelReader:
             row = parse(_clean(whole))
         except ForeignCel as error:
             self._refuse(str(error), self._line)
-            starts = list(_START.finditer(whole, 1))
+            starts = list(START.finditer(whole, 1))
             if not starts:
                 return
             try:

@@ -193,6 +193,7 @@ class AsteriskInstance:
             "data/moh",
         ):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
+        self.cel_file.touch()  # Asterisk makes it at the first call
         documentation = self.folder / "data" / "documentation"
         if not documentation.exists():
             documentation.symlink_to(self.software.documentation)
