@@ -115,14 +115,23 @@ class VisitRecord(NamedTuple):
     gap: int
     begun: float
     seen: float
+    shut: int
+    """The rest of the numbers is about the lease: whether its page is closed, how many signs of life, the latest."""
+    signed: int
+    latest: int
+    lease_begun: float
+    lease_seen: float
+    expires: float
+    """0: no lease runs."""
+    number: str
     visitor: str
     site: str
     account: str
-    number: str
     campaign: str
     request: str
     page: str
     facts: str
+    signs: bytes
 
 
 class NumberRecord(NamedTuple):
@@ -174,8 +183,8 @@ def moment(ms: str | float) -> datetime:
 
 
 def visit_record(packed: bytes) -> VisitRecord:
-    texts = packed[VISIT_HEAD.size :].decode().split("\x00")
-    return VisitRecord(*VISIT_HEAD.unpack_from(packed), *texts[:-1])
+    *texts, signs = packed[VISIT_HEAD.size :].split(b"\x00", 8)
+    return VisitRecord(*VISIT_HEAD.unpack_from(packed), *(text.decode() for text in texts), signs)
 
 
 def number_record(packed: bytes) -> NumberRecord:
@@ -294,6 +303,8 @@ def read_live(now: int, found: list[Any], *, pool: int, number: Number) -> Live:
     if packed:
         record = number_record(packed)
         since = None if record.session else moment(record.visit_begun)
+        if record.state == b"L" and visit:
+            record = _running(record, visit_record(visit), number)
         leases, held_by = _leases(record, past, pool, number), record.session
     same, newest, clients = _read_memory(memory, number) if memory else (None, None, {})
     return Live(
@@ -323,11 +334,17 @@ def read_standing(packed: bytes, rest: int) -> Standing:
 
 
 def _leases(record: NumberRecord, past: bytes, pool: int, number: Number) -> tuple[Lease, ...]:
-    """Newest first."""
-    if not record.session:
-        return ()
-    leases = [_lease(record, pool, number), *reversed([_lease(each, pool, number) for each in _past(past)])]
-    return tuple(leases[: KEPT_LEASES + (record.state == b"L")])
+    """Newest first. Of a lease that has ended the number's record tells no more than the past does."""
+    ended = [_lease(each, pool, number) for each in _past(past)][-KEPT_LEASES:]
+    ended.reverse()
+    return (_lease(record, pool, number), *ended) if record.state == b"L" else tuple(ended)
+
+
+def _running(record: NumberRecord, visit: VisitRecord, number: Number) -> NumberRecord:
+    """A lease as it stands now: what changes while it runs is in its visit's record."""
+    if visit.number != number or visit.leases != record.which:
+        return record
+    return record._replace(closed=visit.shut, seen=visit.lease_seen, expires=visit.expires, signs=visit.signs)
 
 
 def _lease(record: NumberRecord, pool: int, number: Number) -> Lease:
@@ -340,12 +357,18 @@ def _lease(record: NumberRecord, pool: int, number: Number) -> Lease:
     )  # fmt: skip
 
 
-def _read_memory(
-    flat: Sequence[bytes | None], number: Number
-) -> tuple[CallerMemory | None, CallerMemory | None, dict[int, str]]:
-    fields = {
-        name.decode(): value for name, value in zip(flat[::2], flat[1::2], strict=True) if name and value is not None
-    }
+def _read_memory(packed: bytes, number: Number) -> tuple[CallerMemory | None, CallerMemory | None, dict[int, str]]:
+    fields = dict(_memories(packed))
     same, last = fields.get(f"n:{number}"), fields.get("last")
     clients = {int(name[2:]): value.decode() for name, value in fields.items() if name.startswith("a:")}
     return (_memory_of(same) if same else None, _memory_of(last) if last else None, clients)
+
+
+def _memories(packed: bytes) -> Iterator[tuple[str, bytes]]:
+    """Names and values of a caller's record (scripts/remember.lua)."""
+    at = packed.index(b"\x00") + 9
+    while at < len(packed):
+        name_ends = at + 4 + int.from_bytes(packed[at : at + 4], "little")
+        ends = name_ends + 4 + int.from_bytes(packed[name_ends : name_ends + 4], "little")
+        yield packed[at + 4 : name_ends].decode(), packed[name_ends + 4 : ends]
+        at = ends

@@ -11,18 +11,21 @@ import struct
 NUMBER_FORMAT = "<c1BBI2I4ddddddBI2c0ssssI2c0"
 NUMBER_FIELDS = (
     "NUMBER", "ST", "CLOSED", "WHY", "Q", "REST", "VB", "B", "Z", "E", "X", "PIN", "PASTS", "CALLS", "ACCOUNT", "SITE",
-    "SESSION", "VISITOR", "SIGNS",
+    "SESSION", "VISITOR", "SIGNS", "VISIT",
 )  # fmt: skip
-"""The number itself stands before the packed fields."""
-VISIT_FORMAT = "<BBI4I2I4ddssssssss"
+"""The number itself stands before the packed fields, and the visit that is leased it after them."""
+VISIT_HEAD_FORMAT = "<BBI4I2I4ddBBI4ddd"
+VISIT_FORMAT = VISIT_HEAD_FORMAT + "ssssssss"
 VISIT_FIELDS = (
-    "V_SESSION", "V_CLOSED", "V_OVER", "V_PAGES", "V_Q", "V_GAP", "V_B", "V_Z", "V_VISITOR", "V_SITE", "V_ACCOUNT",
-    "V_NUM", "V_CAMPAIGN", "V_REQUEST", "V_PAGE", "V_FACTS",
+    "V_SESSION", "V_CLOSED", "V_OVER", "V_PAGES", "V_Q", "V_GAP", "V_B", "V_Z", "V_SHUT", "V_COUNT", "V_LATEST",
+    "V_BEGUN", "V_SEEN", "V_EXPIRES", "V_NUM", "V_VISITOR", "V_SITE", "V_ACCOUNT", "V_CAMPAIGN", "V_REQUEST", "V_PAGE",
+    "V_FACTS", "V_SIGNS",
 )  # fmt: skip
+"""The session stands before the packed fields, the signs of life are what follows them."""
 ENDS = ("", "expired", "released", "taken", "disabled", "moved")
 
 NUMBER_HEAD = struct.Struct("<cBBHIddddddB")
-VISIT_HEAD = struct.Struct("<BBIHIdd")
+VISIT_HEAD = struct.Struct("<BBIHIddBBIddd")
 
 _NAMES = {
     **{name: str(place) for place, name in enumerate(NUMBER_FIELDS, 1)},
@@ -35,6 +38,8 @@ _NAMES = {
     "AT_REST": str(1 + struct.calcsize("<cBBH")),
     "NUMBER_FORMAT": f"'{NUMBER_FORMAT}'",
     "VISIT_FORMAT": f"'{VISIT_FORMAT}'",
+    "VISIT_HEAD_FORMAT": f"'{VISIT_HEAD_FORMAT}'",
+    "VISIT_NUMBER_FORMAT": f"'{VISIT_HEAD_FORMAT}s'",
 }
 
 

@@ -16,6 +16,7 @@ call('ZREMRANGEBYSCORE', P .. 'gone', '-inf', now - window)
 local function inherit(f, record, past, session, visit)
   if record == '' then return f end
   local there = {f[NUMBER], open(NUMBER_FORMAT, record)}
+  there[VISIT] = nil
   if f and f[B] > there[B] then return f end
   there[ST] = 'F'
   if past ~= '' then call('SET', P .. 'h:' .. f[NUMBER], past) end
