@@ -12,7 +12,13 @@ import msgspec
 
 from callrouter.numbers import Number
 from callrouter.pool.model import CallerMemory, Lease, LeaseEnd
-from callrouter.pool.scripts.layout import NUMBER_HEAD, VISIT_HEAD
+from callrouter.pool.scripts.layout import (
+    ALLOCATION_HEAD,
+    FOUND_HEAD,
+    NUMBER_HEAD,
+    RENEWAL_HEAD,
+    VISIT_HEAD,
+)
 from callrouter.sessions.model import TrafficSource, Visit
 
 Outcome = Literal["kept", "leased", "overflow", "none", "empty", "foreign"]
@@ -20,6 +26,8 @@ RenewOutcome = Literal["live", "bare", "lost", "over"]
 KEPT_LEASES = 8
 """Ended leases of a number that stay in live state."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ALLOCATED: tuple[Outcome, ...] = get_args(Outcome)
+_RENEWED: tuple[RenewOutcome, ...] = get_args(RenewOutcome)
 _ENDS: dict[int, LeaseEnd | None] = dict(enumerate((None, *get_args(LeaseEnd))))
 
 
@@ -261,31 +269,27 @@ def _without_nul(text: bytes) -> bytes:
     return text.replace(b"\\u0000", b"\\ufffd")
 
 
-def read_allocation(reply: list[Any], asked: str) -> Allocation:
-    if reply[0] in (b"foreign", b"empty"):
-        outcome, now = reply
-        return Allocation(
-            outcome=outcome.decode(), session=asked, new=False, number=None, expires_at=None, started_at=moment(now),
-            pages=0, at=moment(now),
-        )  # fmt: skip
-    outcome, session, new, number, expires, started, pages, now, idle = reply
+def read_allocation(reply: bytes, asked: str) -> Allocation:
+    code, new, pages, expires, started, now, idle = ALLOCATION_HEAD.unpack_from(reply)
+    session, number = reply[ALLOCATION_HEAD.size :].split(b"\x00")
     return Allocation(
-        outcome=outcome.decode(),
-        session=session.decode(),
+        outcome=_ALLOCATED[code],
+        session=session.decode() or asked,
         new=new == 1,
         number=Number(number.decode()) if number else None,
         expires_at=moment(expires) if number else None,
-        started_at=moment(started),
+        started_at=moment(started or now),
         pages=pages,
         at=moment(now),
         rested=idle / 1000 if idle >= 0 else None,
     )
 
 
-def read_renewal(reply: list[Any]) -> Renewal:
-    outcome, number, expires, pages, now = reply
+def read_renewal(reply: bytes) -> Renewal:
+    code, pages, expires, now = RENEWAL_HEAD.unpack_from(reply)
+    number = reply[RENEWAL_HEAD.size :]
     return Renewal(
-        outcome=outcome.decode(),
+        outcome=_RENEWED[code],
         number=Number(number.decode()) if number else None,
         expires_at=moment(expires) if number else None,
         pages=pages,
@@ -293,9 +297,9 @@ def read_renewal(reply: list[Any]) -> Renewal:
     )
 
 
-def read_live(now: int, found: list[Any], *, pool: int, number: Number) -> Live:
+def read_live(now: int, found: bytes, *, pool: int, number: Number) -> Live:
     """One call's part of the resolve script's reply."""
-    packed, past, visit, memory, latest_session, latest = found
+    packed, past, visit, memory, latest_session, latest = _parts(found)
     if not packed and not memory:
         return Live(at=moment(now), known=False)
     leases: tuple[Lease, ...] = ()
@@ -318,6 +322,14 @@ def read_live(now: int, found: list[Any], *, pool: int, number: Number) -> Live:
         newest_visit=unpack_visit(latest_session.decode(), latest) if latest else None,
         clients=clients,
     )
+
+
+def _parts(found: bytes) -> Iterator[bytes]:
+    at = FOUND_HEAD.size
+    for size in FOUND_HEAD.unpack_from(found):
+        yield found[at : at + size]
+        at += size
+    yield found[at:]
 
 
 def read_standing(packed: bytes, rest: int) -> Standing:

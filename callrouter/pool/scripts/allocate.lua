@@ -4,8 +4,8 @@
 -- visit time-out, wants a number (1/0), policy when the pool is empty (fallback/nearest_end), minimum age of a lease
 -- that may be taken, ms a visitor is remembered, rest after this lease, counts as a page (1/0), affinity, and 1 if an
 -- empty pool is to leave no trace of this hit, for another one is asked next.
--- Returns outcome, session, 1 if the visit is new, number, lease expires, visit started, pages, now, ms for which the
--- number had been free (-1: for ever, or not leased now).
+-- Returns packed: outcome, 1 if the visit is new, pages, lease expires, visit started, now, ms for which the number had
+-- been free (-1: for ever, or not leased now), session, number.
 -- Outcomes: kept, leased, overflow, none (no number wanted), empty (no trace), foreign (the session is another's).
 
 local asked, site, account, visitor, campaign = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
@@ -84,14 +84,14 @@ local function serve(visit, is_new)
       event = 'P'
     end
   end
-  local session, outcome, idle, f = visit[V_SESSION], 'none', -1, nil
+  local session, outcome, idle, f = visit[V_SESSION], ALLOCATED_NONE, -1, nil
   if wants then
     f = held_by(visit)
-    outcome = 'kept'
+    outcome = ALLOCATED_KEPT
     if not f then
       f = find()
-      outcome = f and 'leased' or 'overflow'
-      if not f and ARGV[21] == '1' then return {'empty', now} end
+      outcome = f and ALLOCATED_LEASED or ALLOCATED_OVERFLOW
+      if not f and ARGV[21] == '1' then return pack(ALLOCATION_FORMAT, ALLOCATED_EMPTY, 0, 0, 0, 0, now, -1, '') end
       if f then idle = lease(f, visit) else visit[V_OVER], visit[V_EXPIRES] = 1, 0 end
       visit[V_NUM] = f and f[NUMBER] or ''
     else
@@ -102,7 +102,7 @@ local function serve(visit, is_new)
   save_visit(visit, record)
   call('SET', vkey, pack('<ss', session, f and f[NUMBER] or last), 'PX', ARGV[17])
   if not f or hold > gap then call('ZADD', P .. 'live', 'NX', now + gap, session) end
-  if outcome == 'leased' then
+  if outcome == ALLOCATED_LEASED then
     local begun = number_record(f)
     call('SET', P .. 'n:' .. f[NUMBER], begun)
     call('ZADD', P .. 'due', f[E], f[NUMBER])
@@ -112,10 +112,11 @@ local function serve(visit, is_new)
       call('XADD', P .. 'log', '*', 'L', begun, 'n', f[NUMBER])
     end
   else
-    if outcome == 'overflow' then event = event and event .. 'O' or 'O' end
+    if outcome == ALLOCATED_OVERFLOW then event = event and event .. 'O' or 'O' end
     if event then call('XADD', P .. 'log', '*', event, record, 's', session) end
   end
-  return {outcome, session, is_new and 1 or 0, f and f[NUMBER] or '', f and visit[V_EXPIRES] or 0, visit[V_B], visit[V_PAGES], now, idle}
+  return pack(ALLOCATION_FORMAT, outcome, is_new and 1 or 0, visit[V_PAGES], f and visit[V_EXPIRES] or 0, visit[V_B], now,
+    idle, session) .. (f and f[NUMBER] or '')
 end
 
 -- Which visit is this? A repeated request's own, else the visitor's latest, unless it is over or a new campaign came.
@@ -130,5 +131,7 @@ if not visit then
   if reply then return reply end
   visit = visit_of(asked)
 end
-if visit[V_VISITOR] ~= visitor or visit[V_SITE] ~= site then return {'foreign', now} end
+if visit[V_VISITOR] ~= visitor or visit[V_SITE] ~= site then
+  return pack(ALLOCATION_FORMAT, ALLOCATED_FOREIGN, 0, 0, 0, 0, now, -1, '')
+end
 return serve(visit, false)

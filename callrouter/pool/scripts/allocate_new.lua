@@ -30,21 +30,21 @@ if not known and not taken and ARGV[14] == '1' then
       local record = call('GET', nkey)
       local ended, pin, pasts, calls, last = open('<ddBI2c0s', record, AT_ENDED)
       local rested = ended > 0 and open('<I4', record, AT_REST) or 0
-      if rest > rested and ended > 0 then rested = rest end
+      if ended > 0 and ARGV[2] - rested > 0 then rested = ARGV[2] + 0 end
       local session = ARGV[4]
       local expires, gap = now + ARGV[12], ARGV[13] + 0
       if pin <= now and (ended == 0 or ended + rested <= now) then
         if last ~= '' and last ~= ARGV[6] then call('ZREM', P .. 'free:' .. last, n) end
         local lease = pack(NUMBER_FORMAT, 'L', 0, 0, 1, ARGV[18], now, now, now, expires, ended, pin, pasts, #calls, calls,
           ARGV[6], ARGV[5], session, ARGV[7], 0, '')
-        local visit = pack(VISIT_FORMAT, 0, 0, 1, 1, gap, now, now, 0, 0, 0, now, now, expires, n, ARGV[7], ARGV[5], ARGV[6],
-          ARGV[8], session, ARGV[11], ARGV[9])
+        local visit = pack(VISIT_BEGIN_FORMAT, 0, 0, 1, 1, gap, now, now, 0, 0, 0, now, now, expires, n, ARGV[7], ARGV[5],
+          ARGV[6], ARGV[8], session) .. ARGV[11] .. '\0' .. ARGV[9] .. '\0'
         call('MSET', nkey, lease, skey, visit)
         call('SET', vkey, pack('<ss', session, n), 'PX', ARGV[17])
         call('ZADD', P .. 'due', expires, n)
         if expires > now + gap then call('ZADD', P .. 'live', 'NX', now + gap, session) end
         call('XADD', P .. 'log', '*', 'V', visit, 's', session, 'L', lease, 'n', n)
-        return {'leased', session, 1, n, expires, now, 1, now, ended > 0 and now - ended or -1}
+        return pack(ALLOCATION_FORMAT, ALLOCATED_LEASED, 1, 1, expires, now, now, ended > 0 and now - ended or -1, session) .. n
       end
       call('ZADD', all, since, n)
       if last ~= '' then call('ZADD', P .. 'free:' .. last, since, n) end

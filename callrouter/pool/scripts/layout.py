@@ -15,7 +15,8 @@ NUMBER_FIELDS = (
 )  # fmt: skip
 """The number itself stands before the packed fields, and the visit that is leased it after them."""
 VISIT_HEAD_FORMAT = "<BBI4I2I4ddBBI4ddd"
-VISIT_FORMAT = VISIT_HEAD_FORMAT + "ssssssss"
+VISIT_BEGIN_FORMAT = VISIT_HEAD_FORMAT + "ssssss"
+VISIT_FORMAT = VISIT_BEGIN_FORMAT + "ss"
 VISIT_FIELDS = (
     "V_SESSION", "V_CLOSED", "V_OVER", "V_PAGES", "V_Q", "V_GAP", "V_B", "V_Z", "V_SHUT", "V_COUNT", "V_LATEST",
     "V_BEGUN", "V_SEEN", "V_EXPIRES", "V_NUM", "V_VISITOR", "V_SITE", "V_ACCOUNT", "V_CAMPAIGN", "V_REQUEST", "V_PAGE",
@@ -24,6 +25,13 @@ VISIT_FIELDS = (
 """The session stands before the packed fields, the signs of life are what follows them."""
 ENDS = ("", "expired", "released", "taken", "disabled", "moved")
 
+ALLOCATED = ("kept", "leased", "overflow", "none", "empty", "foreign")
+RENEWED = ("live", "bare", "lost", "over")
+"""A reply of one string costs the server half of what a list does."""
+
+ALLOCATION_HEAD = struct.Struct("<BBIdddd")
+RENEWAL_HEAD = struct.Struct("<BIdd")
+FOUND_HEAD = struct.Struct("<IIIII")
 NUMBER_HEAD = struct.Struct("<cBBHIddddddB")
 VISIT_HEAD = struct.Struct("<BBIHIddBBIddd")
 
@@ -31,6 +39,8 @@ _NAMES = {
     **{name: str(place) for place, name in enumerate(NUMBER_FIELDS, 1)},
     **{name: str(place) for place, name in enumerate(VISIT_FIELDS, 1)},
     **{f"ENDED_{end.upper()}": str(place) for place, end in enumerate(ENDS) if end},
+    **{f"ALLOCATED_{told.upper()}": str(place) for place, told in enumerate(ALLOCATED)},
+    **{f"RENEWED_{told.upper()}": str(place) for place, told in enumerate(RENEWED)},
     "AT_ENDED": str(1 + struct.calcsize("<cBBHIdddd")),
     "AT_PIN": str(1 + struct.calcsize("<cBBHIddddd")),
     "AT_PASTS": str(1 + struct.calcsize("<cBBHIdddddd")),
@@ -38,8 +48,12 @@ _NAMES = {
     "AT_REST": str(1 + struct.calcsize("<cBBH")),
     "NUMBER_FORMAT": f"'{NUMBER_FORMAT}'",
     "VISIT_FORMAT": f"'{VISIT_FORMAT}'",
+    "VISIT_BEGIN_FORMAT": f"'{VISIT_BEGIN_FORMAT}'",
     "VISIT_HEAD_FORMAT": f"'{VISIT_HEAD_FORMAT}'",
     "VISIT_NUMBER_FORMAT": f"'{VISIT_HEAD_FORMAT}s'",
+    "ALLOCATION_FORMAT": "'<BBI4dddds'",
+    "RENEWAL_FORMAT": "'<BI4dd'",
+    "FOUND_FORMAT": "'<I4I4I4I4I4'",
 }
 
 

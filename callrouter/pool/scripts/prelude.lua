@@ -35,8 +35,11 @@
 -- and its title · V_FACTS of the first hit.
 local call, pack, open, sub = redis.call, struct.pack, struct.unpack, string.sub
 local P = KEYS[1]
-local now, rest, window = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-if now == 0 then
+local now = ARGV[1]
+if now == '0' then
   local t = call('TIME')
-  now = t[1] * 1000 + (t[2] - t[2] % 1000) / 1000
+  local ms = t[2] / 1000
+  now = t[1] * 1000 + (ms - ms % 1)
+else
+  now = tonumber(now)
 end

@@ -1,6 +1,7 @@
 -- Whatever is not as usual.
+local closed = tonumber(ARGV[10])
 local visit = visit_of(ARGV[4])
-if not visit or now >= visit[V_Z] + gap then return {'over', '', 0, 0, now} end
+if not visit or now >= visit[V_Z] + gap then return pack(RENEWAL_FORMAT, RENEWED_OVER, 0, 0, now) end
 
 -- The page that was left is not the one opened last: that one is open still, whatever order the two were told in.
 if closed == 1 and ARGV[8] ~= '1' and request ~= '' and visit[V_REQUEST] ~= request then closed = 0 end
@@ -25,8 +26,8 @@ local record = visit_record(visit)
 save_visit(visit, record)
 if event then call('XADD', P .. 'log', '*', event, record, 's', ARGV[4]) end
 
-if number == '' then return {'bare', '', 0, visit[V_PAGES], now} end
-if now < expires then return {'live', number, visit[V_EXPIRES], visit[V_PAGES], now} end
+if number == '' then return pack(RENEWAL_FORMAT, RENEWED_BARE, visit[V_PAGES], 0, now) end
+if now < expires then return pack(RENEWAL_FORMAT, RENEWED_LIVE, visit[V_PAGES], visit[V_EXPIRES], now) .. number end
 local f = expires > 0 and number_of(number)
 if f and f[VISIT] then set_free(f, f[E], ENDED_EXPIRED) end
-return {'lost', '', 0, visit[V_PAGES], now}
+return pack(RENEWAL_FORMAT, RENEWED_LOST, visit[V_PAGES], 0, now)

@@ -1,12 +1,11 @@
 -- A sign of life. ARGV[4..]: session, request, hold, visit time-out, a new page (1/0), page and title, closed (1/0).
--- Returns outcome, number, lease expires, pages, now. Outcomes: live; bare (a visit without a number); lost (the number
+-- Returns packed: outcome, pages, lease expires, now, number. Outcomes: live; bare (a visit without a number); lost (the number
 -- has gone: ask again for one); over (the visit has ended: begin a new one).
 --
 -- The usual one before all else, without any function of its own: a page that is open is open still, and so it stands
 -- with its lease. Only the fixed part of the visit's record is read and written.
 local request, hold, gap = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
-local closed = tonumber(ARGV[10])
-if closed == 0 and ARGV[8] ~= '1' then
+if ARGV[10] == '0' and ARGV[8] ~= '1' then
   local skey = P .. 's:' .. ARGV[4]
   local head = call('GETRANGE', skey, '0', '127')
   if head ~= '' then
@@ -22,7 +21,7 @@ if closed == 0 and ARGV[8] ~= '1' then
         if now + hold > expires then expires = now + hold end
         call('SETRANGE', skey, '0',
           pack(VISIT_HEAD_FORMAT, 0, over, pages, q, gap, begun, now, 0, signs, latest, from, now, expires))
-        return {'live', number, expires, pages, now}
+        return pack(RENEWAL_FORMAT, RENEWED_LIVE, pages, expires, now) .. number
       end
     end
   end

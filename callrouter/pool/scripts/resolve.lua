@@ -1,7 +1,8 @@
 -- Who calls? ARGV[4..] in fours, one per call of this batch: number, caller ('' if withheld), call id, and ms for which
 -- the number stays pinned while nobody says that the call has ended ('' and 0 to leave it as it is).
--- Returns now, then per call: number's record, its past leases, record of the visit that holds or last held it, what the caller is
--- remembered by, session and record of the latest visit of the visitor he was last credited to; '' for what is not.
+-- Returns now, then per call, in one string behind the sizes of all but the last: number's record, its past leases, record
+-- of the visit that holds or last held it, what the caller is remembered by, session and record of the latest visit of the
+-- visitor he was last credited to; '' for what is not.
 -- A caller waits for this: what cannot be there is not read, and what is known by its name is read at once.
 
 local MOST_CALLS = 64 -- of one number whose end was not told; the oldest are given up
@@ -45,6 +46,8 @@ for i = 4, #ARGV, 4 do
       latest = seen and call('GET', P .. 's:' .. session)
     end
   end
-  found[#found + 1] = {record or '', past or '', visit or '', memory or '', session or '', latest or ''}
+  record, past, visit, memory, session = record or '', past or '', visit or '', memory or '', session or ''
+  found[#found + 1] = pack(FOUND_FORMAT, #record, #past, #visit, #memory, #session)
+    .. record .. past .. visit .. memory .. session .. (latest or '')
 end
 return found

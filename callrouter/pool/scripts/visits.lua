@@ -1,4 +1,6 @@
 -- Visits, and what they know of their lease.
+local rest, window = tonumber(ARGV[2]), tonumber(ARGV[3])
+
 local function visit_of(session)
   local record = call('GET', P .. 's:' .. session)
   if not record then return nil end
@@ -8,7 +10,8 @@ local function visit_of(session)
 end
 
 local function visit_record(visit)
-  return pack(VISIT_FORMAT, unpack(visit, V_CLOSED, V_FACTS)) .. visit[V_SIGNS]
+  return pack(VISIT_BEGIN_FORMAT, unpack(visit, V_CLOSED, V_REQUEST))
+    .. visit[V_PAGE] .. '\0' .. visit[V_FACTS] .. '\0' .. visit[V_SIGNS]
 end
 
 -- While a lease of it runs a visit is kept, afterwards for the attribution window.
