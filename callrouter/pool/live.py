@@ -14,6 +14,7 @@ from callrouter.numbers import Number
 from callrouter.pool.model import CallerMemory, Lease, LeaseEnd
 from callrouter.pool.scripts.layout import (
     ALLOCATION_HEAD,
+    CALL_TAIL,
     FOUND_HEAD,
     NUMBER_HEAD,
     RENEWAL_HEAD,
@@ -157,12 +158,12 @@ class NumberRecord(NamedTuple):
     ended: float
     pinned: float
     pasts: int
-    calls: bytes
     account: str
     site: str
     session: str
     visitor: str
     signs: bytes
+    calls: bytes
 
     @property
     def lease(self) -> str:
@@ -196,11 +197,10 @@ def visit_record(packed: bytes) -> VisitRecord:
 
 
 def number_record(packed: bytes) -> NumberRecord:
-    at = NUMBER_HEAD.size + 2
-    texts = at + int.from_bytes(packed[at - 2 : at], "little")
-    account, site, session, visitor, signs = packed[texts:].split(b"\x00", 4)
-    names = account.decode(), site.decode(), session.decode(), visitor.decode()
-    return NumberRecord._make((*NUMBER_HEAD.unpack_from(packed), packed[at:texts], *names, signs[2:]))
+    *names, rest = packed[NUMBER_HEAD.size :].split(b"\x00", 4)
+    calls = 2 + int.from_bytes(rest[:2], "little")
+    texts = [name.decode() for name in names]
+    return NumberRecord._make((*NUMBER_HEAD.unpack_from(packed), *texts, rest[2:calls], rest[calls:]))
 
 
 def signs_of(record: NumberRecord) -> tuple[int, ...]:
@@ -217,12 +217,21 @@ def _past(packed: bytes) -> Iterator[NumberRecord]:
         at = end
 
 
-def _calls(packed: bytes) -> Iterator[tuple[str, datetime]]:
+def _calls(packed: bytes, pinned: float) -> tuple[dict[str, datetime], float]:
+    """Calls that have not ended and when they began, and until when the number is pinned; as scripts/numbers.lua has it."""
+    calls: dict[str, float] = {}
     at = 0
     while at < len(packed):
         end = at + 1 + packed[at]
-        yield packed[at + 1 : end].decode(), moment(*struct.unpack_from("<d", packed, end))
-        at = end + 8
+        began, held = CALL_TAIL.unpack_from(packed, end)
+        if held:
+            pinned = began + held
+            calls = {call: since for call, since in calls.items() if since >= began - held}
+        name = packed[at + 1 : end].decode()
+        calls.pop(name, None)
+        calls[name] = began
+        at = end + CALL_TAIL.size
+    return {call: moment(began) for call, began in calls.items()}, pinned
 
 
 def pack_facts(visit: Visit) -> bytes:
@@ -335,13 +344,14 @@ def _parts(found: bytes) -> Iterator[bytes]:
 def read_standing(packed: bytes, rest: int) -> Standing:
     """How a number stands, from its record; `rest` is the installation's minimum, in ms."""
     record = number_record(packed)
+    calls, pinned = _calls(record.calls, record.pinned)
     rested = record.ended + max(record.rest, rest) if record.ended else 0.0
     states: dict[bytes, Literal["leased", "disabled"]] = {b"L": "leased", b"D": "disabled"}
     return Standing(
         state=states.get(record.state, "free"),
-        calls=dict(_calls(record.calls)),
-        pinned_until=moment(record.pinned) if record.pinned else None,
-        free_from=moment(max(record.pinned, rested)) if record.state == b"F" else None,
+        calls=calls,
+        pinned_until=moment(pinned) if pinned else None,
+        free_from=moment(max(pinned, rested)) if record.state == b"F" else None,
     )
 
 

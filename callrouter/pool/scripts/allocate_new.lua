@@ -28,14 +28,14 @@ if not known and not taken and ARGV[14] == '1' then
     if n then
       local nkey = P .. 'n:' .. n
       local record = call('GET', nkey)
-      local ended, pin, pasts, calls, last = open('<ddBI2c0s', record, AT_ENDED)
+      local ended, pin, pasts, last, _, _, _, _, calls = open('<ddBssssI2c0', record, AT_ENDED)
       local rested = ended > 0 and open('<I4', record, AT_REST) or 0
       if ended > 0 and ARGV[2] - rested > 0 then rested = ARGV[2] + 0 end
       local session = ARGV[4]
       local expires, gap = now + ARGV[12], ARGV[13] + 0
-      if pin <= now and (ended == 0 or ended + rested <= now) then
+      if calls > #record and pin <= now and (ended == 0 or ended + rested <= now) then
         if last ~= '' and last ~= ARGV[6] then call('ZREM', P .. 'free:' .. last, n) end
-        local lease = pack(NUMBER_FORMAT, 'L', 0, 0, 1, ARGV[18], now, now, now, expires, ended, pin, pasts, #calls, calls,
+        local lease = pack(NUMBER_FORMAT, 'L', 0, 0, 1, ARGV[18], now, now, now, expires, ended, pin, pasts,
           ARGV[6], ARGV[5], session, ARGV[7], 0, '')
         local visit = pack(VISIT_BEGIN_FORMAT, 0, 0, 1, 1, gap, now, now, 0, 0, 0, now, now, expires, n, ARGV[7], ARGV[5],
           ARGV[6], ARGV[8], session) .. ARGV[11] .. '\0' .. ARGV[9] .. '\0'

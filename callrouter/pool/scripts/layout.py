@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 import struct
 
-NUMBER_FORMAT = "<c1BBI2I4ddddddBI2c0ssssI2c0"
+NUMBER_FORMAT = "<c1BBI2I4ddddddBssssI2c0"
+CALL_FORMAT = "<Bc0dI4"
 NUMBER_FIELDS = (
-    "NUMBER", "ST", "CLOSED", "WHY", "Q", "REST", "VB", "B", "Z", "E", "X", "PIN", "PASTS", "CALLS", "ACCOUNT", "SITE",
-    "SESSION", "VISITOR", "SIGNS", "VISIT",
+    "NUMBER", "ST", "CLOSED", "WHY", "Q", "REST", "VB", "B", "Z", "E", "X", "PIN", "PASTS", "ACCOUNT", "SITE", "SESSION",
+    "VISITOR", "SIGNS", "CALLS", "VISIT",
 )  # fmt: skip
-"""The number itself stands before the packed fields, and the visit that is leased it after them."""
+"""The number itself stands before the packed fields; its calls are what follows them, so that one is added by APPEND."""
 VISIT_HEAD_FORMAT = "<BBI4I2I4ddBBI4ddd"
 VISIT_BEGIN_FORMAT = VISIT_HEAD_FORMAT + "ssssss"
 VISIT_FORMAT = VISIT_BEGIN_FORMAT + "ss"
@@ -33,6 +34,7 @@ ALLOCATION_HEAD = struct.Struct("<BBIdddd")
 RENEWAL_HEAD = struct.Struct("<BIdd")
 FOUND_HEAD = struct.Struct("<IIIII")
 NUMBER_HEAD = struct.Struct("<cBBHIddddddB")
+CALL_TAIL = struct.Struct("<dI")
 VISIT_HEAD = struct.Struct("<BBIHIddBBIddd")
 
 _NAMES = {
@@ -42,10 +44,9 @@ _NAMES = {
     **{f"ALLOCATED_{told.upper()}": str(place) for place, told in enumerate(ALLOCATED)},
     **{f"RENEWED_{told.upper()}": str(place) for place, told in enumerate(RENEWED)},
     "AT_ENDED": str(1 + struct.calcsize("<cBBHIdddd")),
-    "AT_PIN": str(1 + struct.calcsize("<cBBHIddddd")),
-    "AT_PASTS": str(1 + struct.calcsize("<cBBHIdddddd")),
-    "AT_CALLS": str(1 + struct.calcsize("<cBBHIddddddB")),
+    "AT_NAMES": str(1 + struct.calcsize("<cBBHIddddddB")),
     "AT_REST": str(1 + struct.calcsize("<cBBH")),
+    "CALL_FORMAT": f"'{CALL_FORMAT}'",
     "NUMBER_FORMAT": f"'{NUMBER_FORMAT}'",
     "VISIT_FORMAT": f"'{VISIT_FORMAT}'",
     "VISIT_BEGIN_FORMAT": f"'{VISIT_BEGIN_FORMAT}'",

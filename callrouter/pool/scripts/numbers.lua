@@ -1,8 +1,36 @@
 -- The ways a number changes hands.
+local MOST_CALLS = 64 -- of one number whose end was not told; the oldest are given up
+
+-- Calls as they were added: each pins the number anew, and takes the place of itself and of those that cannot last so
+-- long. One that has been looked at is written with 0 for how long.
+local function look_at_calls(f)
+  local left, at = {}, 1
+  while at <= #f[CALLS] do
+    local id, began, held, following = open(CALL_FORMAT, f[CALLS], at)
+    if held > 0 then
+      f[PIN] = began + held
+      for place = #left, 1, -1 do
+        if left[place][1] == id or left[place][2] < began - held then table.remove(left, place) end
+      end
+    end
+    left[#left + 1] = {id, began, pack(CALL_FORMAT, #id, id, began, 0)}
+    at = following
+  end
+  f[CALLS] = ''
+  for place = #left > MOST_CALLS and #left - MOST_CALLS + 1 or 1, #left do f[CALLS] = f[CALLS] .. left[place][3] end
+end
+
+local function number_from(n, record)
+  local f = {n, open(NUMBER_FORMAT, record)}
+  f[CALLS] = sub(record, f[CALLS]) -- there stood where the fields end
+  if f[CALLS] ~= '' then look_at_calls(f) end
+  return f
+end
+
 local function number_of(n)
   local record = call('GET', P .. 'n:' .. n)
   if not record then return nil end
-  local f = {n, open(NUMBER_FORMAT, record)}
+  local f = number_from(n, record)
   local visit = f[ST] == 'L' and visit_of(f[SESSION]) or nil
   if visit and (visit[V_NUM] ~= n or visit[V_Q] ~= f[Q]) then visit = nil end
   if visit then f[CLOSED], f[Z], f[E], f[SIGNS] = visit[V_SHUT], visit[V_SEEN], visit[V_EXPIRES], visit[V_SIGNS] end
@@ -12,7 +40,7 @@ end
 
 local function number_record(f)
   return pack(NUMBER_FORMAT, f[ST], f[CLOSED], f[WHY], f[Q], f[REST], f[VB], f[B], f[Z], f[E], f[X], f[PIN], f[PASTS],
-    #f[CALLS], f[CALLS], f[ACCOUNT], f[SITE], f[SESSION], f[VISITOR], #f[SIGNS], f[SIGNS])
+    f[ACCOUNT], f[SITE], f[SESSION], f[VISITOR], #f[SIGNS], f[SIGNS]) .. f[CALLS]
 end
 
 local function save(f)

@@ -5,7 +5,18 @@
 -- visitor he was last credited to; '' for what is not.
 -- A caller waits for this: what cannot be there is not read, and what is known by its name is read at once.
 
-local MOST_CALLS = 64 -- of one number whose end was not told; the oldest are given up
+local LONG, MOST_CALLS = 2048, 64 -- calls whose end is never told: the oldest are given up
+
+local function without(id, earliest, record)
+  local _, _, _, _, _, at = open('<ssssI2c0', record, AT_NAMES)
+  local fields, left = sub(record, 1, at - 1), {}
+  while at <= #record do
+    local each, began, _, following = open(CALL_FORMAT, record, at)
+    if each ~= id and began >= earliest then left[#left + 1] = sub(record, at, following - 1) end
+    at = following
+  end
+  return fields .. table.concat(left, '', #left < MOST_CALLS and 1 or #left - MOST_CALLS + 2)
+end
 
 local found = {now}
 for i = 4, #ARGV, 4 do
@@ -15,27 +26,15 @@ for i = 4, #ARGV, 4 do
   local record, past, memory = known[1], known[2], known[3] -- false for what is not
   local visit, latest, session
   if record then
-    local calls, _, _, held_by, after = open('<I2c0sss', record, AT_CALLS)
+    local _, _, held_by = open('<sss', record, AT_NAMES)
     if held_by ~= '' then visit = call('GET', P .. 's:' .. held_by) end
-    if id ~= '' then -- it joins the calls that have not ended, each an id behind its length and when it began
-      local pinned = ARGV[i + 3]
-      after = AT_CALLS + 2 + #calls
-      if calls ~= '' then
-        local left, count, at = {}, 0, 1
-        while at <= #calls do
-          local each, began, following = open('<Bc0d', calls, at)
-          if each ~= id and began >= now - pinned then
-            count = count + 1
-            left[count] = sub(calls, at, following - 1)
-          end
-          at = following
-        end
-        calls = table.concat(left, '', count < MOST_CALLS and 1 or count - MOST_CALLS + 2)
+    if id ~= '' then -- it joins the calls that have not ended
+      local held = tonumber(ARGV[i + 3])
+      if #record > LONG then
+        record = without(id, now - held, record)
+        call('SET', nkey, record, 'KEEPTTL')
       end
-      calls = calls .. pack('<Bc0d', #id, id, now)
-      record = sub(record, 1, AT_PIN - 1) .. pack('<d', now + pinned) .. sub(record, AT_PASTS, AT_PASTS)
-        .. pack('<I2', #calls) .. calls .. sub(record, after)
-      call('SET', nkey, record, 'KEEPTTL')
+      call('APPEND', nkey, pack(CALL_FORMAT, #id, id, now, held))
     end
   end
   if memory then
