@@ -11,10 +11,10 @@ import struct
 NUMBER_FORMAT = "<c1BBI2I4ddddddBssssI2c0"
 CALL_FORMAT = "<Bc0dI4"
 NUMBER_FIELDS = (
-    "NUMBER", "ST", "CLOSED", "WHY", "Q", "REST", "VB", "B", "Z", "E", "X", "PIN", "PASTS", "ACCOUNT", "SITE", "SESSION",
-    "VISITOR", "SIGNS", "CALLS", "VISIT",
+    "NUMBER", "ST", "CLOSED", "WHY", "Q", "REST", "VB", "B", "Z", "E", "X", "PIN", "PASTS", "ACCOUNT", "SITE",
+    "SESSION", "VISITOR", "SIGNS", "CALLS", "VISIT",
 )  # fmt: skip
-"""The number itself stands before the packed fields; its calls are what follows them, so that one is added by APPEND."""
+"""The number itself stands before the packed fields, its calls are what follows them: one is added by APPEND."""
 VISIT_HEAD_FORMAT = "<BBI4I2I4ddBBI4ddd"
 VISIT_BEGIN_FORMAT = VISIT_HEAD_FORMAT + "ssssss"
 VISIT_FORMAT = VISIT_BEGIN_FORMAT + "ss"
