@@ -71,8 +71,8 @@ TOUCHING = {
     "resolve": touching("resolve", 4, 1),
     "renew": touching("renew", 1, 1),
 }
-"""allocate reads the visitor, the visit and the number, and writes these, both sets of free numbers, what is due and the
-log; resolve reads number, past, visit and caller, and writes the number; renew reads and writes a visit."""
+"""allocate reads the visitor, the visit and the number, and writes these, both sets of free numbers, what is due and
+the log; resolve reads number, past, visit and caller, and writes the number; renew reads and writes a visit."""
 
 
 class Cost(NamedTuple):
@@ -203,8 +203,9 @@ class Pool:
             account = self.chance.randrange(ACCOUNTS)
             sessions.append(name)
             requests.append(self.asked(
-                which or script("allocate"), name, b"%d" % (account + 1), b"%d" % (account + 2), b"v" + name[:31], b"", FACTS,
-                PAGE, FIRST_PAGE, HOLD_MS, GAP_MS, b"1", b"fallback", YOUNG_MS, MONTH_MS, b"0", b"1", b"4.0", b"0",
+                which or script("allocate"), name, b"%d" % (account + 1), b"%d" % (account + 2), b"v" + name[:31], b"",
+                FACTS, PAGE, FIRST_PAGE, HOLD_MS, GAP_MS, b"1", b"fallback", YOUNG_MS, MONTH_MS, b"0", b"1", b"4.0",
+                b"0",
             ))  # fmt: skip
         return sessions, requests
 

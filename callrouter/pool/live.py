@@ -193,7 +193,7 @@ def moment(ms: str | float) -> datetime:
 
 def visit_record(packed: bytes) -> VisitRecord:
     *texts, signs = packed[VISIT_HEAD.size :].split(b"\x00", 8)
-    return VisitRecord(*VISIT_HEAD.unpack_from(packed), *(text.decode() for text in texts), signs)
+    return VisitRecord._make((*VISIT_HEAD.unpack_from(packed), *[text.decode() for text in texts], signs))
 
 
 def number_record(packed: bytes) -> NumberRecord:
@@ -218,7 +218,7 @@ def _past(packed: bytes) -> Iterator[NumberRecord]:
 
 
 def _calls(packed: bytes, pinned: float) -> tuple[dict[str, datetime], float]:
-    """Calls that have not ended and when they began, and until when the number is pinned; as scripts/numbers.lua has it."""
+    """Calls that have not ended and when they began; until when the number is pinned. As scripts/numbers.lua has it."""
     calls: dict[str, float] = {}
     at = 0
     while at < len(packed):

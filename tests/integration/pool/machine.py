@@ -128,6 +128,15 @@ class PoolMachine(RuleBasedStateMachine):
     def time_passes(self, span: int) -> None:
         self.now += span
 
+    @rule(name=st.sampled_from(sorted(SHARES)), place=st.integers(min_value=0, max_value=5))
+    def a_lease_or_visit_comes_to_its_very_end(self, name: str, place: int) -> None:
+        model = self.models[name]
+        ends = {term.expires for term in model.leased().values()} | {
+            visit.seen + GAP for visit in model.visits.values()
+        }
+        if coming := sorted(end for end in ends if end > self.now):
+            self.now = coming[place % len(coming)]
+
     @rule(span=st.sampled_from(SPANS))
     def the_clock_is_set_back(self, span: int) -> None:
         self.sweep_all()
