@@ -128,15 +128,6 @@ class PoolMachine(RuleBasedStateMachine):
     def time_passes(self, span: int) -> None:
         self.now += span
 
-    @rule(name=st.sampled_from(sorted(SHARES)), place=st.integers(min_value=0, max_value=5))
-    def a_lease_or_visit_comes_to_its_very_end(self, name: str, place: int) -> None:
-        model = self.models[name]
-        ends = {term.expires for term in model.leased().values()} | {
-            visit.seen + GAP for visit in model.visits.values()
-        }
-        if coming := sorted(end for end in ends if end > self.now):
-            self.now = coming[place % len(coming)]
-
     @rule(span=st.sampled_from(SPANS))
     def the_clock_is_set_back(self, span: int) -> None:
         self.sweep_all()
@@ -222,10 +213,13 @@ class PoolMachine(RuleBasedStateMachine):
 
     @rule(
         who=st.sampled_from(VISITORS), site=st.sampled_from(sorted(SITES)), closed=st.booleans(), page=st.booleans(),
-        times=st.integers(min_value=1, max_value=2),
+        times=st.integers(min_value=1, max_value=2), at=st.sampled_from(["now", "now", "the very end", "before it"]),
     )  # fmt: skip
-    def a_page_is_alive(self, who: str, site: int, closed: bool, page: bool, times: int) -> None:
+    def a_page_is_alive(self, who: str, site: int, closed: bool, page: bool, times: int, at: str) -> None:
+        """`at`: now, or when its lease runs out, or in the last moment before."""
         name, session = self.visit_of(who, site)
+        if (term := self.models[name].term_of(session)) and at != "now":
+            self.now = max(self.now, term.expires - (at == "before it"))
         request = f"r{next(self.requests)}"
         for _ in range(times):
             expected = self.models[name].renew(
