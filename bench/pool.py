@@ -1,8 +1,10 @@
 """The lease store's scripts against a script that does nothing and gets the same keys and arguments, in turns.
 
 The targets are carried by single requests: several connections from another process, each with one request under way,
-which is how hits and calls reach the server. Rows named *pipelined* are for information: 64 requests per send, as our
-client gathers them under load, and only the server's own processor time; there a no-op costs next to nothing.
+which is how hits and calls reach the server, by the clock. The other rows are for information. *processor*: the same
+requests, but only the server's processor time, as if its clients cost nothing. *pipelined*: processor time again, with
+64 requests per send, as our client gathers them under load; a no-op costs next to nothing there. *as many keys*: by the
+clock, against a script that reads and writes as many keys as ours, by GET and SET, and decides nothing.
 
 Flat: 1,000 numbers against 500,000, 95 % of them leased, numbers and visitors drawn at random from all.
 """
@@ -21,6 +23,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 import hiredis
 
@@ -49,7 +52,51 @@ HOLD_MS, GAP_MS, WINDOW_MS, YOUNG_MS, MONTH_MS, CALL_MS = (
     b"1800000", b"1800000", b"86400000", b"300000", b"2592000000", b"14400000",
 )  # fmt: skip
 HEAD = (b"0", b"0", WINDOW_MS)
-NOOP = Script("noop", "return 1", hashlib.sha1(b"return 1").hexdigest())
+
+
+def peer(name: str, text: str) -> Script:
+    return Script(name, text, hashlib.sha1(text.encode()).hexdigest())
+
+
+def touching(name: str, reads: int, writes: int) -> Script:
+    """Reads and writes so many keys and nothing else."""
+    commands = [f"redis.call('GET', P .. '{key}')" for key in range(reads)]
+    commands += [f"redis.call('SET', P .. '{key}', ARGV[4])" for key in range(writes)]
+    return peer(name, "local P = KEYS[1] .. 'touched:' " + " ".join(commands) + " return 1")
+
+
+NOOP = peer("noop", "return 1")
+TOUCHING = {
+    "allocate": touching("allocate", 3, 7),
+    "resolve": touching("resolve", 4, 1),
+    "renew": touching("renew", 1, 1),
+}
+"""allocate reads the visitor, the visit and the number, and writes these, both sets of free numbers, what is due and
+the log; resolve reads number, past, visit and caller, and writes the number; renew reads and writes a visit."""
+
+
+class Cost(NamedTuple):
+    """Seconds by the clock, and of the server's processor."""
+
+    clock: float
+    processor: float
+
+    def per(self, requests: int) -> Cost:
+        return Cost(self.clock / requests, self.processor / requests)
+
+    def and_(self, other: Cost) -> Cost:
+        return Cost(self.clock + other.clock, self.processor + other.processor)
+
+
+NOTHING = Cost(0.0, 0.0)
+
+
+class Turn(NamedTuple):
+    """A request of ours, and the same words to a script that does nothing and to one that touches as many keys."""
+
+    ours: Cost
+    noop: Cost
+    touching: Cost
 
 
 class Client:
@@ -73,12 +120,11 @@ class Client:
             connection.close()
         self._poll.close()
 
-    def seconds(self, requests: Sequence[bytes], *, depth: int = 1) -> float:
-        """For these requests, each connection having `depth` under way; when more, of the server's processor only."""
-        clock = time.perf_counter if depth == 1 else self._used
-        began = clock()
+    def cost(self, requests: Sequence[bytes], *, depth: int = 1) -> Cost:
+        """Of these requests together, each connection having `depth` under way."""
+        began, used = time.perf_counter(), self._used()
         self.ask(requests, depth=depth)
-        return clock() - began
+        return Cost(time.perf_counter() - began, self._used() - used)
 
     def _used(self) -> float:
         return int(self._usage.read_text().split()[0]) / 1e9
@@ -146,11 +192,10 @@ class Pool:
     def number(self, place: int) -> bytes:
         return b"%d" % (74950000000 + place)
 
-    def asked(self, which: Script, *words: bytes, noop: bool = False) -> bytes:
-        sha = NOOP.sha if noop else which.sha
-        return packed((b"EVALSHA", sha.encode(), b"1", self.slot.encode(), *HEAD, *words))
+    def asked(self, which: Script, *words: bytes) -> bytes:
+        return packed((b"EVALSHA", which.sha.encode(), b"1", self.slot.encode(), *HEAD, *words))
 
-    def hits(self, many: int, *, noop: bool = False) -> tuple[list[bytes], list[bytes]]:
+    def hits(self, many: int, which: Script | None = None) -> tuple[list[bytes], list[bytes]]:
         """Sessions, and the first hits of as many new visitors."""
         sessions, requests = [], []
         for _ in range(many):
@@ -158,9 +203,9 @@ class Pool:
             account = self.chance.randrange(ACCOUNTS)
             sessions.append(name)
             requests.append(self.asked(
-                script("allocate"), name, b"%d" % (account + 1), b"%d" % (account + 2), b"v" + name[:31], b"", FACTS,
-                PAGE, FIRST_PAGE, HOLD_MS, GAP_MS, b"1", b"fallback", YOUNG_MS, MONTH_MS, b"0", b"1", b"4.0", b"0",
-                noop=noop,
+                which or script("allocate"), name, b"%d" % (account + 1), b"%d" % (account + 2), b"v" + name[:31], b"",
+                FACTS, PAGE, FIRST_PAGE, HOLD_MS, GAP_MS, b"1", b"fallback", YOUNG_MS, MONTH_MS, b"0", b"1", b"4.0",
+                b"0",
             ))  # fmt: skip
         return sessions, requests
 
@@ -168,13 +213,13 @@ class Pool:
         self.client.ask([self.asked(script("release"), session) for session in sessions])
         self.forget_log()
 
-    def calls(self, many: int, *, noop: bool = False) -> list[bytes]:
+    def calls(self, many: int, which: Script | None = None) -> list[bytes]:
         """Questions of the dialplan: the number is kept for the call in the same step."""
         words = []
         for _ in range(many):
             number, caller = self.number(self.chance.randrange(self.size)), b"7916%07d" % self.chance.randrange(10**7)
             words.append((number, caller, b"pbx1-1700000000.%d" % next(self.sequence), CALL_MS))
-        return [self.asked(script("resolve"), *each, noop=noop) for each in words]
+        return [self.asked(which or script("resolve"), *each) for each in words]
 
     def end_calls(self, calls: Sequence[bytes]) -> None:
         """Of requests made by `calls`."""
@@ -186,9 +231,9 @@ class Pool:
             ended.append(self.asked(script("hangup"), asked[7], asked[9], HOLD_MS, CALL_MS))
         self.client.ask(ended)
 
-    def signs(self, many: int, *, noop: bool = False) -> list[bytes]:
+    def signs(self, many: int, which: Script | None = None) -> list[bytes]:
         return [
-            self.asked(script("renew"), self.chance.choice(self.held), b"", HOLD_MS, GAP_MS, b"0", b"", b"0", noop=noop)
+            self.asked(which or script("renew"), self.chance.choice(self.held), b"", HOLD_MS, GAP_MS, b"0", b"", b"0")
             for _ in range(many)
         ]  # fmt: skip
 
@@ -224,7 +269,11 @@ def run() -> list[Row]:
         try:
             client = Client(server)
             with server.client() as control:
-                for which in (NOOP, *map(script, ("allocate", "renew", "release", "resolve", "hangup", "load"))):
+                for which in (
+                    NOOP,
+                    *TOUCHING.values(),
+                    *map(script, ("allocate", "renew", "release", "resolve", "hangup", "load")),
+                ):
                     control.script_load(which.text)
             small = Pool(server, client, pool_slot(1), SMALL)
             large = Pool(server, client, pool_slot(2), LARGE)
@@ -249,33 +298,38 @@ def filled(pool: Pool) -> float:
 
 def compared(small: Pool, large: Pool) -> list[Row]:
     rows = []
-    measures: list[tuple[str, Callable[[Pool, int], tuple[float, float]], float | None]] = [
+    measures: list[tuple[str, Callable[[Pool, int], Turn], float | None]] = [
         ("allocate", allocated, TARGET), ("resolve", resolved, TARGET), ("renew", renewed, None),
     ]  # fmt: skip
     for name, measure, target in measures:
         for pool in (small, large):
             measure(pool, 1)  # warm
         turns = [(measure(small, 1), measure(large, 1)) for _ in range(TURNS)]
+        single = [turn for turn, _ in turns]
         bulk = [measure(small, DEPTH) for _ in range(TURNS // 3)]
-        rows.append(against_noop(f"pool: {name}", [turn for turn, _ in turns], target))
-        rows.append(flatness(f"pool: {name}, flat", turns, FLAT if target else None))
-        rows.append(against_noop(f"pool: {name}, pipelined", bulk, None))
+        rows += [
+            against(f"pool: {name}", [(turn.ours.clock, turn.noop.clock) for turn in single], target),
+            against(f"pool: {name}, as many keys", [(turn.ours.clock, turn.touching.clock) for turn in single], None),
+            against(f"pool: {name}, processor", [(turn.ours.processor, turn.noop.processor) for turn in single], None),
+            against(f"pool: {name}, pipelined", [(turn.ours.processor, turn.noop.processor) for turn in bulk], None),
+            flatness(f"pool: {name}, flat", turns, FLAT if target else None),
+        ]
     return rows
 
 
-def against_noop(name: str, turns: Sequence[tuple[float, float]], target: float | None) -> Row:
-    ours, noop = (statistics.median(costs) for costs in zip(*turns, strict=True))
+def against(name: str, turns: Sequence[tuple[float, float]], target: float | None) -> Row:
+    ours, other = (statistics.median(costs) for costs in zip(*turns, strict=True))
     return Row(
-        name=name, ours=1 / ours, peer=1 / noop, unit="requests per second of the server", target=target,
-        ratio=statistics.median(noop / ours for ours, noop in turns),
+        name=name, ours=1 / ours, peer=1 / other, unit="requests per second of the server", target=target,
+        ratio=statistics.median(other / ours for ours, other in turns),
     )  # fmt: skip
 
 
-def flatness(name: str, turns: Sequence[tuple[tuple[float, float], tuple[float, float]]], target: float | None) -> Row:
-    small, large = (statistics.median(cost for cost, _ in side) for side in zip(*turns, strict=True))
+def flatness(name: str, turns: Sequence[tuple[Turn, Turn]], target: float | None) -> Row:
+    small, large = (statistics.median(turn.ours.clock for turn in side) for side in zip(*turns, strict=True))
     return Row(
         name=name, ours=1 / large, peer=1 / small, unit="requests per second, 500,000 numbers to 1,000",
-        target=target, ratio=statistics.median(small / large for (small, _), (large, _) in turns),
+        target=target, ratio=statistics.median(few.ours.clock / many.ours.clock for few, many in turns),
     )  # fmt: skip
 
 
@@ -286,26 +340,29 @@ def memory(bytes_each: float) -> Row:
     )  # fmt: skip
 
 
-def allocated(pool: Pool, depth: int) -> tuple[float, float]:
-    """Seconds for the first hit of a new visitor, and for a no-op that is told the same."""
-    ours = noop = 0.0
+def allocated(pool: Pool, depth: int) -> Turn:
+    """The first hit of a new visitor."""
+    ours, noop, touched = NOTHING, NOTHING, NOTHING
     for _ in range(MANY // AT_ONCE // 2):
-        noop += pool.client.seconds(pool.hits(AT_ONCE, noop=True)[1], depth=depth)
+        noop = noop.and_(pool.client.cost(pool.hits(AT_ONCE, NOOP)[1], depth=depth))
+        touched = touched.and_(pool.client.cost(pool.hits(AT_ONCE, TOUCHING["allocate"])[1], depth=depth))
         sessions, requests = pool.hits(AT_ONCE)
-        ours += pool.client.seconds(requests, depth=depth)
+        ours = ours.and_(pool.client.cost(requests, depth=depth))
         pool.give_back(sessions)
     asked = MANY // AT_ONCE // 2 * AT_ONCE
-    return ours / asked, noop / asked
+    return Turn(ours.per(asked), noop.per(asked), touched.per(asked))
 
 
-def resolved(pool: Pool, depth: int) -> tuple[float, float]:
-    noop = pool.client.seconds(pool.calls(MANY, noop=True), depth=depth)
+def resolved(pool: Pool, depth: int) -> Turn:
+    noop = pool.client.cost(pool.calls(MANY, NOOP), depth=depth)
+    touched = pool.client.cost(pool.calls(MANY, TOUCHING["resolve"]), depth=depth)
     requests = pool.calls(MANY)
-    ours = pool.client.seconds(requests, depth=depth)
+    ours = pool.client.cost(requests, depth=depth)
     pool.end_calls(requests)
-    return ours / MANY, noop / MANY
+    return Turn(ours.per(MANY), noop.per(MANY), touched.per(MANY))
 
 
-def renewed(pool: Pool, depth: int) -> tuple[float, float]:
-    noop = pool.client.seconds(pool.signs(MANY, noop=True), depth=depth)
-    return pool.client.seconds(pool.signs(MANY), depth=depth) / MANY, noop / MANY
+def renewed(pool: Pool, depth: int) -> Turn:
+    noop = pool.client.cost(pool.signs(MANY, NOOP), depth=depth)
+    touched = pool.client.cost(pool.signs(MANY, TOUCHING["renew"]), depth=depth)
+    return Turn(pool.client.cost(pool.signs(MANY), depth=depth).per(MANY), noop.per(MANY), touched.per(MANY))

@@ -20,7 +20,7 @@ from callrouter.pool.line import Line, Lost, packed
 from callrouter.pool.nodes import NodeSender, Words
 from callrouter.pool.scripts import Script
 
-Answer = tuple[int, list[Any]]
+Answer = tuple[int, Any]
 Q = TypeVar("Q")
 A = TypeVar("A")
 Command = tuple[Script, tuple[bytes, ...]]

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import msgspec
 
 from callrouter.numbers import Number
 from callrouter.pool.model import CallerMemory, Lease, LeaseEnd
-from callrouter.pool.scripts.layout import NUMBER_HEAD, VISIT_HEAD
+from callrouter.pool.scripts.layout import (
+    ALLOCATION_HEAD,
+    CALL_TAIL,
+    FOUND_HEAD,
+    NUMBER_HEAD,
+    RENEWAL_HEAD,
+    VISIT_HEAD,
+)
 from callrouter.sessions.model import TrafficSource, Visit
 
 Outcome = Literal["kept", "leased", "overflow", "none", "empty", "foreign"]
@@ -20,6 +27,8 @@ RenewOutcome = Literal["live", "bare", "lost", "over"]
 KEPT_LEASES = 8
 """Ended leases of a number that stay in live state."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ALLOCATED: tuple[Outcome, ...] = get_args(Outcome)
+_RENEWED: tuple[RenewOutcome, ...] = get_args(RenewOutcome)
 _ENDS: dict[int, LeaseEnd | None] = dict(enumerate((None, *get_args(LeaseEnd))))
 
 
@@ -115,14 +124,23 @@ class VisitRecord(NamedTuple):
     gap: int
     begun: float
     seen: float
+    shut: int
+    """The rest of the numbers is about the lease: whether its page is closed, how many signs of life, the latest."""
+    signed: int
+    latest: int
+    lease_begun: float
+    lease_seen: float
+    expires: float
+    """0: no lease runs."""
+    number: str
     visitor: str
     site: str
     account: str
-    number: str
     campaign: str
     request: str
     page: str
     facts: str
+    signs: bytes
 
 
 class NumberRecord(NamedTuple):
@@ -140,12 +158,12 @@ class NumberRecord(NamedTuple):
     ended: float
     pinned: float
     pasts: int
-    calls: bytes
     account: str
     site: str
     session: str
     visitor: str
     signs: bytes
+    calls: bytes
 
     @property
     def lease(self) -> str:
@@ -174,16 +192,15 @@ def moment(ms: str | float) -> datetime:
 
 
 def visit_record(packed: bytes) -> VisitRecord:
-    texts = packed[VISIT_HEAD.size :].decode().split("\x00")
-    return VisitRecord(*VISIT_HEAD.unpack_from(packed), *texts[:-1])
+    *texts, signs = packed[VISIT_HEAD.size :].split(b"\x00", 8)
+    return VisitRecord._make((*VISIT_HEAD.unpack_from(packed), *[text.decode() for text in texts], signs))
 
 
 def number_record(packed: bytes) -> NumberRecord:
-    at = NUMBER_HEAD.size + 2
-    texts = at + int.from_bytes(packed[at - 2 : at], "little")
-    account, site, session, visitor, signs = packed[texts:].split(b"\x00", 4)
-    names = account.decode(), site.decode(), session.decode(), visitor.decode()
-    return NumberRecord._make((*NUMBER_HEAD.unpack_from(packed), packed[at:texts], *names, signs[2:]))
+    *names, rest = packed[NUMBER_HEAD.size :].split(b"\x00", 4)
+    calls = 2 + int.from_bytes(rest[:2], "little")
+    texts = [name.decode() for name in names]
+    return NumberRecord._make((*NUMBER_HEAD.unpack_from(packed), *texts, rest[2:calls], rest[calls:]))
 
 
 def signs_of(record: NumberRecord) -> tuple[int, ...]:
@@ -200,12 +217,21 @@ def _past(packed: bytes) -> Iterator[NumberRecord]:
         at = end
 
 
-def _calls(packed: bytes) -> Iterator[tuple[str, datetime]]:
+def _calls(packed: bytes, pinned: float) -> tuple[dict[str, datetime], float]:
+    """Calls that have not ended and when they began; until when the number is pinned. As scripts/numbers.lua has it."""
+    calls: dict[str, float] = {}
     at = 0
     while at < len(packed):
         end = at + 1 + packed[at]
-        yield packed[at + 1 : end].decode(), moment(*struct.unpack_from("<d", packed, end))
-        at = end + 8
+        began, held = CALL_TAIL.unpack_from(packed, end)
+        if held:
+            pinned = began + held
+            calls = {call: since for call, since in calls.items() if since >= began - held}
+        name = packed[at + 1 : end].decode()
+        calls.pop(name, None)
+        calls[name] = began
+        at = end + CALL_TAIL.size
+    return {call: moment(began) for call, began in calls.items()}, pinned
 
 
 def pack_facts(visit: Visit) -> bytes:
@@ -252,31 +278,27 @@ def _without_nul(text: bytes) -> bytes:
     return text.replace(b"\\u0000", b"\\ufffd")
 
 
-def read_allocation(reply: list[Any], asked: str) -> Allocation:
-    if reply[0] in (b"foreign", b"empty"):
-        outcome, now = reply
-        return Allocation(
-            outcome=outcome.decode(), session=asked, new=False, number=None, expires_at=None, started_at=moment(now),
-            pages=0, at=moment(now),
-        )  # fmt: skip
-    outcome, session, new, number, expires, started, pages, now, idle = reply
+def read_allocation(reply: bytes, asked: str) -> Allocation:
+    code, new, pages, expires, started, now, idle = ALLOCATION_HEAD.unpack_from(reply)
+    session, number = reply[ALLOCATION_HEAD.size :].split(b"\x00")
     return Allocation(
-        outcome=outcome.decode(),
-        session=session.decode(),
+        outcome=_ALLOCATED[code],
+        session=session.decode() or asked,
         new=new == 1,
         number=Number(number.decode()) if number else None,
         expires_at=moment(expires) if number else None,
-        started_at=moment(started),
+        started_at=moment(started or now),
         pages=pages,
         at=moment(now),
         rested=idle / 1000 if idle >= 0 else None,
     )
 
 
-def read_renewal(reply: list[Any]) -> Renewal:
-    outcome, number, expires, pages, now = reply
+def read_renewal(reply: bytes) -> Renewal:
+    code, pages, expires, now = RENEWAL_HEAD.unpack_from(reply)
+    number = reply[RENEWAL_HEAD.size :]
     return Renewal(
-        outcome=outcome.decode(),
+        outcome=_RENEWED[code],
         number=Number(number.decode()) if number else None,
         expires_at=moment(expires) if number else None,
         pages=pages,
@@ -284,9 +306,9 @@ def read_renewal(reply: list[Any]) -> Renewal:
     )
 
 
-def read_live(now: int, found: list[Any], *, pool: int, number: Number) -> Live:
+def read_live(now: int, found: bytes, *, pool: int, number: Number) -> Live:
     """One call's part of the resolve script's reply."""
-    packed, past, visit, memory, latest_session, latest = found
+    packed, past, visit, memory, latest_session, latest = _parts(found)
     if not packed and not memory:
         return Live(at=moment(now), known=False)
     leases: tuple[Lease, ...] = ()
@@ -294,6 +316,8 @@ def read_live(now: int, found: list[Any], *, pool: int, number: Number) -> Live:
     if packed:
         record = number_record(packed)
         since = None if record.session else moment(record.visit_begun)
+        if record.state == b"L" and visit:
+            record = _running(record, visit_record(visit), number)
         leases, held_by = _leases(record, past, pool, number), record.session
     same, newest, clients = _read_memory(memory, number) if memory else (None, None, {})
     return Live(
@@ -309,25 +333,40 @@ def read_live(now: int, found: list[Any], *, pool: int, number: Number) -> Live:
     )
 
 
+def _parts(found: bytes) -> Iterator[bytes]:
+    at = FOUND_HEAD.size
+    for size in FOUND_HEAD.unpack_from(found):
+        yield found[at : at + size]
+        at += size
+    yield found[at:]
+
+
 def read_standing(packed: bytes, rest: int) -> Standing:
     """How a number stands, from its record; `rest` is the installation's minimum, in ms."""
     record = number_record(packed)
+    calls, pinned = _calls(record.calls, record.pinned)
     rested = record.ended + max(record.rest, rest) if record.ended else 0.0
     states: dict[bytes, Literal["leased", "disabled"]] = {b"L": "leased", b"D": "disabled"}
     return Standing(
         state=states.get(record.state, "free"),
-        calls=dict(_calls(record.calls)),
-        pinned_until=moment(record.pinned) if record.pinned else None,
-        free_from=moment(max(record.pinned, rested)) if record.state == b"F" else None,
+        calls=calls,
+        pinned_until=moment(pinned) if pinned else None,
+        free_from=moment(max(pinned, rested)) if record.state == b"F" else None,
     )
 
 
 def _leases(record: NumberRecord, past: bytes, pool: int, number: Number) -> tuple[Lease, ...]:
-    """Newest first."""
-    if not record.session:
-        return ()
-    leases = [_lease(record, pool, number), *reversed([_lease(each, pool, number) for each in _past(past)])]
-    return tuple(leases[: KEPT_LEASES + (record.state == b"L")])
+    """Newest first. Of a lease that has ended the number's record tells no more than the past does."""
+    ended = [_lease(each, pool, number) for each in _past(past)][-KEPT_LEASES:]
+    ended.reverse()
+    return (_lease(record, pool, number), *ended) if record.state == b"L" else tuple(ended)
+
+
+def _running(record: NumberRecord, visit: VisitRecord, number: Number) -> NumberRecord:
+    """A lease as it stands now: what changes while it runs is in its visit's record."""
+    if visit.number != number or visit.leases != record.which:
+        return record
+    return record._replace(closed=visit.shut, seen=visit.lease_seen, expires=visit.expires, signs=visit.signs)
 
 
 def _lease(record: NumberRecord, pool: int, number: Number) -> Lease:
@@ -340,12 +379,18 @@ def _lease(record: NumberRecord, pool: int, number: Number) -> Lease:
     )  # fmt: skip
 
 
-def _read_memory(
-    flat: Sequence[bytes | None], number: Number
-) -> tuple[CallerMemory | None, CallerMemory | None, dict[int, str]]:
-    fields = {
-        name.decode(): value for name, value in zip(flat[::2], flat[1::2], strict=True) if name and value is not None
-    }
+def _read_memory(packed: bytes, number: Number) -> tuple[CallerMemory | None, CallerMemory | None, dict[int, str]]:
+    fields = dict(_memories(packed))
     same, last = fields.get(f"n:{number}"), fields.get("last")
     clients = {int(name[2:]): value.decode() for name, value in fields.items() if name.startswith("a:")}
     return (_memory_of(same) if same else None, _memory_of(last) if last else None, clients)
+
+
+def _memories(packed: bytes) -> Iterator[tuple[str, bytes]]:
+    """Names and values of a caller's record (scripts/remember.lua)."""
+    at = packed.index(b"\x00") + 9
+    while at < len(packed):
+        name_ends = at + 4 + int.from_bytes(packed[at : at + 4], "little")
+        ends = name_ends + 4 + int.from_bytes(packed[name_ends : name_ends + 4], "little")
+        yield packed[at + 4 : name_ends].decode(), packed[name_ends + 4 : ends]
+        at = ends

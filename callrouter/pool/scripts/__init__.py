@@ -10,19 +10,19 @@ from typing import NamedTuple
 from callrouter.pool.scripts.layout import laid_out
 
 PARTS = {
-    "allocate": ("past", "allocate_new", "visits", "numbers", "choose"),
-    "renew": ("visits", "numbers"),
+    "allocate": ("allocate_new", "visits", "numbers", "choose"),
+    "renew": ("renew_live", "visits", "numbers"),
     "release": ("visits", "numbers"),
-    "hangup": ("numbers",),
+    "hangup": ("visits", "numbers"),
     "sweep": ("visits", "numbers"),
-    "load": ("numbers",),
+    "load": ("visits", "numbers"),
 }
 """What stands before a script, after the prelude: what a script does not use is not set up on each call."""
 
 
 UNHURRIED = """
 local vkey = P .. 'v:' .. ARGV[5] .. ':' .. ARGV[7]
-local known = call('GET', vkey)
+local known, taken = unpack(call('MGET', vkey, P .. 's:' .. ARGV[4]))
 """
 """Stands for allocate_new.lua, which has the choice built in, where another choice is made."""
 

@@ -4,8 +4,8 @@
 -- visit time-out, wants a number (1/0), policy when the pool is empty (fallback/nearest_end), minimum age of a lease
 -- that may be taken, ms a visitor is remembered, rest after this lease, counts as a page (1/0), affinity, and 1 if an
 -- empty pool is to leave no trace of this hit, for another one is asked next.
--- Returns outcome, session, 1 if the visit is new, number, lease expires, visit started, pages, now, ms for which the
--- number had been free (-1: for ever, or not leased now).
+-- Returns packed: outcome, 1 if the visit is new, pages, lease expires, visit started, now, ms for which the number had
+-- been free (-1: for ever, or not leased now), session, number.
 -- Outcomes: kept, leased, overflow, none (no number wanted), empty (no trace), foreign (the session is another's).
 
 local asked, site, account, visitor, campaign = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
@@ -39,8 +39,11 @@ end
 
 -- The number that this visit still holds; a lease of the visitor's earlier visit ends now and the number stays his.
 local function held_by(visit)
-  local f = visit[V_NUM] ~= '' and number_of(visit[V_NUM])
-  if f and f[ST] == 'L' and f[SESSION] == visit[V_SESSION] and now < f[E] then return f end
+  local f = visit[V_EXPIRES] > 0 and number_of(visit[V_NUM])
+  if f and f[ST] == 'L' and f[SESSION] == visit[V_SESSION] then
+    if now < f[E] then return f end
+    set_free(f, f[E], ENDED_EXPIRED)
+  end
   if latest == '' or latest == visit[V_SESSION] or last == '' then return nil end
   f = number_of(last)
   if f and f[ST] == 'L' and f[SESSION] == latest then
@@ -50,23 +53,20 @@ end
 
 local function lease(f, visit)
   local idle = -1
-  if f[X] > 0 then
-    idle = now > f[X] and now - f[X] or 0
-    f[PASTS] = remember_lease(f[NUMBER], number_record(f), f[PASTS])
-  end
+  if f[X] > 0 then idle = now > f[X] and now - f[X] or 0 end
   visit[V_Q] = visit[V_Q] + 1
   local begun = f[X] > now and f[X] or now -- the clock went back: leases still do not overlap
   f[ST], f[CLOSED], f[WHY], f[Q], f[REST], f[VB], f[B], f[Z] = 'L', 0, 0, visit[V_Q], tonumber(ARGV[18]), visit[V_B], begun, now
   f[E], f[ACCOUNT], f[SITE], f[SESSION], f[VISITOR], f[SIGNS] = begun + hold, account, site, visit[V_SESSION], visitor, ''
+  visit[V_SHUT], visit[V_COUNT], visit[V_LATEST], visit[V_SIGNS] = 0, 0, 0, ''
+  visit[V_BEGUN], visit[V_SEEN], visit[V_EXPIRES] = begun, now, begun + hold
   return idle
 end
 
-local function keep(f)
-  if f[CLOSED] == 1 then call('ZREM', P .. 'shut', f[NUMBER]) end
-  f[Z], f[CLOSED] = now, 0
-  if now + hold > f[E] then f[E] = now + hold end
-  sign(f)
-  save(f)
+local function keep(visit)
+  if visit[V_SHUT] == 1 then call('ZREM', P .. 'shut', visit[V_NUM]) end
+  visit[V_SHUT] = 0
+  extend(visit, hold)
 end
 
 -- Answers the hit of a visit; nil if a new one's name is taken already.
@@ -74,8 +74,8 @@ local function serve(visit, is_new)
   local event
   if is_new then
     -- Before anything changes hands: a request whose name is taken gets no number, and leaves no trace on any.
-    if not known and call('EXISTS', P .. 's:' .. asked) == 1 then return nil end
-    visit = {asked, 0, 0, 1, 0, gap, now, now, visitor, site, account, '', campaign, asked, ARGV[11], ARGV[9]}
+    if not known and taken then return nil end
+    visit = {asked, 0, 0, 1, 0, gap, now, now, 0, 0, 0, 0, 0, 0, '', visitor, site, account, campaign, asked, ARGV[11], ARGV[9], ''}
     event = 'V'
   else
     visit[V_Z], visit[V_CLOSED], visit[V_GAP] = now, 0, gap
@@ -84,23 +84,25 @@ local function serve(visit, is_new)
       event = 'P'
     end
   end
-  local session, outcome, idle, f = visit[V_SESSION], 'none', -1, nil
+  local session, outcome, idle, f = visit[V_SESSION], ALLOCATED_NONE, -1, nil
   if wants then
     f = held_by(visit)
-    outcome = 'kept'
+    outcome = ALLOCATED_KEPT
     if not f then
       f = find()
-      outcome = f and 'leased' or 'overflow'
-      if not f and ARGV[21] == '1' then return {'empty', now} end
-      if f then idle = lease(f, visit) else visit[V_OVER] = 1 end
+      outcome = f and ALLOCATED_LEASED or ALLOCATED_OVERFLOW
+      if not f and ARGV[21] == '1' then return pack(ALLOCATION_FORMAT, ALLOCATED_EMPTY, 0, 0, 0, 0, now, -1, '') end
+      if f then idle = lease(f, visit) else visit[V_OVER], visit[V_EXPIRES] = 1, 0 end
       visit[V_NUM] = f and f[NUMBER] or ''
+    else
+      keep(visit)
     end
   end
   local record = visit_record(visit)
-  call('SET', P .. 's:' .. session, record, 'PX', gap + window)
+  save_visit(visit, record)
   call('SET', vkey, pack('<ss', session, f and f[NUMBER] or last), 'PX', ARGV[17])
   if not f or hold > gap then call('ZADD', P .. 'live', 'NX', now + gap, session) end
-  if outcome == 'leased' then
+  if outcome == ALLOCATED_LEASED then
     local begun = number_record(f)
     call('SET', P .. 'n:' .. f[NUMBER], begun)
     call('ZADD', P .. 'due', f[E], f[NUMBER])
@@ -110,11 +112,11 @@ local function serve(visit, is_new)
       call('XADD', P .. 'log', '*', 'L', begun, 'n', f[NUMBER])
     end
   else
-    if outcome == 'kept' then keep(f) end
-    if outcome == 'overflow' then event = event and event .. 'O' or 'O' end
+    if outcome == ALLOCATED_OVERFLOW then event = event and event .. 'O' or 'O' end
     if event then call('XADD', P .. 'log', '*', event, record, 's', session) end
   end
-  return {outcome, session, is_new and 1 or 0, f and f[NUMBER] or '', f and f[E] or 0, visit[V_B], visit[V_PAGES], now, idle}
+  return pack(ALLOCATION_FORMAT, outcome, is_new and 1 or 0, visit[V_PAGES], f and visit[V_EXPIRES] or 0, visit[V_B], now,
+    idle, session) .. (f and f[NUMBER] or '')
 end
 
 -- Which visit is this? A repeated request's own, else the visitor's latest, unless it is over or a new campaign came.
@@ -129,5 +131,7 @@ if not visit then
   if reply then return reply end
   visit = visit_of(asked)
 end
-if visit[V_VISITOR] ~= visitor or visit[V_SITE] ~= site then return {'foreign', now} end
+if visit[V_VISITOR] ~= visitor or visit[V_SITE] ~= site then
+  return pack(ALLOCATION_FORMAT, ALLOCATED_FOREIGN, 0, 0, 0, 0, now, -1, '')
+end
 return serve(visit, false)

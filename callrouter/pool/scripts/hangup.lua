@@ -5,7 +5,7 @@ local f = number_of(ARGV[4])
 if not f then return 0 end
 local left, at = '', 1
 while at <= #f[CALLS] do
-  local id, began, following = open('<Bc0d', f[CALLS], at)
+  local id, began, _, following = open(CALL_FORMAT, f[CALLS], at)
   if id ~= ARGV[5] and began >= now - ARGV[7] then left = left .. sub(f[CALLS], at, following - 1) end
   at = following
 end

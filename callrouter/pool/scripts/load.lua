@@ -15,7 +15,7 @@ call('ZREMRANGEBYSCORE', P .. 'gone', '-inf', now - window)
 -- A number that comes from another pool brings its leases: calls that come now are for who had it there.
 local function inherit(f, record, past, session, visit)
   if record == '' then return f end
-  local there = {f[NUMBER], open(NUMBER_FORMAT, record)}
+  local there = number_from(f[NUMBER], record)
   if f and f[B] > there[B] then return f end
   there[ST] = 'F'
   if past ~= '' then call('SET', P .. 'h:' .. f[NUMBER], past) end

@@ -3,10 +3,13 @@
 local visit = visit_of(ARGV[4])
 local number = visit and visit[V_NUM] or ''
 if number == '' then return '' end
-visit[V_NUM] = ''
-call('SET', P .. 's:' .. ARGV[4], visit_record(visit), 'KEEPTTL')
-local f = number_of(number)
-if not f or f[ST] ~= 'L' or f[SESSION] ~= ARGV[4] then return '' end
+local f = visit[V_EXPIRES] > 0 and number_of(number)
+if not f or not f[VISIT] then
+  visit[V_NUM] = ''
+  call('SET', P .. 's:' .. ARGV[4], visit_record(visit), 'KEEPTTL')
+  return ''
+end
+f[VISIT][V_NUM] = ''
 if f[E] <= now then
   set_free(f, f[E], ENDED_EXPIRED)
   return ''

@@ -1,29 +1,49 @@
 -- What is kept of a caller after his call, so that his next one is understood. ARGV[4..]: caller, number dialled,
 -- account, client ('' if unknown), memory of the credited visit ('' if none was), "site:visitor" of it, when, ms kept.
--- Fields: a:<account> → client; n:<number> → memory for calls on the same number; last → newest memory; v → its visitor.
+-- The record: the visitor of the newest memory, when that was, then by turns a name and a value, each behind four bytes
+-- of its length. a:<account> → client; n:<number> → memory for calls on the same number, the latest first; last → the
+-- newest memory.
 
 local caller, number, account, client = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local memory, visitor, at, kept = ARGV[8], ARGV[9], tonumber(ARGV[10]), ARGV[11]
 local KEPT_NUMBERS = 8
 local mkey = P .. 'm:' .. caller
-if client ~= '' or call('HEXISTS', mkey, 'a:' .. account) == 0 then
-  call('HSET', mkey, 'a:' .. account, client)
-end
-if memory ~= '' then
-  local newest = tonumber(call('HGET', mkey, 't') or 0)
-  if number ~= '' then
-    call('HSET', mkey, 'n:' .. number, memory)
-    local order = call('HGET', mkey, 'k') or ''
-    local kept_numbers, count = number, 1
-    for each in string.gmatch(order, '[^ ]+') do
-      if each ~= number then
-        count = count + 1
-        if count > KEPT_NUMBERS then call('HDEL', mkey, 'n:' .. each) else kept_numbers = kept_numbers .. ' ' .. each end
-      end
-    end
-    call('HSET', mkey, 'k', kept_numbers)
+local values, accounts, numbers = {}, {}, {}
+local credited, newest = '', 0
+local record = call('GET', mkey)
+if record then
+  local place, name, value
+  credited, newest, place = open('<sd', record)
+  while place <= #record do
+    name, value, place = open('<I4c0I4c0', record, place)
+    values[name] = value
+    local kind = sub(name, 1, 2)
+    if kind == 'a:' then accounts[#accounts + 1] = name end
+    if kind == 'n:' then numbers[#numbers + 1] = name end
   end
-  if at >= newest then call('HSET', mkey, 'last', memory, 'v', visitor, 't', ARGV[10]) end
 end
-call('PEXPIRE', mkey, kept)
+local function put(names, name, value)
+  if not values[name] then names[#names + 1] = name end
+  values[name] = value
+end
+
+if client ~= '' or not values['a:' .. account] then put(accounts, 'a:' .. account, client) end
+if memory ~= '' then
+  if number ~= '' then
+    local kept_numbers = {'n:' .. number}
+    for _, each in ipairs(numbers) do
+      if each ~= kept_numbers[1] and #kept_numbers < KEPT_NUMBERS then kept_numbers[#kept_numbers + 1] = each end
+    end
+    values[kept_numbers[1]], numbers = memory, kept_numbers
+  end
+  if at >= newest then credited, newest, values['last'] = visitor, at, memory end
+end
+local parts = {pack('<sd', credited, newest)}
+for _, names in ipairs({accounts, numbers, {'last'}}) do
+  for _, name in ipairs(names) do
+    local value = values[name]
+    if value then parts[#parts + 1] = pack('<I4c0I4c0', #name, name, #value, value) end
+  end
+end
+call('SET', mkey, table.concat(parts), 'PX', kept)
 return 1

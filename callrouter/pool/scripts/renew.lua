@@ -1,11 +1,7 @@
--- A sign of life. ARGV[4..]: session, request, hold, visit time-out, a new page (1/0), page and title, closed (1/0).
--- Returns outcome, number, lease expires, pages, now. Outcomes: live; bare (a visit without a number); lost (the number
--- has gone: ask again for one); over (the visit has ended: begin a new one).
-
-local request, hold, gap = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
+-- Whatever is not as usual.
 local closed = tonumber(ARGV[10])
 local visit = visit_of(ARGV[4])
-if not visit or now >= visit[V_Z] + gap then return {'over', '', 0, 0, now} end
+if not visit or now >= visit[V_Z] + gap then return pack(RENEWAL_FORMAT, RENEWED_OVER, 0, 0, now) end
 
 -- The page that was left is not the one opened last: that one is open still, whatever order the two were told in.
 if closed == 1 and ARGV[8] ~= '1' and request ~= '' and visit[V_REQUEST] ~= request then closed = 0 end
@@ -16,24 +12,22 @@ if ARGV[8] == '1' and visit[V_REQUEST] ~= request then
   event = 'P'
 end
 visit[V_Z], visit[V_CLOSED], visit[V_GAP] = now, closed, gap
+local number, expires = visit[V_NUM], visit[V_EXPIRES]
+if now < expires then
+  extend(visit, hold)
+  if closed == 1 then
+    call('ZADD', P .. 'shut', visit[V_EXPIRES], number)
+  elseif visit[V_SHUT] == 1 then
+    call('ZREM', P .. 'shut', number)
+  end
+  visit[V_SHUT] = closed
+end
 local record = visit_record(visit)
-call('SET', P .. 's:' .. ARGV[4], record, 'PX', gap + window)
+save_visit(visit, record)
 if event then call('XADD', P .. 'log', '*', event, record, 's', ARGV[4]) end
 
-if visit[V_NUM] == '' then return {'bare', '', 0, visit[V_PAGES], now} end
-local f = number_of(visit[V_NUM])
-if not f or f[ST] ~= 'L' or f[SESSION] ~= ARGV[4] then return {'lost', '', 0, visit[V_PAGES], now} end
-if f[E] <= now then
-  set_free(f, f[E], ENDED_EXPIRED)
-  return {'lost', '', 0, visit[V_PAGES], now}
-end
-if now + hold > f[E] then f[E] = now + hold end
-if closed == 1 then
-  call('ZADD', P .. 'shut', f[E], f[NUMBER])
-elseif f[CLOSED] == 1 then
-  call('ZREM', P .. 'shut', f[NUMBER])
-end
-f[Z], f[CLOSED] = now, closed
-sign(f)
-save(f)
-return {'live', f[NUMBER], f[E], visit[V_PAGES], now}
+if number == '' then return pack(RENEWAL_FORMAT, RENEWED_BARE, visit[V_PAGES], 0, now) end
+if now < expires then return pack(RENEWAL_FORMAT, RENEWED_LIVE, visit[V_PAGES], visit[V_EXPIRES], now) .. number end
+local f = expires > 0 and number_of(number)
+if f and f[VISIT] then set_free(f, f[E], ENDED_EXPIRED) end
+return pack(RENEWAL_FORMAT, RENEWED_LOST, visit[V_PAGES], 0, now)

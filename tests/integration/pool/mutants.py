@@ -23,20 +23,25 @@ class Mutant(NamedTuple):
 
 MUTANTS = {
     # When a lease ends
-    "renewed at the very end": Mutant("renew", r"if f\[E\] <= now then", "if f[E] < now then"),
-    "kept at the very end": Mutant("allocate", r"and now < f\[E\] then return f", "and now <= f[E] then return f"),
+    "renewed at the very end": Mutant("renew", r"if now < expires then", "if now <= expires then"),
+    "renewed at the very end, at once": Mutant("renew_live", r"and now < expires then", "and now <= expires then"),
+    "kept at the very end": Mutant("allocate", r"if now < f\[E\] then return f", "if now <= f[E] then return f"),
     "ends when noticed": Mutant("numbers", r"set_free\(f, f\[E\], ENDED_EXPIRED\)", "set_free(f, now, ENDED_EXPIRED)"),
     "renewal forgotten by the sweeper": Mutant("numbers", r"f\[ST\] == 'L' and f\[E\] > now then", "false then"),
-    "renewal shortens": Mutant("renew", r"if now \+ hold > f\[E\] then f\[E\] = now \+ hold end", "f[E] = now + hold"),
+    "renewal unknown to the number": Mutant("numbers", r"if visit then f\[CLOSED\].*", ""),
+    "renewal shortens": Mutant("visits", r"if now \+ hold > visit\[V_EXPIRES\] then", "if true then"),
+    "renewal shortens, at once": Mutant("renew_live", r"if now \+ hold > expires then", "if true then"),
     "ended, still due": Mutant("numbers", r"call\('ZREM', P \.\. 'due', f\[NUMBER\]\)\n  if", "if"),
     "earlier visit keeps its lease": Mutant(
         "allocate", r"f\[ST\] == 'L' and f\[SESSION\] == latest then", "false then"
     ),
     "begins before the last one ended": Mutant("allocate", r"f\[X\] > now and f\[X\] or now", "now"),
     # Whose lease it is
-    "renews another's": Mutant("renew", r" or f\[SESSION\] ~= ARGV\[4\] then", " then"),
-    "gives another's back": Mutant("release", r" or f\[SESSION\] ~= ARGV\[4\] then", " then"),
-    "asked twice, leased twice": Mutant("allocate", r"if f and f\[ST\] == 'L' and f\[SESSION\] == visit.*", "f = nil"),
+    "renews another's": Mutant("numbers", r"visit\[V_EXPIRES\], f\[VISIT\] = 0, nil", "f[VISIT] = nil"),
+    "gives another's back": Mutant("release", r"visit\[V_EXPIRES\] > 0 and number_of", "number_of"),
+    "asked twice, leased twice": Mutant(
+        "allocate", r"local f = visit\[V_EXPIRES\] > 0 and number_of\(visit\[V_NUM\]\)", "local f = nil"
+    ),
     "another's request answered": Mutant("allocate", r"if visit\[V_VISITOR\] ~= visitor or ", "if "),
     # The choice
     "newest-free first": Mutant("choose", r"call\('ZPOPMIN', all\)", "call('ZPOPMAX', all)"),
@@ -52,15 +57,15 @@ MUTANTS = {
     "no affinity, at once": Mutant("allocate_new", r"local found = call\('ZPOPMIN', ours\)", "local found = {}"),
     "affinity for ever, at once": Mutant("allocate_new", r"found\[1\] ~= n and \(longest.*\) then", "false then"),
     "pin ignored, at once": Mutant("allocate_new", r"if pin <= now and ", "if "),
-    "rest ignored, at once": Mutant("allocate_new", r"\(ended == 0 or ended \+ rested <= now\) and ", ""),
-    "a taken name leased, at once": Mutant("allocate_new", r"visit, 'NX', 'PX'", "visit, 'PX'"),
+    "rest ignored, at once": Mutant("allocate_new", r" and \(ended == 0 or ended \+ rested <= now\) then", " then"),
+    "a taken name leased, at once": Mutant("allocate_new", r"not known and not taken and", "not known and"),
     "overdue leases left, at once": Mutant("allocate_new", r"if not due or due - now > 0 then", "if true then"),
-    "past forgotten, at once": Mutant("allocate_new", r"if ended > 0 then pasts = .*", ""),
     "no begin in history, at once": Mutant("allocate_new", r"(call\('XADD', .*session), 'L', .*\)", r"\1)"),
     # Taking a closed lease
-    "open page's lease taken": Mutant("renew", r"elseif f\[CLOSED\] == 1 then", "elseif false then"),
+    "open page's lease taken": Mutant("renew", r"elseif visit\[V_SHUT\] == 1 then", "elseif false then"),
+    "open page's lease taken, at once": Mutant("renew_live", r"if shut == 0 and ", "if "),
     "reopened page's lease taken": Mutant(
-        "allocate", r"if f\[CLOSED\] == 1 then call\('ZREM'", "if false then call('ZREM'"
+        "allocate", r"if visit\[V_SHUT\] == 1 then call\('ZREM'", "if false then call('ZREM'"
     ),
     "young lease taken": Mutant("allocate", r"f\[B\] \+ young <= now and ", ""),
     "lease with a call on it taken": Mutant("allocate", r" and f\[PIN\] <= now then", " then"),
@@ -72,13 +77,15 @@ MUTANTS = {
     "goes on after its end": Mutant("allocate", r"now >= visit\[V_Z\] \+ gap or", "now > visit[V_Z] + gap or"),
     "a campaign changes nothing": Mutant("allocate", r" or campaign ~= '' and campaign ~= visit\[V_CAMPAIGN\]", ""),
     "an empty pool remembers": Mutant("allocate", r"if not f and ARGV\[21\] == '1' then", "if false then"),
-    "signs too close": Mutant("numbers", r"< 15000 then", "< 5000 then"),
+    "signs too close": Mutant("visits", r"< 15000 then", "< 5000 then"),
+    "signs too close, at once": Mutant("renew_live", r">= 15000", ">= 5000"),
     # The inventory
     "disabled, still offered": Mutant("load", r"elseif f\[ST\] == 'F' then\n    withdraw\(f\)\n", ""),
     "leased in two pools": Mutant("load", r"let_go\(f, wanted == '>' and .*\)", ""),
     "moves without its past": Mutant("load", r"if record == '' then return f end", "if record then return f end"),
     "older inventory taken": Mutant("load", r"if version < tonumber\(.*\) then", "if false then"),
     # History
+    "past forgotten": Mutant("numbers", r"remember_lease\(f\[NUMBER\], record, pasts\)", ""),
     "no end in history": Mutant("numbers", r"call\('XADD', P \.\. 'log', '\*', 'E'.*\n", "\n"),
     "no begin in history": Mutant("allocate", r"(call\('XADD', .*session), 'L', .*\)", r"\1)"),
 }
