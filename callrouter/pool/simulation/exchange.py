@@ -32,7 +32,7 @@ class Exchange:
     async def rings(
         self, number: Number, call: PlannedCall, name: str, true_session: str | None, at: datetime
     ) -> tuple[dict[str, Judged], Coroutine[Any, Any, None] | None]:
-        """What each judge makes of it, and what is to be remembered of the caller."""
+        """What each judge makes of it, and what is to be remembered of the caller. Without a `name` it pins nothing."""
         known = await self._store.resolve(Ask(self._slot, self._pool, number, call.phone, name), now=at)
         evidence = Evidence(
             number=number, caller=call.phone, at=known.at, leases=known.leases, same_number=known.same_number,
