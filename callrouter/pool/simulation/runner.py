@@ -16,7 +16,7 @@ import msgspec
 
 from callrouter.numbers import Number
 from callrouter.pool.live import Allocation, Renewal
-from callrouter.pool.simulation.calling import PlannedCall, strangers
+from callrouter.pool.simulation.calling import PlannedCall, robots_before, strangers
 from callrouter.pool.simulation.dispatch import Dispatcher
 from callrouter.pool.simulation.exchange import Exchange
 from callrouter.pool.simulation.judges import Judge
@@ -119,6 +119,7 @@ class Runner:
         self._plan("tidy", 0.0, None)
         self._sets = [seed + APART * place for place in range(1 + self._setting.more_calls)]
         for place, each in enumerate(self._sets):
+            await self._begins(each)
             for call in strangers(self._world, each, numbers=len(self._numbers)):
                 self._plan("stranger", call.at, (call, place))
         for visit in visits(self._world, seed, hold=self._hold):
@@ -128,6 +129,17 @@ class Runner:
         await self._until(self._world.length)
         await self._dispatch.land()
         return Outcome(setting=self._setting, calls=self._heard, ledger=self._ledger)
+
+    async def _begins(self, seed: int) -> None:
+        """Robots are known from before."""
+        for robot in robots_before(self._world, seed, numbers=len(self._numbers)):
+            at = MONDAY + timedelta(seconds=robot.at)
+            site = self._world.sites[0]
+            visit = Visit(
+                session=f"before-{robot.phone}", visitor=f"before-{robot.phone}", account=site.account,
+                site=site.site, traffic=DIRECT, landing_page="/", referrer="", started_at=at, seen_at=at,
+            )  # fmt: skip
+            await self._exchange.knew(robot.phone, self._numbers[int(robot.line * len(self._numbers))], visit, at)
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
