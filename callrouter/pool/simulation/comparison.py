@@ -48,7 +48,7 @@ def _of_column(both: Table, place: int) -> Estimate:
         calls = np.maximum(sums[:, ALL], 1)
         return (sums[:, place] - sums[:, width + place]) / calls
 
-    return bootstrap(both, figure)
+    return bootstrap(both, figure, within=(-1.0, 1.0))
 
 
 class Needed(msgspec.Struct, frozen=True):

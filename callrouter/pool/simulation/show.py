@@ -13,6 +13,7 @@ from callrouter.pool.simulation.statistics import Estimate
 from callrouter.pool.simulation.truth import VERDICTS
 from callrouter.pool.simulation.world import HOUR, MINUTE
 
+NEARLY = 0.999
 MEANINGS = {
     "right": "the caller's own latest visit with this number",
     "wrong": "another visit of the same company",
@@ -103,12 +104,21 @@ def _calibration(report: Report) -> Table:
         table.add_column(name, justify="right")
     for each in report.engine.calibration:
         off = f"{each.off.value * 100:+.1f} [dim]± {each.error * 100:.1f}[/]"
-        table.add_row(f"{each.confidence:.1%}", _percent(each.right), f"{each.calls:,}", off, each.holds)
+        table.add_row(percent(each.confidence), _percent(each.right), f"{each.calls:,}", off, each.holds)
     return table
 
 
 def _percent(estimate: Estimate) -> str:
-    return f"{estimate.value:.1%} [dim]({estimate.low * 100:.1f} to {estimate.high * 100:.1f})[/]"
+    return f"{percent(estimate.value)} [dim]({estimate.low * 100:.1f} to {estimate.high * 100:.1f})[/]"
+
+
+def percent(share: float) -> str:
+    """Only what is all is said to be 100.0 %.
+
+    >>> percent(0.9996), percent(1.0)
+    ('99.9%', '100.0%')
+    """
+    return f"{share if share >= 1 else min(share, NEARLY):.1%}"
 
 
 def _two_lines(estimate: Estimate) -> str:

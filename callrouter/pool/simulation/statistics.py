@@ -44,11 +44,16 @@ def wilson(hits: float, trials: float) -> Estimate:
     return Estimate(share, max(0.0, min(middle - half, share)), min(1.0, max(middle + half, share)))
 
 
-def bootstrap(table: Table, figure: Callable[[Table], Table], *, seed: int = 0) -> Estimate:
-    """`table` has a row of sums per person; `figure` makes of rows of such sums a figure each."""
+ANYTHING = (0.0, 1.0)
+
+
+def bootstrap(
+    table: Table, figure: Callable[[Table], Table], *, seed: int = 0, within: tuple[float, float] = ANYTHING
+) -> Estimate:
+    """`table` has a row of sums per person; `figure` makes of rows of such sums a figure each, which lies `within`."""
     value = float(figure(table.sum(axis=0, keepdims=True))[0])
-    if len(table) < 2:  # noqa: PLR2004 - of one person nothing can be drawn
-        return Estimate(value, value, value)
+    if len(table) < 2:  # noqa: PLR2004 - of one person nothing can be drawn, so nothing is known
+        return Estimate(value, *within)
     if len(table) > GROUPS:
         table = np.add.reduceat(table, np.arange(GROUPS) * len(table) // GROUPS, axis=0)
     draws = np.random.default_rng(seed)

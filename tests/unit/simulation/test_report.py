@@ -55,6 +55,13 @@ def test_the_json_has_what_the_contract_names() -> None:
 def test_a_run_without_calls_is_reported_as_such() -> None:
     told = document(of([]))
     assert (told["calls"], told["right"], told["calibration"]) == (0, 0.0, [])
+    assert told["intervals"]["right"] == [0.0, 1.0]
+
+
+def test_one_caller_proves_nothing() -> None:
+    assert document(of([heard("right")]))["intervals"]["right"] == [0.0, 1.0]
+    one = Judgement([heard("right")], "engine")
+    assert difference(one, one).right.interval == [-1.0, 1.0]
 
 
 def test_calibration_has_the_mean_of_what_was_claimed_beside_what_was_true() -> None:
