@@ -140,7 +140,7 @@ def simulate_pool(
     else:
         _print(results, needed)
     if fitted is not None and (past := results[OURS].past):
-        write_model(past.fitted(), fitted)
+        write_model(past.fitted().model, fitted)
     if picture is not None:
         with drawing():
             plot([result.report for result in results.values()], picture)

@@ -181,9 +181,10 @@ class _Race:
 
     def _enter_forgotten(self) -> None:
         """Visits that the list of leases does not reach: as many as it shows, in each such span before it. A list that
-        is not full begins with the number's first lease that we know of: so often as it was leased since then."""
-        known = len(self.leases)
-        again = known if known == WEIGHED_LEASES else known - 1
+        is not full begins with the number's first visitor that we know of: as many as came after him."""
+        again = len(self.leases)
+        if again < WEIGHED_LEASES:
+            again = len({(lease.visitor, lease.site) for lease in self.leases}) - 1
         if again < 1:
             return
         oldest = self.leases[-1]

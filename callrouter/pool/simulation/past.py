@@ -12,8 +12,7 @@ import msgspec
 from callrouter.numbers import Number
 from callrouter.pool.attribution import Evidence
 from callrouter.pool.branching import PastCall, PastLease
-from callrouter.pool.delay import DelayModel
-from callrouter.pool.fit import fit
+from callrouter.pool.fit import Fit, fit
 from callrouter.pool.model import Attribution
 from callrouter.pool.planning.recording import Record, RecordingStore
 from callrouter.pool.simulation.judges import Judge
@@ -52,10 +51,10 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
     start: datetime
     end: datetime
 
-    def fitted(self) -> DelayModel:
-        """The model of all accounts together."""
+    def fitted(self) -> Fit:
+        """Of all accounts together."""
         start, end = self.start.timestamp(), self.end.timestamp()
-        return fit(self.leases, self.calls, account=None, start=start, end=end, replicates=0).model
+        return fit(self.leases, self.calls, account=None, start=start, end=end, replicates=0)
 
 
 def _leases(record: Record) -> list[PastLease]:
