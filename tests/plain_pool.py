@@ -17,7 +17,8 @@ from callrouter.numbers import Number
 from callrouter.pool.attribution import Evidence
 from callrouter.pool.branching import PastCall, PastLease
 from callrouter.pool.model import Attribution, CallerMemory, Lease
-from callrouter.pool.simulation.calling import PlannedCall, strangers
+from callrouter.pool.simulation.calling import KnownRobot, PlannedCall, robots_before, strangers
+from callrouter.pool.simulation.exchange import DOUBTFUL
 from callrouter.pool.simulation.runner import MONDAY
 from callrouter.pool.simulation.visitors import PlannedVisit, visits
 from callrouter.pool.simulation.world import World
@@ -60,6 +61,7 @@ class PlainPool:
         self._calls: list[tuple[float, int, PlannedCall, int]] = []
         for call in strangers(world, seed, numbers=numbers):
             self._calls.append((call.at, len(self._calls), call, int(call.line * numbers)))
+        self._known = list(robots_before(world, seed, numbers=numbers))
         for visit in _planned(world, seed):
             self._visit(visit)
         self._calls.sort()
@@ -68,6 +70,8 @@ class PlainPool:
         """Each counted call with what the judge says; what he says is what is remembered."""
         same: dict[tuple[Number | None, int], CallerMemory] = {}
         newest: dict[Number | None, CallerMemory] = {}
+        for robot in self._known:
+            newest[robot.phone] = self._before(robot)
         started = [[held.lease.started_at for held in line] for line in self._lines]
         for at, _, call, place in self._calls:
             if place < 0:
@@ -93,12 +97,22 @@ class PlainPool:
                 right = call.attributable and true is not None and true.lease.session == said.session
                 yield Verdict(call.attributable, said, right)
 
+    def _before(self, robot: KnownRobot) -> CallerMemory:
+        at = MONDAY + timedelta(seconds=robot.at)
+        session = f"before-{robot.phone}"
+        visit = Visit(
+            session=session, visitor=session, account=1, site=1, traffic=DIRECT, landing_page="", referrer="",
+            started_at=at, seen_at=at,
+        )  # fmt: skip
+        number = self.numbers[int(robot.line * len(self.numbers))]
+        return CallerMemory(visit=visit, called_at=at, number=number, confidence=DOUBTFUL, rivals=0.0)
+
     def past_leases(self) -> list[PastLease]:
         return [_past_lease(held) for line in self._lines for held in line]
 
     def past_calls(self) -> list[PastCall]:
         """What appeals would tell of them, but for the credits, which only calls again would need."""
-        found, before, callers = [], dict[tuple[Number, int], float](), set[Number]()
+        found, before, callers = [], dict[tuple[Number, int], float](), {robot.phone for robot in self._known}
         for at, _, call, place in self._calls:
             if place < 0:
                 continue

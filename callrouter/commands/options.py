@@ -194,6 +194,13 @@ def given_picture(_context: click.Context, _parameter: click.Parameter, value: P
         return None
     if value.suffix not in PICTURES:
         raise click.BadParameter(f"{value} should end in {' or '.join(PICTURES)}")
+    return given_target(_context, _parameter, value)
+
+
+def given_target(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
+    """A file to write to, refused before the work that it is to hold."""
+    if value is None:
+        return None
     folder = value.absolute().parent
     if not folder.is_dir():
         raise click.BadParameter(f"there is no folder {folder}")

@@ -117,9 +117,8 @@ def _show(report: Report) -> None:
         table.add_column(heading, justify="right" if heading else "left")
     for name, words in NAMES.items():
         interval = report.fit.intervals[name]
-        table.add_row(
-            words, f"{report.old[name]:.4f}", f"{interval.value:.4f}", f"{interval.low:.4f} … {interval.high:.4f}"
-        )
+        bounds = "unknown" if interval.low is None else f"{interval.low:.4f} … {interval.high:.4f}"
+        table.add_row(words, f"{report.old[name]:.4f}", f"{interval.value:.4f}", bounds)
     Console().print(table)
     fitted = report.fit
     click.echo(

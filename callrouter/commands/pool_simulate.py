@@ -18,16 +18,18 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from callrouter.commands.options import Real, drawing, given_picture, print_json, stop_as_by_hand
+from callrouter.commands.model_file import given_model, write_model
+from callrouter.commands.options import Real, drawing, given_picture, given_target, print_json, stop_as_by_hand
 from callrouter.lab.servers import ServerUnavailable, embedded_valkey
+from callrouter.pool.delay import DEFAULT_MODEL, DelayModel
 from callrouter.pool.model import DEFAULT_HOLD, MINIMUM_HOLD
 from callrouter.pool.planning.demand import Target
 from callrouter.pool.planning.reuse import formula_of
 from callrouter.pool.simulation import cases, worlds
 from callrouter.pool.simulation.cases import Case, Result
-from callrouter.pool.simulation.comparison import Difference, difference
-from callrouter.pool.simulation.document import difference_document, document
-from callrouter.pool.simulation.equal import numbers_for_the_same
+from callrouter.pool.simulation.comparison import Difference, Needed, difference
+from callrouter.pool.simulation.document import difference_document, document, needed_document
+from callrouter.pool.simulation.equal import Equals
 from callrouter.pool.simulation.oracle import Oracle
 from callrouter.pool.simulation.plot import plot
 from callrouter.pool.simulation.policies import OURS, POLICIES
@@ -70,6 +72,13 @@ def _server(_context: click.Context, _parameter: click.Parameter, value: str | N
 @click.option("--window", type=Real(1, 24 * 60), default=worlds.WINDOW_HOURS, show_default=True,
               help="Attribution window in hours.")  # fmt: skip
 @click.option("--seed", default=1, show_default=True, help="Other people, other calls.")
+@click.option("--more-calls", type=click.IntRange(0, 200), default=0, show_default=True, help="Ask also about so many "
+              "further sets of calls that the same visits might have brought: narrower intervals.")  # fmt: skip
+@click.option("--model", "model", type=click.Path(path_type=Path, dir_okay=False), callback=given_model,
+              help="Credit by this delay model, of a file that --fit or 'pool fit --json' wrote.")  # fmt: skip
+@click.option("--fit", "fitted", type=click.Path(path_type=Path, dir_okay=False), callback=given_target,
+              help="Fit the delay model to what happened, as 'pool fit' does to an account's past, and write it to "
+              "this file.")  # fmt: skip
 @click.option("--policy", "policies", default=OURS, show_default=True, callback=_policies,
               help=f"Several by commas, or '{ALL}': tried on the same people and compared. " + "; ".join(
                   f"{policy.name}: {policy.about}" for policy in POLICIES.values()) + ".")  # fmt: skip
@@ -81,8 +90,9 @@ def _server(_context: click.Context, _parameter: click.Parameter, value: str | N
               "removed afterwards; without it one is started for the time.")  # fmt: skip
 def simulate_pool(
     *, world_name: str, numbers: int | None, visits_per_hour: float | None, account_count: int | None,
-    days: float | None, hold: float, window: float, seed: int, policies: tuple[str, ...], equal_accuracy: bool,
-    as_json: bool, picture: Path | None, server: str | None,
+    days: float | None, hold: float, window: float, seed: int, more_calls: int, policies: tuple[str, ...],
+    model: DelayModel | None, fitted: Path | None, equal_accuracy: bool, as_json: bool, picture: Path | None,
+    server: str | None,
 ) -> None:  # fmt: skip
     """Visitors and calls whose truth is known: how often is the credited visit right?
 
@@ -102,10 +112,13 @@ def simulate_pool(
     world = _changed(worlds.WORLDS[world_name](), visits_per_hour, account_count, days)
     if len(policies) > 1:
         policies = tuple(dict.fromkeys((OURS, *policies)))
+    if fitted is not None and (more_calls or OURS not in policies):
+        raise click.UsageError("--fit takes what happened under our policy: without --more-calls")
     held, within = timedelta(minutes=hold), timedelta(hours=window)
     case = Case(
         world=world, numbers=numbers or _planned_numbers(world, held, within), seed=seed, hold=held, window=within,
         policies=policies, judges={"oracle": Oracle(world, MONDAY, beat=held.total_seconds() / BEATS).judge},
+        more_calls=more_calls, model=model or DEFAULT_MODEL, keeps_past=fitted is not None,
     )  # fmt: skip
     stop_as_by_hand()
     try:
@@ -116,6 +129,8 @@ def simulate_pool(
         print_json(_document(results, needed))
     else:
         _print(results, needed)
+    if fitted is not None and (past := results[OURS].past):
+        write_model(past.fitted().model, fitted)
     if picture is not None:
         with drawing():
             plot([result.report for result in results.values()], picture)
@@ -148,15 +163,15 @@ def _changed(world: World, visits_per_hour: float | None, account_count: int | N
 
 async def _simulated(
     case: Case, server: str | None, *, equal_accuracy: bool
-) -> tuple[dict[str, Result], dict[str, int]]:
+) -> tuple[dict[str, Result], dict[str, Needed]]:
     """What came of each policy, and with how many numbers ours would have been as good as the others."""
     async with _valkey(server) as url:
         with _progress() as progress:
             results = await cases.simulate(url, case, progress)
-            needed: dict[str, int] = {}
-            for name, result in results.items():
-                if equal_accuracy and name != OURS:
-                    needed[name] = await numbers_for_the_same(url, case, result.report, progress)
+            needed: dict[str, Needed] = {}
+            if equal_accuracy and OURS in results:
+                equals = Equals(url, case, results[OURS], progress)
+                needed = {name: await equals.of(result) for name, result in results.items() if name != OURS}
     return results, needed
 
 
@@ -194,7 +209,7 @@ def _differences(results: dict[str, Result]) -> dict[str, Difference]:
     return {name: difference(ours.judgement, other.judgement) for name, other in others.items()}
 
 
-def _document(results: dict[str, Result], needed: dict[str, int]) -> dict[str, Any]:
+def _document(results: dict[str, Result], needed: dict[str, Needed]) -> dict[str, Any]:
     """Of several policies, ours comes first and the others are inside it."""
     first, *others = results.values()
     told = document(first.report)
@@ -204,14 +219,14 @@ def _document(results: dict[str, Result], needed: dict[str, int]) -> dict[str, A
             {
                 **document(other.report),
                 "ours_better_by": difference_document(margins[name]),
-                **({"ours_needs_numbers": needed[name]} if name in needed else {}),
+                **(needed_document(needed[name]) if name in needed else {}),
             }
             for name, other in list(results.items())[1:]
         ]
     return told
 
 
-def _print(results: dict[str, Result], needed: dict[str, int]) -> None:
+def _print(results: dict[str, Result], needed: dict[str, Needed]) -> None:
     console = Console()
     first, *others = results.values()
     show(console, first.report)

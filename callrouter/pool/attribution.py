@@ -180,15 +180,19 @@ class _Race:
                 person.method = entry.method
 
     def _enter_forgotten(self) -> None:
-        """Visits that the list of leases does not reach: as many as it shows, in each such span before it."""
-        if len(self.leases) < WEIGHED_LEASES:
+        """Visits that the list of leases does not reach: as many as it shows, in each such span before it. A list that
+        is not full begins with the number's first visitor that we know of: as many as came after him."""
+        again = len(self.leases)
+        if again < WEIGHED_LEASES:
+            again = len({(lease.visitor, lease.site) for lease in self.leases}) - 1
+        if again < 1:
             return
         oldest = self.leases[-1]
         model, now, _ = self._rater(oldest.account)
         began = oldest.started_at.timestamp()
         span = now.waking - model.waking(began)
         if span > 0:
-            frequency = len(self.leases) / span
+            frequency = again / span
             self._add_unseen(frequency * now.pace * model.still_to_come(began, now) * self.visit_odds)
 
     def _add_unseen(self, rate: float) -> None:

@@ -46,7 +46,7 @@ DAY = 86400.0
 Mixture = tuple[tuple[float, float], ...]
 """(share, mean delay in seconds) of each exponential; shares sum to 1."""
 
-RUSH = 2 * HOUR
+RUSH = 2.5 * HOUR
 LATE = HOUR
 """Means from here on are of waking time."""
 NOTHING = 30.0
@@ -66,21 +66,21 @@ class Now(NamedTuple):
 
 class DelayModel(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     call_share: float = 0.031
-    delays: Mixture = tuple(zip((0.001, 0.570, 0.132, 0.003, 0.155, 0.129, 0.010), DELAY_SCALES, strict=True))
+    delays: Mixture = tuple(zip((0.001, 0.568, 0.133, 0.001, 0.180, 0.083, 0.034), DELAY_SCALES, strict=True))
     return_share: float = 0.22
     returns: Mixture = tuple(zip((0.24, 0.025, 0.055, 0.36, 0.312, 0.008), RETURN_SCALES, strict=True))
     other_number: float = 0.02
     stranger: float = 0.01 / DAY
-    passed_on: float = 0.15
+    passed_on: float = 0.17
     same_phone: float = 1e-4
-    repeaters: float = 0.40
+    repeaters: float = 0.58
     strayed: float = 0.005
-    stranger_again: float = 0.1
+    stranger_again: float = 0.03
     opens: float = 8.5
     closes: float = 20.5
     """Hours of the day, by the account's clock, which is `offset` hours ahead of UTC."""
     night: float = 0.03
-    rush: float = 3.0
+    rush: float = 2.6
     offset: float = 0.0
     window: timedelta = DEFAULT_WINDOW
     """Attribution window: older leases and visits are no candidates."""

@@ -32,6 +32,9 @@ EDGES = (0.0, 30.0, 2 * MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 3 * 
 LEAST_EXPECTED = 5.0
 """Calls in a span of delay, for it to count in the test of goodness."""
 
+NOTHING_TOLD = 1e-9
+"""What replicas differ by, relative, where they are all the same."""
+
 Progress = Callable[[float], None]
 
 
@@ -45,11 +48,11 @@ class Delayed(msgspec.Struct, frozen=True, gc=False):
 
 
 class Interval(msgspec.Struct, frozen=True, gc=False):
-    """`value` with the bounds of its 95 % interval."""
+    """`value` with the bounds of its 95 % interval; None where nothing that was seen could have told otherwise."""
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 class Fit(msgspec.Struct, frozen=True, kw_only=True):
@@ -251,6 +254,9 @@ def _intervals(told: dict[str, float], replicas: list[dict[str, float]]) -> dict
     found = {}
     for name, value in told.items():
         values = [replica[name] for replica in replicas] or [value]
+        if max(values) - min(values) <= NOTHING_TOLD * value:
+            found[name] = Interval(value, None, None)
+            continue
         low, high = np.quantile(values, [0.025, 0.975])
         found[name] = Interval(value, min(float(low), value), max(float(high), value))
     return found

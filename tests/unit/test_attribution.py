@@ -144,6 +144,17 @@ def test_a_robot_that_dials_every_number_is_hardly_the_last_holder() -> None:
     assert robot.confidence < unknown.confidence / 3
 
 
+def test_visits_before_the_oldest_that_is_known_are_reckoned_with_as_often_as_others_came_since() -> None:
+    """Two days after the last visit of a number that has several visitors a day, its callers may be anybody's."""
+    newer = lease("s1", -2880, -2870, end=-2840)
+    two, one = (
+        credit(evidence(newer, lease("s0", -3600, -3590, end=-3560, visitor=visitor))) for visitor in ("bob", "of s1")
+    )
+    assert two.session == one.session == "s1"
+    nobody_known, as_of_one = (1 - sum(each.weight for each in said.candidates) for said in (two, one))
+    assert nobody_known > as_of_one, "an earlier visit of his own says nothing of others"
+
+
 def test_a_doubtful_memory_is_no_more_certain_than_it_was() -> None:
     sure, doubtful = (
         credit(evidence(same_number=msgspec.structs.replace(memory("s0", -60), confidence=part, rivals=1 - part)))

@@ -67,6 +67,8 @@ def test_the_truth_is_found_within_its_intervals() -> None:
         if name == "stranger_per_day":  # hard to tell from visitors who call after days: they trade with each other
             continue
         interval = fitted.intervals[name]
+        assert interval.low is not None
+        assert interval.high is not None
         slack = interval.high - interval.low
         assert interval.low - slack / 2 <= truth <= interval.high + slack / 2, (name, truth, interval)
     assert fitted.chi_square < 40

@@ -96,9 +96,13 @@ class Record:
         """Those that were ever leased."""
         return list(self._by_number)
 
+    def held(self, number: Number) -> list[Held]:
+        """All its leases, oldest first."""
+        return self._by_number.get(number, [])
+
     def leases(self, number: Number, at: datetime) -> tuple[Lease, ...]:
         """What the store would know of a number's leases at that moment, newest first."""
-        held = self._by_number.get(number, [])
+        held = self.held(number)
         begun = bisect_right(self._starts.get(number, []), at)
         found = held[max(0, begun - KEPT_LEASES) : begun]
         return tuple(self._lease(each, at) for each in reversed(found))

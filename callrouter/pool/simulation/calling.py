@@ -20,6 +20,8 @@ CallKind = Literal["first", "redial", "again", "friend", "wrong", "robocall"]
 OWN_CALLS: tuple[CallKind, ...] = ("first", "redial", "again")
 BEFORE_DAYS = 28
 """Calls of people who visited so many days before the world begins are let in; later ones hardly matter."""
+REMEMBERED_DAYS = 90
+"""A caller is forgotten so long after his last call."""
 MORNING_RUSH = 1.5 * HOUR
 """Mean time after the start of the day at which those call who waited for it."""
 LONGEST_TALK = HOUR
@@ -140,6 +142,24 @@ def _robocalls(world: World, seed: int, numbers: int) -> Iterator[PlannedCall]:
     for at in _steadily(world, draws, world.strangers.robocalls * numbers):
         phone = _number(seed, "robot", draws.randrange(world.strangers.robots))
         yield PlannedCall(at=at, kind="robocall", phone=phone, talk=draws.uniform(2.0, MINUTE), line=draws.random())
+
+
+class KnownRobot(msgspec.Struct, frozen=True, gc=False):
+    """A robot that called before the world began: when last, in seconds (below 0), and which number."""
+
+    phone: Number
+    at: float
+    line: float
+
+
+def robots_before(world: World, seed: int, *, numbers: int) -> Iterator[KnownRobot]:
+    """Whose telephones are remembered from the beginning, as they would be where a pool has run for months."""
+    draws = stream(seed, "robots before")
+    each = world.strangers.robocalls * numbers / max(1, world.strangers.robots)
+    for robot in range(world.strangers.robots if each else 0):
+        days, line = draws.expovariate(each), draws.random()
+        if days <= REMEMBERED_DAYS:
+            yield KnownRobot(_number(seed, "robot", robot), -days * DAY, line)
 
 
 def _steadily(world: World, draws: Random, per_day: float) -> Iterator[float]:

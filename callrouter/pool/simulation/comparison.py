@@ -1,8 +1,9 @@
-"""How much better one policy is than another, with the same people: person by person. Pure."""
+"""How much better one policy is than another, with the same people: person by person; and in numbers saved. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -47,4 +48,36 @@ def _of_column(both: Table, place: int) -> Estimate:
         calls = np.maximum(sums[:, ALL], 1)
         return (sums[:, place] - sums[:, width + place]) / calls
 
-    return bootstrap(both, figure)
+    return bootstrap(both, figure, within=(-1.0, 1.0))
+
+
+class Needed(msgspec.Struct, frozen=True):
+    """The numbers with which ours credits as many calls rightly. `high` None: perhaps more than were compared with."""
+
+    numbers: int
+    low: int
+    high: int | None
+
+
+def read_off(better: Mapping[int, Estimate]) -> Needed:
+    """Where ours is neither better nor worse, from how much better it is with each number of numbers."""
+    found = _crossing(better, lambda each: each.value)
+    high = _crossing(better, lambda each: each.low)
+    return Needed(numbers=found or max(better), low=_crossing(better, lambda each: each.high) or max(better), high=high)
+
+
+def _crossing(better: Mapping[int, Estimate], bound: Callable[[Estimate], float]) -> int | None:
+    """The fewest numbers from which on it is not below 0, as far as it was tried; None: it always is."""
+    sizes = sorted(better)
+    if bound(better[sizes[-1]]) < 0:
+        return None
+    for low, high in zip(reversed(sizes[:-1]), reversed(sizes[1:]), strict=True):
+        below, above = bound(better[low]), bound(better[high])
+        if below < 0:
+            return round(math.exp(zero(math.log(low), below, math.log(high), above)))
+    return sizes[0]
+
+
+def zero(start: float, below: float, end: float, above: float) -> float:
+    """Where the line from `below` at the start to `above` at the end crosses 0."""
+    return start + (end - start) * -below / (above - below) if above > below else end

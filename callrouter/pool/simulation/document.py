@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from callrouter.pool.simulation.comparison import Difference
+from callrouter.pool.simulation.comparison import Difference, Needed
 from callrouter.pool.simulation.report import RESTS, Accuracy, Part, Report
 from callrouter.pool.simulation.statistics import Estimate
 
@@ -19,6 +19,7 @@ def document(report: Report) -> dict[str, Any]:
     return {
         "policy": report.policy, "seed": report.seed, "world": report.world, "numbers": report.numbers,
         "hold_s": report.hold_s, "window_s": report.window_s, "days": report.days,
+        "more_calls": report.more_calls,
         "visits": report.visits, "visits_wanting_a_number": report.wanted,
         "calls": report.calls, "attributable": report.attributable,
         **{verdict: round(share.value, DIGITS) for verdict, share in shares.items()},
@@ -26,7 +27,8 @@ def document(report: Report) -> dict[str, Any]:
         "brier": round(engine.brier.value, DIGITS),
         "calibration": [
             {"confidence": round(each.confidence, DIGITS), "right": round(each.right.value, DIGITS),
-             "calls": each.calls, "interval": each.right.interval}
+             "calls": each.calls, "interval": each.right.interval, "off": round(each.off.value, DIGITS),
+             "error": round(each.error, DIGITS), "holds": each.holds}
             for each in engine.calibration
         ],
         "intervals": {name: estimate.interval for name, estimate in estimates.items()},
@@ -44,6 +46,11 @@ def document(report: Report) -> dict[str, Any]:
 def difference_document(difference: Difference) -> dict[str, Any]:
     """How much better callrouter's way is, in shares of attributable calls."""
     return {name: _estimate(getattr(difference, name)) for name in ("right", "misrouted")}
+
+
+def needed_document(needed: Needed) -> dict[str, Any]:
+    """With how many numbers callrouter's way is as good; the interval's end is null if more than were tried may be."""
+    return {"ours_needs_numbers": needed.numbers, "ours_needs_interval": [needed.low, needed.high]}
 
 
 def _part(part: Part) -> dict[str, int]:

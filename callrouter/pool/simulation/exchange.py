@@ -20,6 +20,9 @@ from callrouter.pool.simulation.truth import Judged, judge
 from callrouter.pool.store import Ask, LeaseStore
 from callrouter.sessions.model import Visit
 
+DOUBTFUL = 0.02
+"""How sure one is, as a rule, whose visit a robot's call was."""
+
 
 class Exchange:
     """`judges[ENGINE]` decides what the pool remembers of callers."""
@@ -32,7 +35,7 @@ class Exchange:
     async def rings(
         self, number: Number, call: PlannedCall, name: str, true_session: str | None, at: datetime
     ) -> tuple[dict[str, Judged], Coroutine[Any, Any, None] | None]:
-        """What each judge makes of it, and what is to be remembered of the caller."""
+        """What each judge makes of it, and what is to be remembered of the caller. Without a `name` it pins nothing."""
         known = await self._store.resolve(Ask(self._slot, self._pool, number, call.phone, name), now=at)
         evidence = Evidence(
             number=number, caller=call.phone, at=known.at, leases=known.leases, same_number=known.same_number,
@@ -41,6 +44,15 @@ class Exchange:
         said = {each: decide(evidence) for each, decide in self.judges.items()}
         judged = {each: judge(call, true_session, attribution) for each, attribution in said.items()}
         return judged, self._remembering(number, call, known, said[ENGINE])
+
+    async def knew(self, phone: Number, number: Number, visit: Visit, at: datetime) -> None:
+        """A caller of before, in whose credit nobody trusted much."""
+        credited = Attribution(
+            method="last_holder", confidence=DOUBTFUL, account=visit.account, site=visit.site, session=visit.session
+        )
+        await self._store.remember(
+            self._slot, phone, account=visit.account, at=at, number=number, visit=visit, credited=credited
+        )
 
     def hangs_up(self, number: Number, name: str, at: datetime) -> Coroutine[Any, Any, bool]:
         return self._store.call_ended(self._slot, number, name, hold=self._hold, now=at)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from callrouter.pool.simulation.report import Report
+from callrouter.pool.simulation.show import percent
 from callrouter.pool.simulation.truth import VERDICTS
 
 COLOURS = {"right": "#2a7f62", "wrong": "#d9a441", "misrouted": "#b3413c", "unattributed": "#9aa5ae"}
@@ -64,7 +65,7 @@ def _shares(axes: Any, reports: Sequence[Report]) -> None:
         axes.barh(list(rows), widths, left=start, color=COLOURS[verdict], label=verdict, height=0.62)
         start = [before + width for before, width in zip(start, widths, strict=True)]
     for place, shares in enumerate(rows.values()):
-        axes.text(0.01, place, f"{shares[0]:.1%}", va="center", color="white", fontsize=9)
+        axes.text(0.01, place, percent(shares[0]), va="center", color="white", fontsize=9)
     axes.set(xlim=(0, 1), xlabel="share of attributable calls", title="What became of the calls")
     axes.invert_yaxis()
     axes.legend(ncols=4, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.14), frameon=False)

@@ -5,20 +5,26 @@ Shares of calls have bootstrap intervals over persons; shares of visits, over ho
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from callrouter.pool.simulation.judges import ENGINE
 from callrouter.pool.simulation.ledger import Ledger, use
-from callrouter.pool.simulation.statistics import Estimate, Table, bootstrap, by_person, ratio, wilson
+from callrouter.pool.simulation.statistics import Estimate, Table, Z, bootstrap, by_person, mean, ratio, wilson
 from callrouter.pool.simulation.truth import VERDICTS, Heard, Judged, Verdict
 from callrouter.pool.simulation.world import DAY, HOUR
 
 CLASSES = 10
 """Of confidence."""
+POINTS = 0.02
+"""A confidence is true if it is no further off."""
+ENOUGH = 0.01
+"""Calls are enough to judge a class of confidence if its standard error is no larger."""
+Holds = Literal["yes", "within error", "no", "too few calls"]
 RESTS = (0.05, 0.5, 0.95)
 DELAYS: tuple[tuple[str, float], ...] = (("in visit", 1.0), ("minutes", HOUR), ("hours", DAY), ("days", float("inf")))
 """How long after he left the site a caller calls: the class, and where it ends."""
@@ -31,6 +37,22 @@ class Confidence(msgspec.Struct, frozen=True, kw_only=True):
     """Mean of what was claimed."""
     right: Estimate
     calls: int
+    off: Estimate
+    """What was claimed less the share that was right; people are what is drawn."""
+
+    @property
+    def error(self) -> float:
+        """Standard error of `off`."""
+        return (self.off.high - self.off.low) / 2 / Z
+
+    @property
+    def holds(self) -> Holds:
+        """Whether what is claimed is true within POINTS, where there are calls enough to say so."""
+        if self.error > ENOUGH:
+            return "too few calls"
+        if abs(self.off.value) <= POINTS:
+            return "yes"
+        return "within error" if self.off.low <= POINTS and self.off.high >= -POINTS else "no"
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +83,9 @@ class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
     by_method: dict[str, Part]
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run was of."""
+
     policy: str
     world: str
     seed: int
@@ -69,6 +93,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     hold_s: float
     window_s: float
     days: float
+    more_calls: int = 0
+
+
+class Report(Circumstances, frozen=True, kw_only=True):
     visits: int
     wanted: int
     calls: int
@@ -82,18 +110,6 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     engine: Accuracy
     others: dict[str, Accuracy]
     """What further judges made of the same calls."""
-
-
-class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run was of."""
-
-    policy: str
-    world: str
-    seed: int
-    numbers: int
-    hold_s: float
-    window_s: float
-    days: float
 
 
 def report(circumstances: Circumstances, calls: Sequence[Heard], ledger: Ledger, *, judge: str = ENGINE) -> Report:
@@ -135,7 +151,7 @@ def _accuracy(judge: str, calls: Sequence[Heard], own: Sequence[Heard]) -> Accur
         shares={verdict: bootstrap(table, ratio(place, everybody)) for place, verdict in enumerate(VERDICTS)},
         reached=bootstrap(table, ratio(everybody + 1, everybody)),
         brier=_brier(judge, credited),
-        calibration=_calibration([heard.judged[judge] for heard in credited]),
+        calibration=_calibration(judge, credited),
         everybody=_part(heard.judged[judge] for heard in calls),
         by_delay=_parts(own, judge, delay_class, [name for name, _ in DELAYS]),
         by_kind=_parts(calls, judge, lambda heard: heard.call.kind),
@@ -176,18 +192,22 @@ def _brier(judge: str, credited: Sequence[Heard]) -> Estimate:
     return bootstrap(by_person(people(credited), [errors, [1] * len(errors)]), ratio(0, 1))
 
 
-def _calibration(credited: Iterable[Judged]) -> list[Confidence]:
-    classes: defaultdict[int, list[Judged]] = defaultdict(list)
-    for each in credited:
-        classes[min(CLASSES - 1, int(each.confidence * CLASSES))].append(each)
-    return [
-        Confidence(
-            confidence=sum(each.confidence for each in judged) / len(judged),
-            right=wilson(sum(each.verdict == "right" for each in judged), len(judged)),
-            calls=len(judged),
-        )
-        for _, judged in sorted(classes.items())
-    ]
+def _calibration(judge: str, credited: Iterable[Heard]) -> list[Confidence]:
+    classes: defaultdict[int, list[Heard]] = defaultdict(list)
+    for heard in credited:
+        classes[min(CLASSES - 1, int(heard.judged[judge].confidence * CLASSES))].append(heard)
+    return [_confidence(judge, some) for _, some in sorted(classes.items())]
+
+
+def _confidence(judge: str, some: list[Heard]) -> Confidence:
+    judged = [heard.judged[judge] for heard in some]
+    claimed = sum(each.confidence for each in judged) / len(judged)
+    right = sum(each.verdict == "right" for each in judged)
+    apart = [each.confidence - (each.verdict == "right") for each in judged]
+    off = mean(by_person(people(some), [apart, [1] * len(some)]))
+    least = Z * math.sqrt(claimed * (1 - claimed) / len(judged))  # few calls, all of them right, prove nothing
+    off = Estimate(off.value, min(off.low, off.value - least), max(off.high, off.value + least))
+    return Confidence(confidence=claimed, right=wilson(right, len(judged)), calls=len(judged), off=off)
 
 
 def _overflow(ledger: Ledger) -> Estimate:

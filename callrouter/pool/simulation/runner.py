@@ -16,14 +16,14 @@ import msgspec
 
 from callrouter.numbers import Number
 from callrouter.pool.live import Allocation, Renewal
-from callrouter.pool.simulation.calling import PlannedCall, strangers
+from callrouter.pool.simulation.calling import PlannedCall, robots_before, strangers
 from callrouter.pool.simulation.dispatch import Dispatcher
 from callrouter.pool.simulation.exchange import Exchange
 from callrouter.pool.simulation.judges import Judge
 from callrouter.pool.simulation.ledger import Ledger
 from callrouter.pool.simulation.premises import Premises
 from callrouter.pool.simulation.truth import OWN_NUMBER, Heard, Truth
-from callrouter.pool.simulation.visitors import PlannedVisit, visits
+from callrouter.pool.simulation.visitors import PlannedVisit, might_call, visits
 from callrouter.pool.simulation.world import HOUR, MINUTE, World
 from callrouter.pool.store import VISIT_GAP, OverflowPolicy
 from callrouter.sessions.model import TrafficSource, Visit
@@ -32,6 +32,8 @@ MONDAY = datetime(2024, 1, 1, tzinfo=UTC)
 """When worlds begin."""
 BATCH = 256
 """Operations under way at once."""
+APART = 1_000_003
+"""Seeds of a run's sets of calls, so that no two runs have one in common."""
 STRICT_BATCH = 8
 """The same where a visitor's number may be taken from him, and his page has to hear of it."""
 SAMPLED_EVERY = 10 * MINUTE
@@ -53,6 +55,9 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     overflow: OverflowPolicy = "fallback"
     strict: bool = False
     """Numbers may be taken from visitors who are there: hear of it soon."""
+    more_calls: int = 0
+    """Further sets of calls, by the same visitors and by strangers, that might have come: the leases are as without
+    them, for they pin no number, and each set knows its own callers only."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +108,8 @@ class Runner:
         self._sessions: dict[tuple[int, str], _Session] = {}
         self._dispatch = Dispatcher(STRICT_BATCH if setting.strict else BATCH)
         self._now = 0.0
+        self._sets: list[int] = []
+        """A seed for each set of calls, the first of which is what happens."""
 
     async def run(self, seed: int, *, progress: Progress = lambda _share: None) -> Outcome:
         """From the first visit to the last call."""
@@ -110,8 +117,11 @@ class Runner:
         await self._store.load_numbers(self._place.slot, dict.fromkeys(self._numbers, True), now=MONDAY)
         self._plan("sample", 0.0, None)
         self._plan("tidy", 0.0, None)
-        for call in strangers(self._world, seed, numbers=len(self._numbers)):
-            self._plan("stranger", call.at, call)
+        self._sets = [seed + APART * place for place in range(1 + self._setting.more_calls)]
+        for place, each in enumerate(self._sets):
+            await self._begins(each)
+            for call in strangers(self._world, each, numbers=len(self._numbers)):
+                self._plan("stranger", call.at, (call, place))
         for visit in visits(self._world, seed, hold=self._hold):
             await self._until(visit.at)
             self._arrives(visit)
@@ -119,6 +129,17 @@ class Runner:
         await self._until(self._world.length)
         await self._dispatch.land()
         return Outcome(setting=self._setting, calls=self._heard, ledger=self._ledger)
+
+    async def _begins(self, seed: int) -> None:
+        """Robots are known from before."""
+        for robot in robots_before(self._world, seed, numbers=len(self._numbers)):
+            at = MONDAY + timedelta(seconds=robot.at)
+            site = self._world.sites[0]
+            visit = Visit(
+                session=f"before-{robot.phone}", visitor=f"before-{robot.phone}", account=site.account,
+                site=site.site, traffic=DIRECT, landing_page="/", referrer="", started_at=at, seen_at=at,
+            )  # fmt: skip
+            await self._exchange.knew(robot.phone, self._numbers[int(robot.line * len(self._numbers))], visit, at)
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
@@ -147,7 +168,8 @@ class Runner:
         if kind == "call":
             await self._rings(*what)
         elif kind == "stranger":
-            await self._heard_on(self._numbers[int(what.line * len(self._numbers))], what, overflow=False)
+            call, place = what
+            await self._heard_on(self._numbers[int(call.line * len(self._numbers))], call, pins=place == 0)
         else:
             await self._tidy()
             self._plan("tidy", self._now + TIDIED_EVERY, None)
@@ -168,14 +190,22 @@ class Runner:
         if visit.bot:
             return
         page = _Page(visit, self._session(visit, visit.campaign, visit.id))
-        for call in visit.calls:
-            self._plan("call", call.at, (visit, call))
-        if visit.calls:
-            self._truth.expect(visit)
+        self._expect(visit)
         if visit.wants_number:
             self._ledger.wants(visit.at)
         self._ask(page, campaign=visit.campaign)
         self._next_sign(page)
+
+    def _expect(self, visit: PlannedVisit) -> None:
+        """The calls that this visit leads to, and those that it might have led to as well."""
+        calls = [(call, 0) for call in visit.calls]
+        if visit.wants_number:
+            for place, seed in enumerate(self._sets[1:], start=1):
+                calls += [(call, place) for call in might_call(self._world, seed, visit)]
+        for call, place in calls:
+            self._plan("call", call.at, (visit, call, place))
+        if calls:
+            self._truth.expect(visit)
 
     def _session(self, visit: PlannedVisit, campaign: str, proposed: str) -> _Session:
         """The visitor's visit goes on, or a new one begins."""
@@ -250,23 +280,24 @@ class Runner:
 
     # --- telephones ---------------------------------------------------------------------------------------------------
 
-    async def _rings(self, visit: PlannedVisit, call: PlannedCall) -> None:
-        number = self._truth.dialled(visit)
+    async def _rings(self, visit: PlannedVisit, call: PlannedCall, place: int) -> None:
+        number = self._truth.dialled(visit, place)
         if number is not None:
-            await self._heard_on(number, call, overflow=False)
+            await self._heard_on(number, call, pins=place == 0)
         elif call.at >= self._world.counted_from:
             judged = dict.fromkeys(self._exchange.judges, OWN_NUMBER)
             self._heard.append(Heard(call=call, since=None, overflow=True, judged=judged))
 
-    async def _heard_on(self, number: Number, call: PlannedCall, *, overflow: bool) -> None:
-        name = f"call-{next(self._order)}"
+    async def _heard_on(self, number: Number, call: PlannedCall, *, pins: bool) -> None:
+        name = f"call-{next(self._order)}" if pins else ""
         true_session, since = self._truth.of(call, number), self._truth.since(call, number)
         judged, remembering = await self._exchange.rings(number, call, name, true_session, self._moment())
         if remembering is not None:
             self._dispatch.send(remembering)
-        self._plan("hangup", self._now + call.talk, (number, name))
+        if pins:
+            self._plan("hangup", self._now + call.talk, (number, name))
         if call.at >= self._world.counted_from:
-            self._heard.append(Heard(call=call, since=since, overflow=overflow, judged=judged))
+            self._heard.append(Heard(call=call, since=since, overflow=False, judged=judged))
 
     def _hangs_up(self, number: Number, name: str) -> None:
         self._dispatch.send(self._exchange.hangs_up(number, name, self._moment()))

@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
-from callrouter.pool.simulation.comparison import Difference
+from callrouter.pool.simulation.comparison import Difference, Needed
 from callrouter.pool.simulation.report import Part, Report
 from callrouter.pool.simulation.statistics import Estimate
 from callrouter.pool.simulation.truth import VERDICTS
 from callrouter.pool.simulation.world import HOUR, MINUTE
 
+NEARLY = 0.999
 MEANINGS = {
     "right": "the caller's own latest visit with this number",
     "wrong": "another visit of the same company",
@@ -25,7 +26,7 @@ def show(console: Console, report: Report) -> None:
     console.print(Group(*_report(report)))
 
 
-def show_comparison(console: Console, rows: Iterable[tuple[Report, Difference | None, int | None]]) -> None:
+def show_comparison(console: Console, rows: Iterable[tuple[Report, Difference | None, Needed | None]]) -> None:
     """Each policy beside callrouter's; where it was asked for, with the numbers that callrouter needs for the same."""
     rows = list(rows)
     table = Table(
@@ -43,7 +44,7 @@ def show_comparison(console: Console, rows: Iterable[tuple[Report, Difference | 
         table.add_row(
             report.policy, _two_lines(engine.shares["right"]), _two_lines(engine.shares["misrouted"]),
             _two_lines(report.overflow), f"{engine.brier.value:.4f}", *margins,
-            "" if needed is None else f"{needed:,} numbers\n[dim]of {report.numbers:,}[/]",
+            "" if needed is None else _needed(needed, report.numbers),
         )  # fmt: skip
     console.print(table)
 
@@ -99,15 +100,25 @@ def _calibration(report: Report) -> Table:
         f"({report.engine.brier.low:.4f} to {report.engine.brier.high:.4f})",
         title_justify="left",
     )
-    for name in ("confidence claimed", "share right", "calls"):
+    for name in ("confidence claimed", "share right", "calls", "off by points", "true within 2"):
         table.add_column(name, justify="right")
     for each in report.engine.calibration:
-        table.add_row(f"{each.confidence:.1%}", _percent(each.right), f"{each.calls:,}")
+        off = f"{each.off.value * 100:+.1f} [dim]± {each.error * 100:.1f}[/]"
+        table.add_row(percent(each.confidence), _percent(each.right), f"{each.calls:,}", off, each.holds)
     return table
 
 
 def _percent(estimate: Estimate) -> str:
-    return f"{estimate.value:.1%} [dim]({estimate.low * 100:.1f} to {estimate.high * 100:.1f})[/]"
+    return f"{percent(estimate.value)} [dim]({estimate.low * 100:.1f} to {estimate.high * 100:.1f})[/]"
+
+
+def percent(share: float) -> str:
+    """Only what is all is said to be 100.0 %.
+
+    >>> percent(0.9996), percent(1.0)
+    ('99.9%', '100.0%')
+    """
+    return f"{share if share >= 1 else min(share, NEARLY):.1%}"
 
 
 def _two_lines(estimate: Estimate) -> str:
@@ -117,6 +128,11 @@ def _two_lines(estimate: Estimate) -> str:
 def _points(estimate: Estimate, sign: int = 1) -> str:
     low, high = sorted((sign * estimate.low * 100 + 0.0, sign * estimate.high * 100 + 0.0))
     return f"{sign * estimate.value * 100 + 0.0:+.2f}\n[dim]{low:+.2f} to {high:+.2f}[/]"
+
+
+def _needed(needed: Needed, compared: int) -> str:
+    most = f"{needed.high:,}" if needed.high is not None else f"over {compared:,}"
+    return f"{needed.numbers:,} of {compared:,}\n[dim]{needed.low:,} to {most}[/]"
 
 
 def _span(seconds: float | None) -> str:

@@ -18,6 +18,8 @@ Z = 1.959964
 """Of 95 %."""
 DRAWS = 1000
 AT_ONCE = 100
+GROUPS = 2000
+"""People beyond so many are drawn in groups: as many again would make no interval truer, only slower."""
 Table = NDArray[np.float64]
 
 
@@ -42,11 +44,18 @@ def wilson(hits: float, trials: float) -> Estimate:
     return Estimate(share, max(0.0, min(middle - half, share)), min(1.0, max(middle + half, share)))
 
 
-def bootstrap(table: Table, figure: Callable[[Table], Table], *, seed: int = 0) -> Estimate:
-    """`table` has a row of sums per person; `figure` makes of rows of such sums a figure each."""
+ANYTHING = (0.0, 1.0)
+
+
+def bootstrap(
+    table: Table, figure: Callable[[Table], Table], *, seed: int = 0, within: tuple[float, float] = ANYTHING
+) -> Estimate:
+    """`table` has a row of sums per person; `figure` makes of rows of such sums a figure each, which lies `within`."""
     value = float(figure(table.sum(axis=0, keepdims=True))[0])
-    if len(table) < 2:  # noqa: PLR2004 - of one person nothing can be drawn
-        return Estimate(value, value, value)
+    if len(table) < 2:  # noqa: PLR2004 - of one person nothing can be drawn, so nothing is known
+        return Estimate(value, *within)
+    if len(table) > GROUPS:
+        table = np.add.reduceat(table, np.arange(GROUPS) * len(table) // GROUPS, axis=0)
     draws = np.random.default_rng(seed)
     found = []
     for _ in range(DRAWS // AT_ONCE):
@@ -54,6 +63,15 @@ def bootstrap(table: Table, figure: Callable[[Table], Table], *, seed: int = 0) 
         found.append(figure(weights @ table))
     low, high = np.nanquantile(np.concatenate(found), [0.025, 0.975])
     return Estimate(value, float(min(low, value)), float(max(high, value)))
+
+
+def mean(table: Table) -> Estimate:
+    """Of a sum per person and how many it is of, two columns: the mean of the whole, by its linear error."""
+    total = float(table[:, 1].sum())
+    value = float(table[:, 0].sum()) / total
+    apart = table[:, 0] - value * table[:, 1]
+    half = Z * math.sqrt(float((apart**2).sum())) / total
+    return Estimate(value, value - half, value + half)
 
 
 def ratio(top: int, bottom: int) -> Callable[[Table], Table]:

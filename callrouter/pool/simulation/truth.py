@@ -64,7 +64,7 @@ class Truth:
     def __init__(self) -> None:
         self._callers: dict[str, dict[Number, _Showing]] = {}
         self._showing: dict[str, Number | None] = {}
-        self._dialled: dict[str, Number | None] = {}
+        self._dialled: dict[tuple[str, int], Number | None] = {}
 
     def expect(self, visit: PlannedVisit) -> None:
         """Calls will come of this visit."""
@@ -79,11 +79,13 @@ class Truth:
         if number is not None:
             numbers[number] = _Showing(session, visit.left)
 
-    def dialled(self, visit: PlannedVisit) -> Number | None:
-        """What this visit's calls dial: whatever it showed when the first of them was placed."""
-        if visit.id not in self._dialled:
-            self._dialled[visit.id] = self._showing.get(visit.id)
-        return self._dialled[visit.id]
+    def dialled(self, visit: PlannedVisit, turn: int = 0) -> Number | None:
+        """What this visit's calls dial: whatever it showed when the first of them was placed. In each `turn` of
+        several that might have happened, for itself."""
+        key = (visit.id, turn)
+        if key not in self._dialled:
+            self._dialled[key] = self._showing.get(visit.id)
+        return self._dialled[key]
 
     def of(self, call: PlannedCall, number: Number) -> str | None:
         """The session that a judge has to name; None: whatever he names is wrong."""

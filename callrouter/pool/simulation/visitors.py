@@ -151,6 +151,20 @@ def _decision(world: World, seed: int, visit: str) -> _Decision | None:
     return _Decision(delay, delay.after.draw(draws), draws.random() < world.calling.leaves)
 
 
+def might_call(world: World, seed: int, visit: PlannedVisit) -> tuple[PlannedCall, ...]:
+    """Calls that this visit might have led to as well, drawn anew for each `seed` by the same chances. The visit is as
+    it was: who would have called in it later than he left calls just before he turns away."""
+    decision = _decision(world, seed, visit.id)
+    if decision is None:
+        return ()
+    delay = decision.delay
+    at = min(visit.at + decision.after, visit.left) if delay.name == "in_visit" else visit.left + decision.after
+    if delay.awake:
+        at = waiting_for_morning(world, at, chance(seed, "morning", visit.id))
+    reason = Reason(visit=visit.id, person=visit.person, account=visit.account, delay=delay.name)
+    return calls_of(world, seed, reason, at)
+
+
 def _browse(world: World, draws: Random, at: float, decision: _Decision | None, hold: float) -> Browsed:
     reader = Reader(draws, world.browsing, hold / BEATS)
     if decision is None or decision.delay.name != "in_visit":

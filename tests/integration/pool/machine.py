@@ -215,7 +215,7 @@ class PoolMachine(RuleBasedStateMachine):
         who=st.sampled_from(VISITORS), site=st.sampled_from(sorted(SITES)), closed=st.booleans(), page=st.booleans(),
         times=st.integers(min_value=1, max_value=2), at=st.sampled_from(["now", "now", "the very end", "before it"]),
     )  # fmt: skip
-    def a_page_is_alive(self, who: str, site: int, closed: bool, page: bool, times: int, at: str) -> None:
+    def a_page_is_alive(self, *, who: str, site: int, closed: bool, page: bool, times: int, at: str) -> None:
         """`at`: now, or when its lease runs out, or in the last moment before."""
         name, session = self.visit_of(who, site)
         if (term := self.models[name].term_of(session)) and at != "now":

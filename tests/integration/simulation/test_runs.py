@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import cast
 
+import msgspec
 import pytest
 import uvloop
 from click.testing import CliRunner
@@ -16,6 +17,7 @@ from msgspec.structs import replace
 from callrouter.cli import main
 from callrouter.lab.servers import EmbeddedValkey
 from callrouter.numbers import Number
+from callrouter.pool.delay import DEFAULT_MODEL, DelayModel
 from callrouter.pool.simulation.cases import Case, Result, simulate
 from callrouter.pool.simulation.comparison import difference
 from callrouter.pool.simulation.document import document
@@ -146,14 +148,55 @@ def test_the_command_prints_one_object_and_draws(server: EmbeddedValkey, tmp_pat
     assert [each["policy"] for each in told["policies"]] == ["first-free", "credit-holder"]
     assert "ours_better_by" in told["policies"][0]
     assert 1 <= told["policies"][0]["ours_needs_numbers"] <= 20
+    low, high = told["policies"][0]["ours_needs_interval"]
+    assert low <= told["policies"][0]["ours_needs_numbers"] <= (high or 20)
     assert picture.read_text("utf-8").startswith("<?xml")
     shown = CliRunner().invoke(main, ["pool", "simulate", *small])
     assert "attributable calls" in shown.stdout
 
 
+def test_more_calls_change_no_lease_and_nothing_of_the_calls_that_happen(
+    server: EmbeddedValkey, compared: dict[str, Result]
+) -> None:
+    case = Case(world=SMALL, numbers=TIGHT, more_calls=3)
+    asked = uvloop.run(simulate(server.url, case))["ours"]
+    alone = compared["ours"]
+    assert asked.report.rests_s == alone.report.rests_s
+    assert asked.report.in_use == alone.report.in_use
+    assert asked.report.overflow == alone.report.overflow
+    happened = {(heard.call.person, heard.call.phone, heard.call.at): heard for heard in asked.outcome.calls}
+    for heard in alone.outcome.calls:
+        same = happened[heard.call.person, heard.call.phone, heard.call.at]
+        assert same.judged["engine"] == heard.judged["engine"]
+    assert asked.report.attributable == pytest.approx(4 * alone.report.attributable, rel=0.2)
+    mine, theirs = asked.report.engine.shares["right"], alone.report.engine.shares["right"]
+    assert mine.value == pytest.approx(theirs.value, abs=0.1)
+    assert mine.high - mine.low < theirs.high - theirs.low
+
+
+def test_a_model_is_fitted_to_what_happened_and_credits_another_run(server: EmbeddedValkey, tmp_path: Path) -> None:
+    model = tmp_path / "model.json"
+    small = ["--visits-per-hour", "20", "--days", "1", "--numbers", "60", "--json", "--redis", server.url]
+    result = CliRunner().invoke(main, ["pool", "simulate", *small, "--fit", str(model)])
+    assert result.exit_code == 0, result.output
+    fitted = msgspec.json.decode(model.read_bytes(), type=DelayModel)
+    assert fitted != DEFAULT_MODEL
+    assert sum(share for share, _ in fitted.delays) == pytest.approx(1.0)
+    again = CliRunner().invoke(main, ["pool", "simulate", *small, "--model", str(model)])
+    assert again.exit_code == 0, again.output
+    first, second = json.loads(result.stdout), json.loads(again.stdout)
+    assert (first["calls"], first["visits"]) == (second["calls"], second["visits"])
+    assert first["brier"] != second["brier"]
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
+        (["--fit", "/nowhere/at/all.json"], "no folder"),
+        (["--fit", "model.json", "--more-calls", "2"], "without --more-calls"),
+        (["--model", __file__], "holds no delay model"),
+        (["--model", "/nowhere/at/all.json"], "cannot be read"),
+        (["--more-calls", "-1"], "not in the range"),
         (["--hold", "4"], "4.0 is not in the range"),
         (["--numbers", "0"], "0 is not in the range"),
         (["--days", "0.5"], "0.5 is not in the range"),

@@ -11,11 +11,11 @@ import pytest
 from callrouter.numbers import Number
 from callrouter.pool.model import Method
 from callrouter.pool.simulation.calling import CallKind, PlannedCall
-from callrouter.pool.simulation.comparison import Judgement, difference
+from callrouter.pool.simulation.comparison import Judgement, Needed, difference, read_off
 from callrouter.pool.simulation.document import document
 from callrouter.pool.simulation.ledger import Ledger
 from callrouter.pool.simulation.report import Circumstances, Report, report
-from callrouter.pool.simulation.statistics import bootstrap, by_person, ratio, wilson
+from callrouter.pool.simulation.statistics import GROUPS, Estimate, bootstrap, by_person, mean, ratio, wilson
 from callrouter.pool.simulation.truth import VERDICTS, Heard, Judged, Verdict
 
 WHAT = Circumstances(policy="ours", world="w", seed=1, numbers=10, hold_s=1800, window_s=86400, days=1)
@@ -55,6 +55,13 @@ def test_the_json_has_what_the_contract_names() -> None:
 def test_a_run_without_calls_is_reported_as_such() -> None:
     told = document(of([]))
     assert (told["calls"], told["right"], told["calibration"]) == (0, 0.0, [])
+    assert told["intervals"]["right"] == [0.0, 1.0]
+
+
+def test_one_caller_proves_nothing() -> None:
+    assert document(of([heard("right")]))["intervals"]["right"] == [0.0, 1.0]
+    one = Judgement([heard("right")], "engine")
+    assert difference(one, one).right.interval == [-1.0, 1.0]
 
 
 def test_calibration_has_the_mean_of_what_was_claimed_beside_what_was_true() -> None:
@@ -63,6 +70,57 @@ def test_calibration_has_the_mean_of_what_was_claimed_beside_what_was_true() -> 
     assert only.confidence == pytest.approx(0.82)
     assert (only.right.value, only.calls) == (0.8, 10)
     assert of(calls).engine.brier.value == pytest.approx(0.8 * 0.18**2 + 0.2 * 0.82**2)
+
+
+def claimed(confidence: float, right: int, calls: int) -> Report:
+    """Calls of that confidence, each by another person."""
+    return of([heard("right" if place < right else "wrong", confidence, f"p{place}") for place in range(calls)])
+
+
+@pytest.mark.parametrize(
+    ("right", "calls", "holds"),
+    [(5, 10, "too few calls"), (5_000, 10_000, "yes"), (4_730, 10_000, "within error"), (4_500, 10_000, "no")],
+)
+def test_a_class_of_confidence_is_judged_where_calls_are_enough(right: int, calls: int, holds: str) -> None:
+    (only,) = claimed(0.5, right, calls).engine.calibration
+    assert only.holds == holds
+    assert only.off.value == pytest.approx(0.5 - right / calls)
+    assert only.error == pytest.approx(0.5 / math.sqrt(calls), rel=0.02)
+    assert document(claimed(0.5, right, calls))["calibration"][0]["holds"] == holds
+
+
+def test_a_few_calls_that_are_all_right_do_not_prove_a_confidence() -> None:
+    (only,) = claimed(0.97, 20, 20).engine.calibration
+    assert only.holds == "too few calls"
+
+
+def test_calls_of_one_person_count_as_one_for_the_error_of_a_confidence() -> None:
+    calls = [heard("right" if place % 2 else "wrong", 0.5, f"p{place}") for place in range(400) for _ in range(25)]
+    (only,) = of(calls).engine.calibration
+    assert only.error == pytest.approx(0.5 / math.sqrt(400), rel=0.02)
+
+
+def test_a_mean_has_the_textbooks_interval() -> None:
+    found = mean(np.array([[1.0, 1.0], [0.0, 1.0]] * 50))
+    assert found.value == 0.5
+    assert found.high - found.value == pytest.approx(1.96 * 0.05, rel=0.001)
+
+
+def test_people_beyond_a_number_are_drawn_in_groups_and_the_interval_stays_as_wide() -> None:
+    table = np.random.default_rng(1).permutation([[float(place % 3 == 0), 1.0] for place in range(6 * GROUPS)])
+    found = bootstrap(table, ratio(0, 1))
+    assert found.value == pytest.approx(1 / 3)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * math.sqrt(2 / 9 / len(table)), rel=0.15)
+
+
+def test_numbers_for_the_same_accuracy_are_read_off_between_sizes_with_their_interval() -> None:
+    better = {100: Estimate(-0.02, -0.03, -0.01), 400: Estimate(0.02, 0.01, 0.03), 1600: Estimate(0.06, 0.05, 0.07)}
+    assert read_off(better) == Needed(200, 141, 283)
+
+
+def test_where_ours_is_not_surely_as_good_there_is_no_end_to_the_numbers() -> None:
+    assert read_off({400: Estimate(0.001, -0.002, 0.004)}) == Needed(400, 400, None)
+    assert read_off({400: Estimate(-0.002, -0.004, -0.001)}) == Needed(400, 400, None)
 
 
 def test_wilsons_interval_is_the_textbooks() -> None:

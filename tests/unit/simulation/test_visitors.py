@@ -10,9 +10,9 @@ import pytest
 from msgspec.structs import replace
 
 from callrouter.pool.simulation.browsing import Reader
-from callrouter.pool.simulation.calling import strangers, waiting_for_morning
+from callrouter.pool.simulation.calling import REMEMBERED_DAYS, robots_before, strangers, waiting_for_morning
 from callrouter.pool.simulation.spread import Spread
-from callrouter.pool.simulation.visitors import PlannedVisit, visits, weight
+from callrouter.pool.simulation.visitors import PlannedVisit, might_call, visits, weight
 from callrouter.pool.simulation.world import DAY, HOUR, Browsing, Calling, World, accounts
 from callrouter.pool.simulation.worlds import WORLDS, default
 
@@ -120,6 +120,29 @@ def test_strangers_are_as_many_as_there_are_numbers() -> None:
         assert sum(call.kind == kind for call in few) == pytest.approx(100 * expected, rel=0.7)
     assert not any(call.attributable for call in many if call.kind != "first")
     assert all(call.delay != "in_visit" for call in many)
+
+
+def test_robots_that_call_often_are_known_before_the_world_begins_and_others_may_be_forgotten() -> None:
+    often = list(robots_before(SMALL, 1, numbers=10_000))
+    assert len(often) == SMALL.strangers.robots
+    assert all(-REMEMBERED_DAYS * DAY <= robot.at <= 0 for robot in often)
+    seldom = list(robots_before(SMALL, 1, numbers=200))
+    assert 0 < len(seldom) < len(often) / 2
+    assert {robot.phone for robot in seldom} <= {robot.phone for robot in often}
+    assert not list(robots_before(replace(SMALL, strangers=replace(SMALL.strangers, robocalls=0.0)), 1, numbers=10))
+
+
+def test_a_visit_might_have_led_to_other_calls_by_the_same_chances() -> None:
+    world = replace(SMALL, days=4.0)
+    wanted = [visit for visit in everybody(world) if visit.wants_number and not visit.bot]
+    sets = [[might_call(world, seed, visit) for visit in wanted] for seed in (501, 502)]
+    assert sets[0] != sets[1]
+    callers = [calls for found in sets for calls in found if calls]
+    assert len(callers) / len(wanted) / 2 == pytest.approx(SMALL.calling.share, rel=0.25)
+    for visit, calls in zip(wanted, sets[0], strict=True):
+        first = next((call for call in calls if call.kind == "first"), None)
+        if first is not None and first.delay == "in_visit":
+            assert visit.at <= first.at <= visit.left
 
 
 def test_accounts_are_of_unlike_size() -> None:
