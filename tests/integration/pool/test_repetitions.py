@@ -1,4 +1,4 @@
-"""Requests that arrive again, late or without what their first answer told: one visit, one number."""
+"""Requests that arrive again, late, or without what their first answer told; calls told in another order."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from callrouter.pool.choice import lease_from
 from callrouter.pool.directory import Directory, NumberEntry, PoolChoice, Site
 from callrouter.pool.keys import pool_slot
 from callrouter.pool.live import Allocation
-from callrouter.pool.store import LeaseStore
+from callrouter.pool.model import CallerMemory
+from callrouter.pool.recall import PastCall, recall
+from callrouter.pool.store import Ask, LeaseStore
 from callrouter.pool.sweeper import load_pools
-from tests.integration.pool.visitors import NOON, numbers, store, visit
+from tests.integration.pool.visitors import CALLER, NOON, numbers, store, visit
 
 FIRST, SECOND = pool_slot(1), pool_slot(2)
 NUMBERS = numbers(2)
@@ -68,5 +70,25 @@ def test_a_request_under_anothers_name_is_foreign_also_where_another_pool_may_be
                 forged = await leases.allocate(FIRST, visit("s1", "eve"), trial=True, now=NOON)
                 assert forged.outcome == "foreign", known
                 await leases.allocate(FIRST, visit("s2", "eve"), wants_number=False, now=NOON)
+
+    asyncio.run(scenario())
+
+
+def test_an_older_call_told_later_is_not_remembered_in_place_of_a_newer_one(valkey_url: str) -> None:
+    async def scenario() -> None:
+        async with store(valkey_url) as leases:
+            await leases.load_numbers(FIRST, {NUMBERS[0]: True}, now=NOON)
+            calls = [(visit("s2", "bob"), NOON + HOUR), (visit("s1", "ann"), NOON)]
+            for who, at in calls:
+                await leases.remember(FIRST, CALLER, account=2, at=at, number=NUMBERS[0], visit=who)
+            live = await leases.resolve(Ask(FIRST, 1, NUMBERS[0], CALLER), now=NOON + 2 * HOUR)
+            told = [
+                PastCall(CallerMemory(visit=who, called_at=at, number=NUMBERS[0]), NOON + HOUR, own_number=True)
+                for who, at in calls
+            ]
+            late = recall(told, NUMBERS[0], NOON + 2 * HOUR, timedelta(days=90))
+            assert live.same_number
+            assert live.same_number.visit.session == "s2"
+            assert late == (live.same_number, live.newest)
 
     asyncio.run(scenario())
