@@ -5,6 +5,7 @@ Knows the store's operations and a site's choices; knows neither tokens nor what
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -17,6 +18,8 @@ from callrouter.sessions.model import Visit
 
 NO_POOL = 0
 """The visit is kept in the site's own slot."""
+LOOK_SECONDS = 0.05
+"""A pool whose server is away delays no page of the others."""
 
 
 class Placed(NamedTuple):
@@ -43,6 +46,7 @@ async def lease_from(
     visit: Visit,
     *,
     known: str = "",
+    repeated: bool = False,
     campaign: str = "",
     wants_number: bool = True,
     counts: bool = True,
@@ -52,8 +56,11 @@ async def lease_from(
 
     An empty pool keeps no trace of the hit unless all are empty: then the closed lease nearest to its end is taken, by
     the same order, if the site wants that; else the visit is the first pool's, marked as overflow. `known`: the session
-    that goes on in the first of the pools; one that begins in another pool instead came by the same source.
+    that goes on in the first of the pools; one that begins in another pool instead came by the same source. `repeated`:
+    nothing tells whether this request came before, so the pool that answered it then is looked for.
     """
+    if repeated and wants_number and len(pools) > 1:
+        pools = await _begun_first(store, directory, pools, visit)
 
     async def ask(pool: int, *, trial: bool, nearest_end: bool) -> Placed:
         slot = directory.slot_of_pool(pool) if pool else directory.slot_of_site(site.id)
@@ -75,6 +82,25 @@ async def lease_from(
                     earlier = await store.visit(directory.slot_of_pool(pool), known)
                     visit, known = _as_before(visit, earlier, site.gap, placed.allocation.at), ""
     return await ask(pools[0] if pools else NO_POOL, trial=False, nearest_end=takes)
+
+
+async def _begun_first(
+    store: LeaseStore, directory: Directory, pools: tuple[int, ...], visit: Visit
+) -> tuple[int, ...]:
+    """The pool that keeps this very visit comes first. Asked of all but the first, and not waited for: it is rare."""
+    looks = {
+        asyncio.ensure_future(store.visit(directory.slot_of_pool(pool), visit.session)): pool for pool in pools[1:]
+    }
+    try:
+        done, _ = await asyncio.wait(looks, timeout=LOOK_SECONDS)
+    finally:
+        for look in looks:
+            look.cancel()
+    for look in done:
+        found = None if look.exception() else look.result()
+        if found and (found.visitor, found.site) == (visit.visitor, visit.site):
+            return (looks[look], *(pool for pool in pools if pool != looks[look]))
+    return pools
 
 
 def _as_before(visit: Visit, earlier: Visit | None, gap: timedelta, at: datetime) -> Visit:

@@ -117,6 +117,8 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     numbers: tuple[NumberEntry, ...] = ()
     bindings: tuple[StaticBinding, ...] = ()
     pools: tuple[int, ...] = ()
+    removed_pools: tuple[int, ...] = ()
+    """Of the last weeks: the history may not have all of theirs yet."""
     read_at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
     version: int = 0
     """Higher for each newer state of the inventory; 0: not known. The lease store takes no older one than it has."""
@@ -196,7 +198,8 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def slots(self) -> list[Slot]:
         """Every slot that may hold leases, visits or log."""
-        return [*map(self.slot_of_pool, self.pools), *(self.slot_of_site(site.id) for site in self.sites)]
+        pools = (*self.pools, *self.removed_pools)
+        return [*map(self.slot_of_pool, pools), *(self.slot_of_site(site.id) for site in self.sites)]
 
     def slots_of_account(self, account: int) -> list[Slot]:
         """Where calls of this account's callers may be looked up."""

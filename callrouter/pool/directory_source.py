@@ -195,6 +195,9 @@ async def read_directory(
         sites = await connection.fetch("SELECT * FROM sites ORDER BY id")
         choices = await connection.fetch("SELECT * FROM site_pools ORDER BY site_id, priority, pool_id")
         pools = await connection.fetch("SELECT id FROM pools ORDER BY id")
+        removed = await connection.fetch(
+            "SELECT id FROM removed_pools WHERE removed_at > now() - interval '30 days' ORDER BY id"
+        )
         numbers = await connection.fetch(
             "SELECT account_id, number, pool_id, state, route FROM numbers ORDER BY number"
         )
@@ -210,6 +213,7 @@ async def read_directory(
         numbers=tuple(_number(row) for row in numbers),
         bindings=tuple(_binding(row) for row in bindings),
         pools=tuple(row["id"] for row in pools),
+        removed_pools=tuple(row["id"] for row in removed),
         version=version,
         read_at=(clock or SystemClock()).now(),
         namespace=namespace,

@@ -26,6 +26,7 @@ from callrouter.pool.entries import Entry, parse_entries
 from callrouter.pool.history_rows import write_entries
 from callrouter.pool.keys import Slot, log_key, pool_of
 from callrouter.pool.live import moment
+from callrouter.pool.nodes import asked_of_each
 
 log = structlog.get_logger()
 
@@ -37,6 +38,7 @@ IDLE_SECONDS = 0.5
 RETRY_SECONDS = 2.0
 LOOK_AT_ONCE = 500
 REFUSED_KEPT = 10_000
+STORE_TROUBLE = (exceptions.RedisError, exceptions.RedisClusterException)
 AT_FAULT = (
     asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.CardinalityViolationError,
     asyncpg.ProgramLimitExceededError, ValueError, KeyError,
@@ -64,6 +66,8 @@ class History:
         self._idle_seconds = idle_seconds
         self._stopping = asyncio.Event()
         self._failing = False
+        self._taken = 0
+        """Entries written in this round."""
         self._lag = 0.0
         """Age of the oldest entry met in this round."""
 
@@ -79,12 +83,8 @@ class History:
                 if await self.drain_all():
                     pause = 0.0
                 self._failing = False
-            except (
-                exceptions.RedisError,
-                exceptions.RedisClusterException,
-                *TROUBLE,
-            ) as error:
-                pause = RETRY_SECONDS
+            except (*STORE_TROUBLE, *TROUBLE) as error:
+                pause = RETRY_SECONDS if not self._taken else 0.0
                 if not self._failing:
                     log.warning("HISTORY-WAITS", reason=_reason(error) or type(error).__name__)
                 self._failing = True
@@ -94,24 +94,36 @@ class History:
 
     async def drain_all(self) -> int:
         """One batch of each log that has entries; returns how many entries were written."""
-        taken, self._lag = 0, 0.0
+        self._taken, self._lag = 0, 0.0
         slots = list(self._slots())
         busy: list[Slot] = []
+        away: list[Slot] = []
         for start in range(0, len(slots), LOOK_AT_ONCE):
             part = slots[start : start + LOOK_AT_ONCE]
-            pipeline = self._client.pipeline(transaction=False)
-            for slot in part:
-                pipeline.xlen(log_key(slot))
-            busy += [slot for slot, waiting in zip(part, await pipeline.execute(), strict=True) if waiting]
+            for asked, answers in await asked_of_each(self._client, part, lambda slot: ("XLEN", log_key(slot))):
+                if isinstance(answers, Exception):
+                    away.append(asked[0])
+                else:
+                    busy += [slot for slot, waiting in zip(asked, answers, strict=True) if waiting]
+        failures = await self._drain_some(busy)
+        metrics.HISTORY_LAG_SECONDS.set(self._lag)
+        for slot in away:  # the client finds out who leads there now
+            await self._client.execute_command("XLEN", log_key(slot))
+        if failures:
+            raise failures[0]
+        return self._taken
+
+    async def _drain_some(self, busy: list[Slot]) -> list[BaseException]:
+        """One batch of each; returns what went wrong. None is left behind when another fails."""
+        failures: list[BaseException] = []
         for start in range(0, len(busy), AT_ONCE):
             drained = [self.drain(slot) for slot in busy[start : start + AT_ONCE]]
-            done = await asyncio.gather(*drained, return_exceptions=True)  # none is left behind when another fails
-            taken += sum(count for count in done if isinstance(count, int))
-            for failure in done:
-                if isinstance(failure, BaseException):
-                    raise failure
-        metrics.HISTORY_LAG_SECONDS.set(self._lag)
-        return taken
+            done = await asyncio.gather(*drained, return_exceptions=True)
+            self._taken += sum(count for count in done if isinstance(count, int))
+            failures += [failure for failure in done if isinstance(failure, BaseException)]
+            if not all(isinstance(failure, STORE_TROUBLE) for failure in failures):
+                break  # Postgres is away for all of them
+        return failures
 
     async def drain(self, slot: Slot) -> int:
         """The oldest batch of one log; 0 also if another worker has it in hand."""

@@ -53,6 +53,9 @@ async def remove_pool(conn: Connection, name: str) -> int:
             raise Refused(f"pool {name} serves {', '.join(row['name'] for row in sites)}; callrouter site change first")
         if count := await conn.fetchval("SELECT count(*) FROM leases WHERE pool_id = $1 AND ended_at IS NULL", pool):
             raise Refused(f"pool {name} has {count} leases whose end is not in the history yet; try again in a minute")
+        await conn.execute(
+            "INSERT INTO removed_pools (account_id, id) SELECT account_id, id FROM pools WHERE id = $1", pool
+        )
         await conn.execute("DELETE FROM pools WHERE id = $1", pool)
     return pool
 

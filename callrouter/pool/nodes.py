@@ -118,6 +118,37 @@ async def _alone(cluster: RedisCluster, script: Script, words: Words) -> Any:
         return await cluster.execute_command("EVAL", script.text, 1, *words)
 
 
+async def asked_of_each(
+    client: Any, slots: Sequence[Slot], command: Callable[[Slot], tuple[str, ...]]
+) -> list[tuple[Sequence[Slot], list[Any] | Exception]]:
+    """One command about each slot, by one send per node: the slots of a node, with their answers or its failure."""
+    if not isinstance(client, RedisCluster):
+        pipeline = client.pipeline(transaction=False)
+        for slot in slots:
+            pipeline.execute_command(*command(slot))
+        return [(slots, await pipeline.execute())]
+    if not client.nodes_manager.slots_cache:
+        await client.initialize()
+    parts: dict[str, tuple[ClusterNode | None, list[Slot]]] = {}
+    for slot in slots:
+        node = _node(client, slot)
+        parts.setdefault(node.name if node else "", (node, []))[1].append(slot)
+    found = await asyncio.gather(*(_answers(node, [command(slot) for slot in part]) for node, part in parts.values()))
+    return [(part, answers) for (_, part), answers in zip(parts.values(), found, strict=True)]
+
+
+async def _answers(node: ClusterNode | None, commands: Sequence[tuple[str, ...]]) -> list[Any] | Exception:
+    if node is None:
+        return exceptions.TryAgainError("nobody leads these slots")
+    queue = [PipelineCommand(place, *command) for place, command in enumerate(commands)]
+    try:
+        await node.execute_pipeline(queue)
+    except FAILURES as error:
+        return error
+    failed = next((each.result for each in queue if isinstance(each.result, Exception)), None)
+    return failed or [each.result for each in queue]
+
+
 def _node(cluster: RedisCluster, key: str) -> ClusterNode | None:
     nodes = cluster.nodes_manager.slots_cache.get(cluster.keyslot(key))
     return nodes[0] if nodes else None

@@ -36,8 +36,9 @@ def recall(
             newest = None
         last = call.remembered_at
         if call.own_number:
-            by_number.pop(call.memory.number, None)
-            by_number[call.memory.number] = call.memory
+            known = by_number.pop(call.memory.number, None)
+            older = known is not None and known.called_at > call.memory.called_at
+            by_number[call.memory.number] = known if known and older else call.memory
             if len(by_number) > KEPT_NUMBERS:
                 del by_number[next(iter(by_number))]
         if newest is None or call.memory.called_at >= newest.called_at:

@@ -11,7 +11,7 @@
 local asked, site, account, visitor, campaign = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local hold, gap, wants, policy = tonumber(ARGV[12]), tonumber(ARGV[13]), ARGV[14] == '1', ARGV[15]
 local ROUNDS, AT_ONCE = 32, 16
-local latest, last = '', ''
+local latest, last, outdated = '', '', false
 if known then latest, last = open('<ss', known) end
 
 -- The closed lease nearest to its end, if the site's policy is to take it.
@@ -79,7 +79,7 @@ local function serve(visit, is_new)
     event = 'V'
   else
     visit[V_Z], visit[V_CLOSED], visit[V_GAP] = now, 0, gap
-    if ARGV[19] == '1' and visit[V_REQUEST] ~= asked and visit[V_SESSION] ~= asked then
+    if ARGV[19] == '1' and not outdated and visit[V_REQUEST] ~= asked and visit[V_SESSION] ~= asked then
       visit[V_PAGES], visit[V_REQUEST], visit[V_PAGE] = visit[V_PAGES] + 1, asked, ARGV[10]
       event = 'P'
     end
@@ -124,6 +124,10 @@ local visit = known and visit_of(asked)
 if known and not visit then
   visit = visit_of(latest)
   if visit and (now >= visit[V_Z] + gap or campaign ~= '' and campaign ~= visit[V_CAMPAIGN]) then visit = nil end
+elseif known and latest ~= asked and visit[V_VISITOR] == visitor and visit[V_SITE] == site then
+  -- An earlier visit's request, repeated late: the visit that he began since goes on, and keeps its number.
+  local newer = visit_of(latest)
+  if newer and now < newer[V_Z] + gap then visit, outdated = newer, true end
 end
 local reply
 if not visit then

@@ -1,8 +1,8 @@
 -- What is kept of a caller after his call, so that his next one is understood. ARGV[4..]: caller, number dialled,
 -- account, client ('' if unknown), memory of the credited visit ('' if none was), "site:visitor" of it, when, ms kept.
 -- The record: the visitor of the newest memory, when that was, then by turns a name and a value, each behind four bytes
--- of its length. a:<account> → client; n:<number> → memory for calls on the same number, the latest first; last → the
--- newest memory.
+-- of its length. a:<account> → client; n:<number> → memory for calls on the same number, the latest told first;
+-- t:<number> → when that call was; last → the newest memory. Calls may be told in another order than they came.
 
 local caller, number, account, client = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local memory, visitor, at, kept = ARGV[8], ARGV[9], tonumber(ARGV[10]), ARGV[11]
@@ -34,12 +34,18 @@ if memory ~= '' then
     for _, each in ipairs(numbers) do
       if each ~= kept_numbers[1] and #kept_numbers < KEPT_NUMBERS then kept_numbers[#kept_numbers + 1] = each end
     end
-    values[kept_numbers[1]], numbers = memory, kept_numbers
+    numbers = kept_numbers
+    local before = values['t:' .. number]
+    if not before or at >= open('<d', before) then
+      values['n:' .. number], values['t:' .. number] = memory, pack('<d', at)
+    end
   end
   if at >= newest then credited, newest, values['last'] = visitor, at, memory end
 end
 local parts = {pack('<sd', credited, newest)}
-for _, names in ipairs({accounts, numbers, {'last'}}) do
+local times = {}
+for _, name in ipairs(numbers) do times[#times + 1] = 't:' .. sub(name, 3) end
+for _, names in ipairs({accounts, numbers, times, {'last'}}) do
   for _, name in ipairs(names) do
     local value = values[name]
     if value then parts[#parts + 1] = pack('<I4c0I4c0', #name, name, #value, value) end

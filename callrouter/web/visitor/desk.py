@@ -76,6 +76,8 @@ class _Opened(NamedTuple):
     """A number may be leased."""
     known: str = ""
     """The session that his token names, of the first of these pools."""
+    repeated: bool = False
+    """He has no token: this request may have been answered before."""
 
 
 class Desk:
@@ -132,7 +134,7 @@ class Desk:
         )  # fmt: skip
         human, known = bool(pools) and said.human, token is not None and token.leased
         going_on = token.session if token and pools[:1] == (token.pool,) else ""
-        opened = _Opened(site, said, hit, pools, facts, human, going_on)
+        opened = _Opened(site, said, hit, pools, facts, human, going_on, token is None)
         try:
             pool, allocation = await self._admit(opened, browser.address, known=known)
         except StoreUnavailable as error:
@@ -200,6 +202,7 @@ class Desk:
         said = opened.said
         return await lease_from(
             self._store, self._directory(), opened.site, opened.pools, opened.visit, known=opened.known,
+            repeated=opened.repeated,
             campaign="" if said.again else opened.hit.campaign, wants_number=opened.human, counts=not said.again,
         )  # fmt: skip
 

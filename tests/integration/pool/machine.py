@@ -37,7 +37,8 @@ from callrouter.pool.keys import Slot, log_key, pool_slot
 from callrouter.pool.live import Allocation, milliseconds
 from callrouter.pool.store import Ask, Change, LeaseStore, Lifetimes, StaleInventory
 from callrouter.pool.sweeper import load_pools
-from tests.integration.pool.model import LEASES_KEPT, MINUTE, Expected, Hit, PlainPool, Told, load
+from tests.integration.pool.model import LEASES_KEPT, MINUTE, Expected, Hit, PlainPool, Told
+from tests.integration.pool.plain_inventory import load
 from tests.integration.pool.visitors import NOON, numbers, visit
 
 T = TypeVar("T")
@@ -93,6 +94,8 @@ class PoolMachine(RuleBasedStateMachine):
         self.at: dict[tuple[int, str], str] = {}
         """The pool that a site's visitor was answered from last: his token names it."""
         self.repeatable: Hit | None = None
+        self.late: list[Hit] = []
+        """The last few, whose repetition may come late."""
 
     @property
     def moment(self) -> datetime:
@@ -149,6 +152,7 @@ class PoolMachine(RuleBasedStateMachine):
         hit = Hit(request=request, visitor=who, site=site, account=SITES[site], hold=HOLD, gap=GAP, **how)
         self.ask(hit)
         self.repeatable = hit
+        self.late = [*self.late, hit][-8:]
 
     @precondition(lambda self: self.repeatable is not None)
     @rule(times=st.integers(min_value=1, max_value=3))
@@ -156,6 +160,13 @@ class PoolMachine(RuleBasedStateMachine):
         for _ in range(times):
             assert self.repeatable
             self.ask(self.repeatable)
+
+    @precondition(lambda self: any(len(CHOICES[hit.site]) == 1 for hit in self.late))
+    @rule(place=st.integers(min_value=0, max_value=7))
+    def an_earlier_request_arrives_again(self, place: int) -> None:
+        """Where several pools serve the site his token may name another by now, which does not know the request."""
+        hits = [hit for hit in self.late if len(CHOICES[hit.site]) == 1]
+        self.ask(hits[place % len(hits)])
 
     @precondition(lambda self: self.repeatable is not None and len(CHOICES[self.repeatable.site]) == 1)
     @rule(who=st.sampled_from(VISITORS), how=HOW)

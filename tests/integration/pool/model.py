@@ -6,7 +6,7 @@ good as each other the model names them all, and is told which was given.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 End = Literal["expired", "released", "taken", "disabled", "moved"]
@@ -15,7 +15,6 @@ YOUNG = 5 * MINUTE
 """No lease is taken from its visitor sooner."""
 CALL = 240 * MINUTE
 """A call whose end is never told pins its number for so long."""
-DAY = 24 * 60 * MINUTE
 SIGN_APART, SIGNS_KEPT = 15_000, 64
 LEASES_KEPT = 8
 """Ended ones, in live state."""
@@ -170,9 +169,10 @@ class PlainPool:
         mine = self.visits.get(hit.request)
         if mine and (mine.visitor, mine.site) != (hit.visitor, hit.site):
             return Expected(outcome="foreign")
-        visit = mine or self._continued(hit, now)
+        newer = self._newer(mine, hit, now) if mine else None
+        visit = newer or mine or self._continued(hit, now)
         session = visit.session if visit else hit.request
-        pages = visit.pages + self._counts(visit, hit) if visit else 1
+        pages = visit.pages + (not newer and self._counts(visit, hit)) if visit else 1
         term = self.term_of(session)
         if not hit.wants:
             return Expected(outcome="none", session=session, new=not visit, pages=pages)
@@ -198,7 +198,7 @@ class PlainPool:
                 campaign=hit.campaign, request=hit.request,
             )  # fmt: skip
             self.visits[visit.session] = visit
-        elif self._counts(visit, hit):
+        elif visit.pages != expected.pages:
             visit.request = hit.request
         visit.pages, visit.seen = expected.pages, now
         key = (hit.site, hit.visitor)
@@ -237,6 +237,11 @@ class PlainPool:
         if visit and now < visit.seen + hit.gap and hit.campaign in ("", visit.campaign):
             return visit
         return None
+
+    def _newer(self, mine: Visit, hit: Hit, now: int) -> Visit | None:
+        """The visit that goes on since `mine`, whose request this is, was left."""
+        visit = self.visits.get(self.latest.get((hit.site, hit.visitor), ""))
+        return visit if visit and visit is not mine and now < visit.seen + hit.gap else None
 
     def _counts(self, visit: Visit, hit: Hit) -> bool:
         return hit.counts and hit.request not in (visit.request, visit.session)
@@ -313,6 +318,7 @@ class PlainPool:
         visit = self.visits.get(session)
         if visit is None or now >= visit.seen + gap:
             return ("over", None, None, 0)
+        closed = closed and (page or request in ("", visit.request))  # else a page was left that was not the last
         if page and visit.request != request:
             visit.pages, visit.request = visit.pages + 1, request
         visit.seen = now
@@ -362,47 +368,8 @@ class PlainPool:
             held.pinned = now + hold
         return True
 
-    def _let_go(self, number: str, now: int, reason: End) -> None:
+    def let_go(self, number: str, now: int, reason: End) -> None:
         held = self.numbers[number]
         if held.lease:
             self._end(held.lease, now, reason)
         held.used = False
-
-
-def load(pools: dict[str, PlainPool], wanted: dict[str, dict[str, bool]], now: int) -> None:
-    """The inventory as it is now, of all pools (by a name that sorts as their slots do). False: set aside.
-
-    What leaves a pool does so before anything comes; what comes from another pool brings what is known of it there.
-    """
-    everywhere = {number for share in wanted.values() for number in share}
-    for name, pool in pools.items():
-        pool.settle(now)
-        pool.gone = {number: at for number, at in pool.gone.items() if at > now - DAY}
-        for number in sorted(pool.members - wanted[name].keys()):
-            pool._let_go(number, now, "moved" if number in everywhere else "disabled")
-            pool.members.discard(number)
-            if number in everywhere:
-                pool.gone[number] = now
-    for name, pool in pools.items():
-        for number, used in wanted[name].items():
-            if number not in pool.members:
-                _join(pool, number, pools)
-            pool.gone.pop(number, None)
-            if used:
-                pool.numbers[number].used = True
-            else:
-                pool._let_go(number, now, "disabled")
-
-
-def _join(pool: PlainPool, number: str, pools: dict[str, PlainPool]) -> None:
-    pool.members.add(number)
-    own = pool.numbers.get(number)
-    left = max(((other.gone[number], name) for name, other in pools.items() if number in other.gone), default=None)
-    there = pools[left[1]] if left else pool
-    known = there.numbers.get(number)
-    if there is pool or known is None or (own and own.last and known.last and own.last.began > known.last.began):
-        pool.numbers.setdefault(number, Number(used=False))
-        return
-    pool.numbers[number] = replace(known, used=False, ended=list(known.ended), calls=dict(known.calls))
-    if known.last and known.last.session in there.visits:
-        pool.visits.setdefault(known.last.session, replace(there.visits[known.last.session]))

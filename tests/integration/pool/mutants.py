@@ -43,6 +43,10 @@ MUTANTS = {
         "allocate", r"local f = visit\[V_EXPIRES\] > 0 and number_of\(visit\[V_NUM\]\)", "local f = nil"
     ),
     "another's request answered": Mutant("allocate", r"if visit\[V_VISITOR\] ~= visitor or ", "if "),
+    "taken back from the newer visit": Mutant(
+        "allocate", r"if newer and now < newer\[V_Z\] \+ gap then", "if false then"
+    ),
+    "a late repetition counts": Mutant("allocate", r" and not outdated and", " and"),
     # The choice
     "newest-free first": Mutant("choose", r"call\('ZPOPMIN', all\)", "call('ZPOPMAX', all)"),
     "own number forgotten": Mutant("choose", r"last ~= '' and number_of\(last\)", "nil"),
