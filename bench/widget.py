@@ -2,8 +2,8 @@
 
 A first visit from its first line to the number shown (the scan, the answer, the replacement in text and links), and
 what each change of the page costs afterwards; by the browser's trace in time of the thread, so that other processes'
-turns do not count. The best of some visits is told, for caches and clock rates are others' too. The server's answers are
-canned. How far anything moved on the page is told by the browser itself.
+turns do not count. The best of some visits is told, for caches and clock rates are others' too. The server answers as
+written here. How far anything moved on the page is told by the browser itself.
 """
 
 from __future__ import annotations
