@@ -13,7 +13,7 @@ import msgspec
 from callrouter.numbers import Number
 from callrouter.pool.model import CallerMemory, Lease, LeaseEnd
 from callrouter.pool.scripts.layout import NUMBER_HEAD, VISIT_HEAD
-from callrouter.sessions.model import TrafficSource, Visit
+from callrouter.sessions.model import Analytics, TrafficSource, Visit
 
 Outcome = Literal["kept", "leased", "overflow", "none", "empty", "foreign"]
 RenewOutcome = Literal["live", "bare", "lost", "over"]
@@ -217,6 +217,12 @@ def pack_facts(visit: Visit) -> bytes:
             visit.ym_counter,
     )  # fmt: skip
     return _without_nul(_encode(facts))
+
+
+def pack_analytics(told: Analytics | Visit) -> bytes:
+    """As these ids stand at the end of the facts (scripts/visits.lua); empty if none is told."""
+    ids = told.ga_client_id, told.ym_client_id, told.ga_session_id, told.ym_counter
+    return _encode(ids)[1:] if any(ids) else b""
 
 
 def pack_page(url: str, title: str, *, landing_page: str = "") -> bytes:

@@ -1,4 +1,5 @@
--- A sign of life. ARGV[4..]: session, request, hold, visit time-out, a new page (1/0), page and title, closed (1/0).
+-- A sign of life. ARGV[4..]: session, request, hold, visit time-out, a new page (1/0), page and title, closed (1/0), ids of analytics
+-- (visits.lua).
 -- Returns outcome, number, lease expires, pages, now. Outcomes: live; bare (a visit without a number); lost (the number
 -- has gone: ask again for one); over (the visit has ended: begin a new one).
 
@@ -15,6 +16,7 @@ if ARGV[8] == '1' and visit[V_REQUEST] ~= request then
   visit[V_PAGES], visit[V_REQUEST], visit[V_PAGE] = visit[V_PAGES] + 1, request, ARGV[9]
   event = 'P'
 end
+if retold(visit, ARGV[11]) and not event then event = 'F' end
 visit[V_Z], visit[V_CLOSED], visit[V_GAP] = now, closed, gap
 local record = visit_record(visit)
 call('SET', P .. 's:' .. ARGV[4], record, 'PX', gap + window)

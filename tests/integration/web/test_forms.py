@@ -9,7 +9,10 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from callrouter.db.connect import connect
+from callrouter.db.connect import connect, open_pool
+from callrouter.pool.connect import close_client, open_client
+from callrouter.pool.history import History
+from callrouter.pool.keys import pool_slot
 from callrouter.web.app import WebSettings
 from tests.integration.web.test_visitor_calls import ORIGIN, Page, problem, settings, web
 
@@ -127,5 +130,43 @@ def test_a_form_waits_on_disk_while_postgres_cannot_take_it(settings: WebSetting
             await connection.execute("ALTER TABLE away RENAME TO appeals")
             assert [row["customer"] for row in await appeals(settings.postgres_url, 1)] == ["79160000001"]
         await connection.close()
+
+    asyncio.run(scenario())
+
+
+def test_ids_of_analytics_that_come_late_reach_the_visit_and_its_appeals(settings: WebSettings, tmp_path: Path) -> None:
+    early = {"ga_client_id": "1.2"}
+    late: dict[str, Any] = {"ga_client_id": "1.2", "ga_session_id": "77", "ym_client_id": "16", "ym_counter": "4242"}
+
+    async def written(postgres: Any, client: Any) -> Any:
+        history = History(client, postgres, lambda: [pool_slot(1)])
+        while await history.drain_all():
+            pass
+        row = await postgres.fetchrow("SELECT * FROM visits")
+        assert row is not None
+        return row
+
+    async def scenario() -> None:
+        postgres, store = await open_pool(settings.postgres_url, size=2), open_client(settings.redis_url)
+        async with web(with_journal(settings, tmp_path)) as client:
+            page = Page(client)
+            token = (await page.visit(human=False, **early)).json()["token"]
+            assert (await written(postgres, store))["ga_client_id"] == "1.2"
+            assert (await page.alive(token, ga_client_id="x y<>", ym_counter='",\\"')).json()["state"] == "bare"
+            assert (await page.alive(token, **late)).json()["state"] == "bare"
+            row = await written(postgres, store)
+            assert {name: row[name] for name in late} == late
+            assert row["number"] is None, "no number was leased for it"
+            await page.alive(token, ga_session_id="78")
+            assert (await page.visit(token=token, ga_client_id="3.4", again=True)).json()["leased"]
+            row = await written(postgres, store)
+            assert {name: row[name] for name in late} == late | {"ga_session_id": "78", "ga_client_id": "3.4"}
+            await send(page, token=token, phone="+79161234567", ym_counter="4343")
+            appeal = (await appeals(settings.postgres_url, 1))[0]
+            assert {name: appeal[name] for name in late} == late | {
+                "ga_session_id": "78", "ga_client_id": "3.4", "ym_counter": "4343",
+            }  # fmt: skip
+        await close_client(store)
+        await postgres.close()
 
     asyncio.run(scenario())
