@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from callrouter.appeals.merging import undo_merge
 from callrouter.db.connect import connect, open_pool
 from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.history import History
@@ -168,5 +169,66 @@ def test_ids_of_analytics_that_come_late_reach_the_visit_and_its_appeals(setting
             }  # fmt: skip
         await close_client(store)
         await postgres.close()
+
+    asyncio.run(scenario())
+
+
+async def _clients(connection: asyncpg.Connection[Any]) -> list[tuple[int, str | None, list[str]]]:
+    rows = await connection.fetch(
+        """SELECT c.id, c.name, array_agg(i.kind || ' ' || i.value ORDER BY i.kind) AS ids FROM clients c
+           JOIN client_identities i ON i.account_id = c.account_id AND i.client_id = c.id AND i.kind <> 'visitor'
+           GROUP BY c.account_id, c.id ORDER BY c.id"""
+    )
+    return [tuple(row) for row in rows]
+
+
+def test_a_form_with_the_phone_of_one_client_and_the_e_mail_of_another_makes_them_one_and_can_be_undone(
+    settings: WebSettings, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        connection = await connect(settings.postgres_url)
+        async with web(with_journal(settings, tmp_path)) as client:
+            await send(Page(client), email="anna@example.com", name="Анна")
+            await appeals(settings.postgres_url, 1)
+            await send(Page(client), phone="+79161234567", name="А. Иванова")
+            await appeals(settings.postgres_url, 2)
+            apart = await _clients(connection)
+            assert len(apart) == 2
+            await send(Page(client), phone="+79161234567", email="anna@example.com")
+            rows = await appeals(settings.postgres_url, 3)
+        older = apart[0][0]
+        assert {row["client_id"] for row in rows} == {older}
+        assert await _clients(connection) == [(older, "Анна", ["email anna@example.com", "phone 79161234567"])]
+        merged = await connection.fetchrow("SELECT * FROM client_merges")
+        assert merged is not None
+        assert (merged["survivor_id"], merged["merged_id"], merged["kind"]) == (older, apart[1][0], "email")
+        assert await undo_merge(connection, 2, merged["id"])
+        assert not await undo_merge(connection, 2, merged["id"])
+        assert await _clients(connection) == apart
+        owners = [row["client_id"] for row in await appeals(settings.postgres_url, 3)]
+        assert owners == [older, apart[1][0], older]
+        await connection.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_shared_browser_makes_one_client_of_two_only_without_a_second_phone_or_e_mail(
+    settings: WebSettings, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        connection = await connect(settings.postgres_url)
+        async with web(with_journal(settings, tmp_path)) as client:
+            page = Page(client)
+            token = (await page.visit()).json()["token"]
+            said = ({"email": "anna@example.com"}, {"phone": "+79161234567"}, {"phone": "+79167654321"})
+            for count, each in enumerate(said, 1):
+                await send(page, token=token, **each)
+                rows = await appeals(settings.postgres_url, count)
+        anna, also_anna, another = (row["client_id"] for row in rows)
+        assert anna == also_anna != another
+        assert [ids for _, _, ids in await _clients(connection)] == [
+            ["email anna@example.com", "phone 79161234567"], ["phone 79167654321"],
+        ]  # fmt: skip
+        await connection.close()
 
     asyncio.run(scenario())
