@@ -133,7 +133,8 @@ def _add_visit(row: AppealRow, visit: Visit) -> None:
     row.page, row.title = visit.page, visit.title
     row.device, row.os, row.browser = visit.device, visit.os, visit.browser
     row.location = visit.location
-    row.ga_client_id, row.ym_client_id = visit.ga_client_id, visit.ym_client_id
+    row.ga_client_id, row.ga_session_id = visit.ga_client_id, visit.ga_session_id
+    row.ym_client_id, row.ym_counter = visit.ym_client_id, visit.ym_counter
 
 
 def scrub(row: AppealRow) -> None:

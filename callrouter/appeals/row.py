@@ -95,6 +95,8 @@ class AppealRow(msgspec.Struct, kw_only=True, gc=False):
     location: str | None = None
     ga_client_id: str | None = None
     ym_client_id: str | None = None
+    ga_session_id: str | None = None
+    ym_counter: str | None = None
     is_unique: bool = False
     quality: bool = False
     email: str | None = None
@@ -105,7 +107,7 @@ class AppealRow(msgspec.Struct, kw_only=True, gc=False):
 COLUMNS: tuple[str, ...] = AppealRow.__struct_fields__
 
 ATTRIBUTION_COLUMNS = (
-    "account_id", "site_id", *COLUMNS[COLUMNS.index("method") : COLUMNS.index("ym_client_id") + 1],
+    "account_id", "site_id", *COLUMNS[COLUMNS.index("method") : COLUMNS.index("ym_counter") + 1],
 )  # fmt: skip
 """What says who called; the rest says what happened in the call."""
 

@@ -12,6 +12,7 @@ import click
 
 from callrouter.commands.callback_options import COUNTRIES, callback_options, given_callback
 from callrouter.commands.options import (
+    Limit,
     Minutes,
     config_option,
     country_option,
@@ -140,6 +141,22 @@ def _settings(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--select", help="CSS selector: numbers are replaced in these elements only, whatever they are."),
         click.option("--shadow", help="CSS selector of elements whose shadow roots are searched for numbers."),
         click.option(
+            "--retention-days", type=Limit(1), metavar="DAYS|default", help="Remove its visits after so many days, "
+            "with their pages and leases.  [visits: never]",
+        ),
+        click.option(
+            "--leases-per-address", type=Limit(0), metavar="N|default", help="Numbers that one address may take within "
+            "a hold; 0: any.  [by the size of its pools]",
+        ),
+        click.option(
+            "--leases-per-site", type=Limit(0), metavar="N|default", help="Numbers that all its visitors together may "
+            "take within a hold; 0: any.  [by the size of shared pools]",
+        ),
+        click.option(
+            "--requests-per-second", type=Limit(1), metavar="N|default", help="Requests that each web process answers "
+            "for it.  [as configured there]",
+        ),
+        click.option(
             "--quality", "quality_s", type=float, callback=_seconds, help="Seconds of talk of a quality call.  [60]"
         ),
     )):  # fmt: skip
@@ -233,7 +250,7 @@ def list_sites(config_file: Path | None) -> None:
                   s.fallback_number AS fallback, extract(epoch FROM s.hold)::float8 / 60 AS hold_minutes,
                   extract(epoch FROM s.rest)::float8 / 60 AS rest_minutes, s.overflow, s.domains, s.own_numbers,
                   s.consent, s.callback::text, s.widget ->> 'select' AS select, s.widget ->> 'shadow' AS shadow,
-                  s.enabled
+                  s.retention_days, s.leases_per_address, s.leases_per_site, s.requests_per_second, s.enabled
            FROM sites s JOIN accounts a ON a.id = s.account_id LEFT JOIN site_pools sp ON sp.site_id = s.id
            LEFT JOIN pools p ON p.id = sp.pool_id GROUP BY s.account_id, s.id, a.name ORDER BY s.id""",
     )

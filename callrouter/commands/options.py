@@ -82,6 +82,22 @@ class Share(Real):
         return super().convert(value, param, ctx)
 
 
+class Limit(click.ParamType[int | str]):
+    """A whole number, at least so many; `default` takes back what was set."""
+
+    name = "limit"
+
+    def __init__(self, least: int) -> None:
+        self._least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        if value == "default":
+            return "default"
+        if not re.fullmatch(r"[0-9]{1,9}", str(value)) or int(value) < self._least:
+            self.fail(f"{value!r} is neither a whole number of at least {self._least} nor 'default'", param, ctx)
+        return int(value)
+
+
 class Minutes(click.ParamType[timedelta]):
     """A span of time that people count in minutes."""
 

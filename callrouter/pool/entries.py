@@ -23,6 +23,8 @@ VISIT_KINDS = {
     "PO": ("page_opened", "overflow"),
     "O": ("overflow",),
     "U": ("page_closed",),
+    "F": ("analytics_told",),
+    "FO": ("analytics_told", "overflow"),
     "X": ("visit_ended",),
 }
 LEASE_KINDS = {"L": "lease_started", "E": "lease_ended"}

@@ -13,7 +13,7 @@ import msgspec
 
 from callrouter.db.connect import Connection
 from callrouter.pool.entries import Entry
-from callrouter.sessions.model import Visit
+from callrouter.sessions.model import Analytics, Visit
 
 
 class _Lease(msgspec.Struct, kw_only=True):
@@ -47,6 +47,10 @@ class _Change(msgspec.Struct, kw_only=True):
     ended_at: datetime | None = None
     overflow: bool = False
     number: str | None = None
+    ga_client_id: str = ""
+    ym_client_id: str = ""
+    ga_session_id: str = ""
+    ym_counter: str = ""
 
 
 class _Page(msgspec.Struct, kw_only=True):
@@ -122,6 +126,9 @@ class _Batch:
                 account=entry.number_of("a"), started_at=entry.moment_of(started), session=session, seen_at=seen_at
             )
         change.seen_at = max(change.seen_at, seen_at)
+        if entry.visit is not None:
+            for name in Analytics.__struct_fields__:
+                setattr(change, name, getattr(entry.visit, name))
         if "i" in entry.fields:
             change.pages = max(change.pages, entry.number_of("i"))
         return change
@@ -140,6 +147,7 @@ class _Batch:
 
 HANDLERS: dict[str, Callable[[_Batch, Entry, int], None]] = {
     "visit_started": _Batch.visit_started, "page_opened": _Batch.page_opened, "page_closed": _Batch.touched,
+    "analytics_told": _Batch.touched,
     "visit_ended": _Batch.visit_ended, "overflow": _Batch.overflow, "lease_started": _Batch.lease_started,
     "lease_ended": _Batch.lease_ended,
 }  # fmt: skip
@@ -195,14 +203,16 @@ def _lease(entry: Entry, pool: int) -> _Lease:
 def _visit_row(visit: Visit, change: _Change | None) -> tuple[object, ...]:
     """The visit as it is after this batch."""
     t = visit.traffic
+    ids = change or visit
     page, title = (change.page, change.title) if change and change.page is not None else (visit.page, visit.title)
     return (
         visit.account, visit.started_at, visit.session, visit.visitor, visit.site,
         change.seen_at if change else visit.seen_at, t.channel, t.source, t.medium, t.campaign, t.keyword, t.content,
         t.click_id, visit.landing_page, visit.referrer, page, title, change.pages if change else visit.pages,
-        visit.user_agent, visit.device, visit.os, visit.browser, visit.location, visit.ga_client_id,
-        visit.ym_client_id, change.ended_at if change else None, bool(change and change.overflow),
-        change.number if change else None, visit.ga_session_id, visit.ym_counter,
+        visit.user_agent, visit.device, visit.os, visit.browser, visit.location,
+        ids.ga_client_id or visit.ga_client_id, ids.ym_client_id or visit.ym_client_id,
+        change.ended_at if change else None, bool(change and change.overflow), change.number if change else None,
+        ids.ga_session_id or visit.ga_session_id, ids.ym_counter or visit.ym_counter,
     )  # fmt: skip
 
 
@@ -233,7 +243,11 @@ ON CONFLICT (account_id, started_at, session) DO UPDATE SET
     title = CASE WHEN excluded.seen_at >= visits.seen_at THEN excluded.title ELSE visits.title END,
     ended_at = coalesce(excluded.ended_at, visits.ended_at),
     overflow = visits.overflow OR excluded.overflow,
-    number = coalesce(visits.number, excluded.number)
+    number = coalesce(visits.number, excluded.number),
+    ga_client_id = coalesce(nullif(excluded.ga_client_id, ''), visits.ga_client_id),
+    ym_client_id = coalesce(nullif(excluded.ym_client_id, ''), visits.ym_client_id),
+    ga_session_id = coalesce(nullif(excluded.ga_session_id, ''), visits.ga_session_id),
+    ym_counter = coalesce(nullif(excluded.ym_counter, ''), visits.ym_counter)
 """
 
 CHANGES = """
@@ -244,10 +258,15 @@ UPDATE visits v SET
     title = CASE WHEN c.seen_at >= v.seen_at THEN coalesce(c.title, v.title) ELSE v.title END,
     ended_at = coalesce(c.ended_at, v.ended_at),
     overflow = v.overflow OR c.overflow,
-    number = coalesce(v.number, c.number)
+    number = coalesce(v.number, c.number),
+    ga_client_id = coalesce(nullif(c.ga_client_id, ''), v.ga_client_id),
+    ym_client_id = coalesce(nullif(c.ym_client_id, ''), v.ym_client_id),
+    ga_session_id = coalesce(nullif(c.ga_session_id, ''), v.ga_session_id),
+    ym_counter = coalesce(nullif(c.ym_counter, ''), v.ym_counter)
 FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::timestamptz[], $5::int[], $6::text[], $7::text[],
-    $8::timestamptz[], $9::bool[], $10::text[])
-    AS c (account_id, started_at, session, seen_at, pages, page, title, ended_at, overflow, number)
+    $8::timestamptz[], $9::bool[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[])
+    AS c (account_id, started_at, session, seen_at, pages, page, title, ended_at, overflow, number, ga_client_id,
+    ym_client_id, ga_session_id, ym_counter)
 WHERE v.account_id = c.account_id AND v.started_at = c.started_at AND v.session = c.session
 """
 

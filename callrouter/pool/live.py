@@ -20,7 +20,7 @@ from callrouter.pool.scripts.layout import (
     RENEWAL_HEAD,
     VISIT_HEAD,
 )
-from callrouter.sessions.model import TrafficSource, Visit
+from callrouter.sessions.model import Analytics, TrafficSource, Visit
 
 Outcome = Literal["kept", "leased", "overflow", "none", "empty", "foreign"]
 RenewOutcome = Literal["live", "bare", "lost", "over"]
@@ -243,6 +243,12 @@ def pack_facts(visit: Visit) -> bytes:
             visit.ym_counter,
     )  # fmt: skip
     return _without_nul(_encode(facts))
+
+
+def pack_analytics(told: Analytics | Visit) -> bytes:
+    """As these ids stand at the end of the facts (scripts/visits.lua); empty if none is told."""
+    ids = told.ga_client_id, told.ym_client_id, told.ga_session_id, told.ym_counter
+    return _encode(ids)[1:] if any(ids) else b""
 
 
 def pack_page(url: str, title: str, *, landing_page: str = "") -> bytes:

@@ -99,6 +99,9 @@ LEASES_LOST = Counter(
 LEASES_FORGOTTEN = Counter(
     "callrouter_pool_leases_forgotten_total", "Leases deleted from the history because they ended long ago."
 )
+VISITS_FORGOTTEN = Counter(
+    "callrouter_pool_visits_forgotten_total", "Visits deleted because their site keeps them no longer."
+)
 LEAKED_NUMBERS = Gauge(
     "callrouter_pool_leaked_numbers", "Pool numbers that are called although no visitor was shown them, by last search."
 )

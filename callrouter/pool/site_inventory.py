@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from typing import Literal
 
 import msgspec
 
@@ -13,6 +14,7 @@ from callrouter.numbers import Number
 from callrouter.pool.inventory import Refused, account_named, pool_named, site_named
 from callrouter.pool.model import DEFAULT_HOLD, MINIMUM_HOLD
 
+LIMITS = frozenset(["retention_days", "leases_per_address", "leases_per_site", "requests_per_second"])
 NARROWING = re.compile(r":(regions?|sources?|priority)=([^:]*)$")
 
 
@@ -23,6 +25,10 @@ class WantedPool(msgspec.Struct, frozen=True):
     priority: int = 0
     regions: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+
+
+Limit = int | Literal["default"]
+"""A limit of a site's own, or that which holds without one."""
 
 
 class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +49,10 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
     own_numbers: tuple[Number, ...] | None = None
     select: str | None = None
     shadow: str | None = None
+    retention_days: Limit | None = None
+    leases_per_address: Limit | None = None
+    leases_per_site: Limit | None = None
+    requests_per_second: Limit | None = None
     without_fallback: bool = False
     pools: tuple[WantedPool, ...] | None = None
     callback: dict[str, object] | None = None
@@ -51,7 +61,10 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
     def columns(self) -> dict[str, object]:
         aside = ("pools", "without_fallback", "select", "shadow", "callback")
         given = {name: getattr(self, name) for name in self.__struct_fields__ if name not in aside}
-        columns: dict[str, object] = {name: value for name, value in given.items() if value is not None}
+        columns: dict[str, object] = {
+            name: None if value == "default" and name in LIMITS else value
+            for name, value in given.items() if value is not None
+        }  # fmt: skip
         if self.without_fallback:
             columns["fallback_number"] = None
         return columns

@@ -24,7 +24,7 @@ from callrouter.pool.keys import Slot, log_key, pool_of
 from callrouter.pool.model import DEFAULT_HOLD, DEFAULT_WINDOW, MINIMUM_HOLD, Attribution, CallerMemory
 from callrouter.pool.nodes import Lanes
 from callrouter.pool.scripts import Script, script
-from callrouter.sessions.model import Visit
+from callrouter.sessions.model import NO_ANALYTICS, Analytics, Visit
 
 OverflowPolicy = Literal["fallback", "nearest_end"]
 VISIT_GAP = timedelta(minutes=30)
@@ -149,7 +149,7 @@ class LeaseStore:
             live.pack_page(visit.page, visit.title),
             live.pack_page(visit.page, visit.title, landing_page=visit.landing_page), _ms(hold), _ms(gap),
             int(wants_number), policy, _ms(MINIMUM_HOLD), _ms(self.lifetimes.visitor), _ms(rest), int(counts),
-            self.lifetimes.affinity, int(trial),
+            self.lifetimes.affinity, int(trial), live.pack_analytics(visit),
         )  # fmt: skip
         allocation = live.read_allocation(reply, visit.session)
         metrics.ALLOCATIONS.labels(outcome=allocation.outcome).inc()
@@ -168,6 +168,7 @@ class LeaseStore:
         page: str | None = None,
         title: str = "",
         closed: bool = False,
+        analytics: Analytics = NO_ANALYTICS,
         now: datetime | None = None,
     ) -> live.Renewal:
         """A sign of life. A `page` counts as opened, once per `request`; `closed` says that a page was left.
@@ -177,7 +178,7 @@ class LeaseStore:
         _require_ids(session)
         reply = await self._run(
             script("renew"), slot, now, session, request, _ms(hold), _ms(gap), int(page is not None),
-            live.pack_page(page, title) if page is not None else b"", int(closed),
+            live.pack_page(page, title) if page is not None else b"", int(closed), live.pack_analytics(analytics),
         )  # fmt: skip
         renewal = live.read_renewal(reply)
         metrics.RENEWALS.labels(outcome=renewal.outcome).inc()

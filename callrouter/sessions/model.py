@@ -21,6 +21,21 @@ class TrafficSource(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     click_id: str = ""
 
 
+class Analytics(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What other counters call this visitor: Google Analytics and Yandex Metrika. Their scripts may come late."""
+
+    ga_client_id: str = ""
+    ym_client_id: str = ""
+    ga_session_id: str = ""
+    ym_counter: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.ga_client_id or self.ym_client_id or self.ga_session_id or self.ym_counter)
+
+
+NO_ANALYTICS = Analytics()
+
+
 class Visit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One visit, as live state, history and appeals carry it. Strings from the web are hostile data, kept as sent."""
 
@@ -49,6 +64,13 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     ym_counter: str = ""
     overflow: bool = False
     """The pool had no number for this visit (rules §3)."""
+
+    def known_as(self, told: Analytics) -> Visit:
+        """The visit with the ids that were told last; one that was not told stays."""
+        if not told:
+            return self
+        names = Analytics.__struct_fields__
+        return msgspec.structs.replace(self, **{name: getattr(told, name) or getattr(self, name) for name in names})
 
     @property
     def time_on_site(self) -> timedelta:

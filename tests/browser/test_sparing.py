@@ -17,7 +17,7 @@ Visitors = Callable[..., BrowserContext]
 REPLACED = re.compile(LEASED)
 FAR = '<div style="height: 4000px">Окна</div>'
 HIDE = """(hidden) => {
-  Object.defineProperty(document, 'visibilityState', {get: () => hidden ? 'hidden' : 'visible', configurable: true});
+  Object.defineProperty(document, 'hidden', {get: () => hidden, configurable: true});
   document.dispatchEvent(new Event('visibilitychange'));
 }"""
 

@@ -263,6 +263,18 @@ def test_a_pool_is_removed_only_when_nothing_depends_on_it(shop: Cli, tmp_path: 
     assert [row["name"] for row in rows(shop("pool", "list"))] == ["moscow"]
 
 
+def test_a_sites_limits_are_set_and_taken_back(shop: Cli) -> None:
+    names = ("retention_days", "leases_per_address", "leases_per_site", "requests_per_second")
+    options = [f"--{name.replace('_', '-')}" for name in names]
+    for words, wanted in ((("90", "0", "7", "20"), [90, 0, 7, 20]), (("default",) * 4, [None] * 4)):
+        given = [word for pair in zip(options, words, strict=True) for word in pair]
+        rows(shop("site", "change", "shop.example", *given))
+        [listed] = rows(shop("site", "list"))
+        assert [listed[name] for name in names] == wanted
+    for wrong in ("0", "-1", "soon", "1.5"):
+        assert "neither a whole number" in refusal(shop("site", "change", "shop.example", "--retention-days", wrong))
+
+
 def test_a_site_changes_what_is_given_and_keeps_the_rest(shop: Cli, tmp_path: Path) -> None:
     two_pools(shop, tmp_path)
     rows(

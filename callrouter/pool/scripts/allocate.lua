@@ -3,7 +3,7 @@
 -- signature, facts of the first hit, page and title, the same as they are written at the beginning of a visit, hold,
 -- visit time-out, wants a number (1/0), policy when the pool is empty (fallback/nearest_end), minimum age of a lease
 -- that may be taken, ms a visitor is remembered, rest after this lease, counts as a page (1/0), affinity, and 1 if an
--- empty pool is to leave no trace of this hit, for another one is asked next.
+-- empty pool is to leave no trace of this hit, for another one is asked next, ids of analytics (visits.lua).
 -- Returns packed: outcome, 1 if the visit is new, pages, lease expires, visit started, now, ms for which the number had
 -- been free (-1: for ever, or not leased now), session, number.
 -- Outcomes: kept, leased, overflow, none (no number wanted), empty (no trace), foreign (the session is another's).
@@ -83,6 +83,7 @@ local function serve(visit, is_new)
       visit[V_PAGES], visit[V_REQUEST], visit[V_PAGE] = visit[V_PAGES] + 1, asked, ARGV[10]
       event = 'P'
     end
+    if retold(visit, ARGV[22]) and not event then event = 'F' end
   end
   local session, outcome, idle, f = visit[V_SESSION], ALLOCATED_NONE, -1, nil
   if wants then

@@ -11,6 +11,7 @@ if ARGV[8] == '1' and visit[V_REQUEST] ~= request then
   visit[V_PAGES], visit[V_REQUEST], visit[V_PAGE] = visit[V_PAGES] + 1, request, ARGV[9]
   event = 'P'
 end
+if retold(visit, ARGV[11]) and not event then event = 'F' end
 visit[V_Z], visit[V_CLOSED], visit[V_GAP] = now, closed, gap
 local number, expires = visit[V_NUM], visit[V_EXPIRES]
 if now < expires then

@@ -1,11 +1,12 @@
--- A sign of life. ARGV[4..]: session, request, hold, visit time-out, a new page (1/0), page and title, closed (1/0).
+-- A sign of life. ARGV[4..]: session, request, hold, visit time-out, a new page (1/0), page and title, closed (1/0), ids
+-- of analytics (visits.lua).
 -- Returns packed: outcome, pages, lease expires, now, number. Outcomes: live; bare (a visit without a number); lost (the number
 -- has gone: ask again for one); over (the visit has ended: begin a new one).
 --
 -- The usual one before all else, without any function of its own: a page that is open is open still, and so it stands
 -- with its lease. Only the fixed part of the visit's record is read and written.
 local request, hold, gap = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
-if ARGV[10] == '0' and ARGV[8] ~= '1' then
+if ARGV[10] == '0' and ARGV[8] ~= '1' and ARGV[11] == '' then
   local skey = P .. 's:' .. ARGV[4]
   local head = call('GETRANGE', skey, '0', '127')
   if head ~= '' then

@@ -13,6 +13,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from callrouter import __version__
 from callrouter.pool.timeline import Item
+from callrouter.web.visitor.description import described
 
 BASE = "/api/v1"
 
@@ -22,7 +23,8 @@ def api_router(handlers: Sequence[HTTPRouteHandler]) -> Router:
 
 
 class Description(JsonRenderPlugin):
-    """As the framework makes it, and with `kind`, which tells the items of a timeline apart: that it leaves out."""
+    """As the framework makes it, with what it leaves out: `kind`, which tells the items of a timeline apart, and the
+    page's calls, which do without it."""
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         schemas = openapi_schema["components"]["schemas"]
@@ -30,6 +32,7 @@ class Description(JsonRenderPlugin):
             told = schemas[item.__name__]
             told["properties"]["kind"] = {"const": item.__struct_config__.tag}
             told["required"] = sorted({*told.get("required", ()), "kind"})
+        described(openapi_schema)
         return super().render(request, openapi_schema)
 
 

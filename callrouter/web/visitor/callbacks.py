@@ -78,7 +78,8 @@ class Callbacks:
         await journal.append(
             PageAppeal(
                 id=order, kind="callback", account=site.account, site=site.id, at=now,
-                session=token.session if token else None, visitor=token.visitor if token else None, visit=visit,
+                session=token.session if token else None, visitor=token.visitor if token else None,
+                visit=visit and visit.known_as(said.analytics),
                 phone=phone, person=said.name.strip()[:ID_LIMIT] or None, page=said.url[:URL_LIMIT],
                 title=said.title[:TITLE_LIMIT], details=_plain(details),
             )

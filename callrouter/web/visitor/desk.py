@@ -162,7 +162,7 @@ class Desk:
                     self._slot(site, token.pool), token.session,
                     request=request, hold=site.hold, gap=site.gap,
                     page=said.url[:URL_LIMIT] if said.url is not None else None, title=said.title[:TITLE_LIMIT],
-                    closed=said.closed,
+                    closed=said.closed, analytics=said.analytics,
                 )  # fmt: skip
         except (StoreUnavailable, TimeoutError) as error:
             self._note_away(error)
@@ -213,10 +213,8 @@ class Desk:
             session=_request_id(site, visitor, said.request), visitor=visitor, account=site.account, site=site.id,
             traffic=hit.traffic, landing_page=url, referrer=said.referrer[:URL_LIMIT], started_at=now, seen_at=now,
             page=url, title=said.title[:TITLE_LIMIT], user_agent=device.user_agent, device=device.kind, os=device.os,
-            browser=device.browser, location=self._places.of(address), ga_client_id=said.ga_client_id[:ID_LIMIT],
-            ym_client_id=said.ym_client_id[:ID_LIMIT], ga_session_id=said.ga_session_id[:ID_LIMIT],
-            ym_counter=said.ym_counter[:ID_LIMIT],
-        )  # fmt: skip
+            browser=device.browser, location=self._places.of(address),
+        ).known_as(said.analytics)  # fmt: skip
 
     def _token(self, site: Site, text: str) -> VisitToken | None:
         if not text:

@@ -70,7 +70,8 @@ class Forms:
         return PageAppeal(
             id=uuid.uuid5(FORMS, who) if said.request else uuid.uuid4(), kind="form", account=site.account,
             site=site.id, at=at, session=token.session if token else None, visitor=token.visitor if token else None,
-            visit=visit, phone=phone, email=sifted.email.lower()[:LONGEST_EMAIL] or None, person=sifted.person or None,
+            visit=visit and visit.known_as(said.analytics), phone=phone,
+            email=sifted.email.lower()[:LONGEST_EMAIL] or None, person=sifted.person or None,
             page=said.url[:URL_LIMIT], title=said.title[:TITLE_LIMIT], details=details,
         )  # fmt: skip
 

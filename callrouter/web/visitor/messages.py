@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 import msgspec
+
+from callrouter.sessions.model import NO_ANALYTICS, Analytics
 
 URL_LIMIT = 2048
 TITLE_LIMIT = 300
 ID_LIMIT = 128
 VALUE_LIMIT = 2000
 FIELDS_LIMIT = 60
+ANALYTICS_ID = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 
-class VisitRequest(msgspec.Struct, kw_only=True):
+class _Known(msgspec.Struct, kw_only=True):
+    """What analytics call the visitor, in each of the page's calls: their scripts may come after the first."""
+
+    ga_client_id: str = ""
+    ym_client_id: str = ""
+    ga_session_id: str = ""
+    ym_counter: str = ""
+
+    @property
+    def analytics(self) -> Analytics:
+        """What looks like no id is none."""
+        if not (self.ga_client_id or self.ym_client_id or self.ga_session_id or self.ym_counter):
+            return NO_ANALYTICS
+        ids = {name: getattr(self, name) for name in Analytics.__struct_fields__}
+        return Analytics(**{name: text for name, text in ids.items() if ANALYTICS_ID.fullmatch(text)})
+
+
+class VisitRequest(_Known, kw_only=True):
     """A page was opened. Unknown fields are passed over: an older server meets a newer widget."""
 
     url: str
@@ -33,10 +54,6 @@ class VisitRequest(msgspec.Struct, kw_only=True):
     """The visitor agreed to be known (true) or did not (false); null: as the site's setting has it."""
     automated: bool = False
     """The browser says that no person drives it."""
-    ga_client_id: str = ""
-    ym_client_id: str = ""
-    ga_session_id: str = ""
-    ym_counter: str = ""
 
 
 class VisitAnswer(msgspec.Struct, kw_only=True):
@@ -52,7 +69,7 @@ class VisitAnswer(msgspec.Struct, kw_only=True):
     """Ask again after so many seconds: the lease store was away."""
 
 
-class AliveRequest(msgspec.Struct, kw_only=True):
+class AliveRequest(_Known, kw_only=True):
     """The page is still there, another page of the visit was opened, or the page was closed."""
 
     token: str
@@ -78,7 +95,7 @@ class FormField(msgspec.Struct, kw_only=True):
     autocomplete: str = ""
 
 
-class FormRequest(msgspec.Struct, kw_only=True):
+class FormRequest(_Known, kw_only=True):
     """A visitor sent a form. `fields` as the page has them, or just names and values."""
 
     url: str
@@ -99,7 +116,7 @@ class FormAnswer(msgspec.Struct, kw_only=True):
     appeal: str
 
 
-class CallbackRequest(msgspec.Struct, kw_only=True):
+class CallbackRequest(_Known, kw_only=True):
     """A visitor wants to be called, now or at a time."""
 
     url: str

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import string
 from collections import Counter
 from collections.abc import Iterator
 
@@ -31,13 +30,17 @@ WORDS = frozenset(
 )  # fmt: skip
 SHORTER = {"const": "let", "true": "!0", "false": "!1"}
 """Means the same in code that runs."""
+LETTERS = "etnrisoalcudpfhmgvbywkxzjqETNRISOALCUDPFHMGVBYWKXZJQ"
+"""The most used first, as in the words that stay: that packs better."""
+OPENING, CLOSING = frozenset("([{"), frozenset(")]}")
+INSIDE = 2
+"""Brackets that are open in the body of a function around everything: `((…) => {`."""
 Tokens = list[tuple[str, str]]
 
 
 def shorten(source: str) -> str:
     tokens = [(kind, text.strip()) for kind, text in _tokens(source) if kind != "blank"]
-    names = _short_names(tokens)
-    words = [names.get(text) or SHORTER.get(text, text) for _, text in tokens]
+    words = [SHORTER.get(text, text) for text in _renamed(tokens)]
     return _joined(_with_fewer_lets(_with_bare_parameters(words)))
 
 
@@ -51,15 +54,56 @@ def _tokens(source: str) -> Iterator[tuple[str, str]]:
         at = found.end()
 
 
-def _short_names(tokens: Tokens) -> dict[str, str]:
-    """The names that are declared here and are nowhere a property, the most used first, each with its short one."""
-    own = _declared(tokens)
-    uses = Counter(text for kind, text in tokens if kind == "name")
+def _renamed(tokens: Tokens) -> Iterator[str]:
+    """The texts with short names for those that are declared here and are nowhere a property, the most used first.
+
+    In a source that is one function, names inside of one of its statements are those of other statements again.
+    """
+    statements = _statements(tokens)
     fixed = _properties(tokens)
-    taken = {name for name in uses if name not in own or name in fixed} | WORDS
-    short = (name for name in _all_names() if name not in taken)
-    wanted = [name for name, _ in uses.most_common() if name in own and name not in fixed]
-    return dict(zip(wanted, short, strict=False))
+    common = _common(tokens, statements) - fixed
+    uses = [Counter(text for kind, text in statement if kind == "name") for statement in statements]
+    inner = [
+        [name for name, _ in used.most_common() if name in own and name not in common | fixed]
+        for used, own in zip(uses, map(_declared, statements), strict=True)
+    ]
+    weights: Counter[str | int] = Counter()
+    for used, names in zip(uses, inner, strict=True):
+        weights.update({name: count for name, count in used.items() if name in common})
+        weights.update({place: used[name] for place, name in enumerate(names)})
+    taken = {name for used, own in zip(uses, inner, strict=True) for name in used if name not in own} - common | WORDS
+    free = (name for name in _all_names() if name not in taken)
+    short = dict(zip((name for name, _ in weights.most_common()), free, strict=False))
+    for statement, names in zip(statements, inner, strict=True):
+        here = {name: short[place] for place, name in enumerate(names)}
+        yield from (here.get(text) or short.get(text, text) for _, text in statement)
+
+
+def _statements(tokens: Tokens) -> list[Tokens]:
+    """What a function around everything does, statement by statement; one if there is no such function."""
+    if [text for _, text in tokens[:2]] != ["(", "("]:
+        return [tokens]
+    statements: list[Tokens] = [[]]
+    depth = 0
+    for token in tokens:
+        statements[-1].append(token)
+        depth += (token[1] in OPENING) - (token[1] in CLOSING)
+        if token[1] == ";" and depth == INSIDE:
+            statements.append([])
+    return statements
+
+
+def _common(tokens: Tokens, statements: list[Tokens]) -> set[str]:
+    """Names that several statements share: parameters of the function around them, and what it declares itself."""
+    if len(statements) == 1:
+        return set()
+    body = next(index for index, (_, text) in enumerate(tokens) if text == "=>")
+    own, depth = _parameters(tokens, body - 1), 0
+    for index, (_, text) in enumerate(tokens):
+        depth += (text in OPENING) - (text in CLOSING)
+        if text in {"const", "let"} and depth == INSIDE:
+            own |= _bound(tokens, index + 1)
+    return own
 
 
 def _declared(tokens: Tokens) -> set[str]:
@@ -144,9 +188,8 @@ def _is_method(tokens: Tokens, start: int) -> bool:
 
 
 def _all_names() -> Iterator[str]:
-    letters = string.ascii_lowercase + string.ascii_uppercase
     for length in itertools.count(1):
-        yield from map("".join, itertools.product(letters, repeat=length))
+        yield from map("".join, itertools.product(LETTERS, repeat=length))
 
 
 def _with_bare_parameters(words: list[str]) -> list[str]:

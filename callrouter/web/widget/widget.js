@@ -4,11 +4,10 @@
 ((site) => {
   const early = window.callrouter || {};
   if (early.consent) return;
-  const script = document.currentScript || document.querySelector('script[src*="/w/' + site.id + '.js"]');
-  const base = script.src.replace(/\/w\/[^/]*$/, '/v/' + site.id + '/');
+  const base = document.currentScript.src.replace(/\/w\/[^/]*$/, '/v/' + site.id + '/');
   const entry = 'callrouter.' + site.id;
   const draw = () => crypto.getRandomValues(new Uint32Array(4)).join('-');
-  const visible = () => document.visibilityState === 'visible';
+  const visible = () => !document.hidden;
 
   // Memory: one entry of localStorage, and a variable where that is blocked. 0: the visitor refused.
   let memory = null;
@@ -25,7 +24,7 @@
     } catch (blocked) {}
   };
   // Whether the number in memory is his still. Clocks are put back a little now and then; a larger leap proves nothing.
-  const holds = () => !!memory && !!memory.number && Date.now() - memory.at > -6e4 && Date.now() - memory.at < memory.hold * 1e3;
+  const holds = () => memory && memory.number && Date.now() - memory.at > -6e4 && Date.now() - memory.at < memory.hold * 1e3;
 
   // Any spelling of the site's own numbers; in the elements of a selector any number at all.
   const signs = '\\s().\\u2010-\\u2015\\u2212/-]';
@@ -53,7 +52,7 @@
   const swap = (text, link) => text.replace(any, (all, before, phone) => before + dress(phone, link));
 
   // What was written where, so that it can be taken back.
-  let written = [], since = 0, fights = 0;
+  let written = [], fights = 0;
   const put = (node, label, text) => label ? node.setAttribute(label, text) : (node.data = text);
   const write = (node, label, was, text) => {
     if (text === was) return;
@@ -70,22 +69,23 @@
   };
 
   // Where numbers stand. Text that a framework is about to take over is left alone until it has.
-  const foreign = 'script,style,textarea,select,[contenteditable],[data-callrouter-skip]';
+  const foreign = 'head,script,style,textarea,select,[contenteditable],[data-callrouter-skip]';
   const framework = '#__next,#__nuxt,#___gatsby,[data-reactroot],[data-server-rendered],astro-island';
-  let settled = false, waits, asked, places = 0, seen = false, person = false;
-  const fits = (place) => place && !place.closest(foreign) && (!site.select || place.closest(site.select));
-  const held = () => {
-    if (asked) waits = !settled && document.querySelector(framework), asked = 0;
-    return waits;
-  };
-  const found = (place) => {
+  let settled = false, waits, places = 0, seen = false, person = false;
+  const fits = (place) => place && !place.closest(foreign) && (!site.select || place.closest(site.select))
+    && (settled || !place.closest(framework) || !(waits = 1));
+  // Found before there is a number to show: where to write it then. 0: nobody kept count, the page is searched again.
+  let spots = 0;
+  const found = (place, write) => {
     places++;
+    if (spots && spots.push(write) > 999) spots = 0;
     if (!person) sight.observe(place);
   };
-  const texts = (run, text) => {
-    const place = run[run.length - 1].parentElement || run[0].getRootNode().host;
-    if (!fits(place) || held()) return;
-    if (!shown) return found(place);
+  const texts = (run) => {
+    const last = run[run.length - 1], place = last.parentElement || last.getRootNode().host;
+    if (!fits(place)) return;
+    if (!shown) return found(place, () => texts(run));
+    const text = run.map((node) => node.data).join('');
     const dressed = swap(text);
     let offset = 0;
     run.forEach((node, index) => {
@@ -102,9 +102,9 @@
       try {
         if (dials) text = decodeURIComponent(text);
       } catch (odd) {}
-      if (!spells(text) || !fits(link) || held()) continue;
+      if (!spells(text) || !fits(link)) continue;
       if (shown) write(link, label, was, swap(text, dials) + was.slice(cut));
-      else found(link);
+      else found(link, () => links(link));
     }
   };
   // A number may stand in several nodes: as long as these hold nothing else, they are read together.
@@ -116,33 +116,35 @@
       if (words.test(own)) run = [], text = '';
       run.push(node);
       text += own;
-      if (spells(own)) run = [node], text = own;
+      if (spells(own)) run = [node];
       else if (!spells(text)) continue;
-      texts(run, text);
+      texts(run);
       run = [], text = '';
     }
   };
-  // Text as a whole is had fast, so a page is not walked but entered where a number is.
+  // Text as a whole is had fast, so a page is not walked but entered where a number is; long lists at once.
   const seek = (root) => {
-    const text = root.textContent;
-    if (!loose.test(text)) return 0;
+    const long = root.childElementCount > 99, text = long || root.textContent;
+    if (!long && !loose.test(text)) return 0;
     let deeper = 0;
-    if (text.length > 999) for (const node of root.childNodes)
+    if (long || text.length > 999) for (let node = root.firstChild; node; node = node.nextSibling)
       if (node.nodeType === 1) deeper += seek(node);
-      else if (node.nodeType === 3 && spells(node.data)) texts([node], node.data), deeper++;
-    if (!deeper) walk(root);
+      else if (node.nodeType === 3 && spells(node.data)) texts([node]), deeper++;
+    if (!deeper && !long) walk(root);
     return 1;
   };
   const dial = 'a[href^="tel:" i],a[href^="sms:" i]';
   const scan = (root) => {
-    asked = 1;
     seek(root);
     if (root.matches && root.matches(dial)) links(root);
     root.querySelectorAll(dial).forEach(links);
     if (site.shadow) root.querySelectorAll(site.shadow).forEach(enter);
   };
+  // A page that still grows is watched only when there is a number to show; else it is searched again when it is there.
   const survey = () => {
-    scan(document.documentElement);
+    if (document.readyState !== 'loading') watch(document);
+    if (!shown) spots = [];
+    if (document.body) scan(document.body);
     observer.takeRecords();
   };
   const enter = (element) => {
@@ -151,6 +153,7 @@
       customElements.whenDefined(element.localName).then(() => setTimeout(enter, 0, element));
   };
   const observer = new MutationObserver((records) => {
+    if (records.length > 99) return survey();
     const roots = new Set(), before = written.length;
     for (const record of records) {
       const element = record.target;
@@ -161,15 +164,17 @@
     }
     roots.forEach((root) => {
       for (let up = root; up && (up = up.parentNode);) if (roots.has(up)) return;
-      if (root && root.isConnected) scan(root);
+      if ((root || 0).isConnected) scan(root);
     });
     observer.takeRecords();
     // Another script wants its own text there as badly as we do: the page must not hang on it.
-    if (Date.now() - since > 1e3) since = Date.now(), fights = 0;
-    if (written.length > before && ++fights > 99) observer.disconnect();
+    if (written.length > before) {
+      if (++fights > 99) observer.disconnect();
+      setTimeout(() => fights--, 1e3);
+    }
   });
   const watch = (root) => observer.observe(root, {
-    childList: true, subtree: true, characterData: true, attributes: true, attributeFilter: ['href']
+    childList: true, subtree: true, characterData: true, attributeFilter: ['href']
   });
 
   // A human sign: a number in sight, or a hand on the page; nothing counts while the page is hidden.
@@ -188,23 +193,39 @@
     if (shown) conceal();
     if (!phone) return;
     shown = {number: phone, display};
-    survey();
+    if (spots) spots.forEach((write) => write()), observer.takeRecords();
+    else survey();
+    spots = 0;
+    watch(document);
   };
 
   // The visit. `allowed`: true with consent; null before it was asked for; false when refused.
   let allowed = null, told = false, busy = false, stopped = false, repeated = false, started = false, failures = 0;
-  let page = draw(), next, end, begin, last = 0, address;
+  let page = draw(), next, end, begin, last = 0, address, noted;
   const post = (what, said) => fetch(base + what, {method: 'POST', body: JSON.stringify(said), keepalive: true, credentials: 'omit'})
     .then((answer) => answer.ok ? answer.json() : Promise.reject(answer.status));
-  const jar = (pattern) => (pattern.exec(document.cookie) || ['', ''])[1];
-  const facts = () => ({url: location.href, title: document.title, consent: !!allowed, ...allowed && {
-    visitor: memory && memory.visitor,
-    token: memory && memory.token,
-    ga_client_id: jar(/\b_ga=GA\d\.[\d-]+\.([\d.]+)/),
-    ga_session_id: jar(/\b_ga_\w+=GS\d\.\d\.s?(\d+)/),
-    ym_client_id: jar(/\b_ym_uid=(\d+)/),
-    ym_counter: (Object.keys(window).find((label) => /^yaCounter\d+$/.test(label)) || '').slice(9)
-  }});
+  const ids = () => {
+    const jar = document.cookie, pick = (pattern, from) => (pattern.exec(from) || [0, ''])[1];
+    return {
+      ga_client_id: pick(/\b_ga=GA\d\.[\d-]+\.([\d.]+)/, jar),
+      ga_session_id: pick(/\b_ga_\w+=GS\d\.\d\.s?(\d+)/, jar),
+      ym_client_id: pick(/\b_ym_uid=(\d+)/, jar),
+      ym_counter: pick(/\byaCounter(\d+)/, Object.keys(window))
+    };
+  };
+  const facts = () => {
+    const known = allowed && ids();
+    noted = JSON.stringify(known);
+    return {url: location.href, title: document.title, consent: !!allowed, ...known && {
+      ...known, visitor: (memory || 0).visitor, token: (memory || 0).token
+    }};
+  };
+  // Analytics often come later than this script: what they call the visitor is told when they do.
+  const heed = (seconds) => setTimeout(() => {
+    const before = noted;
+    if (visible() && facts() && before !== noted) alive();
+    seconds < 9 && heed(seconds * 2);
+  }, seconds * 1e3);
   const later = (seconds) => {
     clearTimeout(next);
     next = setTimeout(() => visible() && (told && allowed && memory.token ? alive() : tell(repeated)), seconds * 1e3);
@@ -241,11 +262,12 @@
     const agreed = allowed, sure = person;
     address = location.href;
     if (agreed && !recall()) keep({visitor: draw()});
-    const known = !!agreed && holds();
+    const known = !!(agreed && holds());
     post('visit', {...facts(), referrer: document.referrer, human: sure || known, again: more,
-      automated: !!navigator.webdriver, request: agreed ? more ? draw() : page : ''}).then((answer) => {
+      automated: navigator.webdriver, request: agreed ? more ? draw() : page : ''}).then((answer) => {
       busy = false;
       if (allowed !== agreed) return tell(false);
+      if (agreed && !told) heed(1);
       told = repeated = true;
       if (agreed && answer.token) {
         memory = {...memory, visitor: answer.visitor, number: answer.leased ? answer.number : '', display: answer.display};
@@ -352,8 +374,8 @@
     if (form.dataset.callrouterForm === undefined) return;
     const fields = [...form.elements].filter((each) => each.value && (each.checked || !/password|hidden|file|radio|checkbox/.test(each.type))
       && !/pass|card|cc-|cv[vc]|secret|token|iban|ssn|one-time/i.test(each.autocomplete + each.name + each.id));
-    send('form')({form: form.dataset.callrouterForm, fields: fields.map((each) => (
-      {name: each.name, value: each.value, type: each.type, autocomplete: each.autocomplete}))}).catch(() => 0);
+    send('form')({form: form.dataset.callrouterForm, fields: fields.map(({name, value, type, autocomplete}) => (
+      {name, value, type, autocomplete}))}).catch(() => 0);
   });
 
   const api = window.callrouter = {
@@ -372,11 +394,11 @@
   };
   api.q.push(...(early.q || []));
 
-  watch(document);
   const settle = () => setTimeout(() => {
     settled = true;
     if (waits) survey();
   }, 50);
+  on(document, 'DOMContentLoaded', survey);
   if (document.readyState === 'complete') settle();
   else on(window, 'load', settle);
   if (document.prerendering) on(document, 'prerenderingchange', start);

@@ -19,7 +19,7 @@ from callrouter.pool.directory import Directory
 from callrouter.pool.directory_source import DirectorySource
 from callrouter.pool.history import History
 from callrouter.pool.keys import log_key, pool_slot, site_slot
-from callrouter.pool.retention import forget_leases
+from callrouter.pool.retention import forget_leases, forget_visits
 from callrouter.pool.store import LeaseStore
 from tests.integration.pool.history_bench import INVENTORY, POOL, SLOT, bench, until
 from tests.integration.pool.visitors import CALLER, NOON, visit
@@ -236,6 +236,50 @@ def test_leases_that_ended_long_ago_are_forgotten_step_by_step_and_no_others(dat
         assert await forget_leases(postgres, timedelta(days=730), step=10) == 0
         assert await postgres.fetchval("SELECT count(*) FROM leases WHERE ended_at IS NULL") == 1
         assert await postgres.fetchval("SELECT count(*) FROM leases") == 74
+        await postgres.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_sites_visits_are_kept_as_long_as_it_says_and_anothers_are_kept(database: str) -> None:
+    async def scenario() -> None:
+        postgres = await open_pool(database, size=2)
+        await postgres.execute(INVENTORY)
+        await postgres.execute("INSERT INTO sites (account_id, id, name) VALUES (2, 7, 'other')")
+        await postgres.execute("UPDATE sites SET retention_days = 30 WHERE id = 1")
+        await postgres.execute("SELECT ensure_partitions(3, now() - interval '40 days')")
+        await postgres.execute(
+            """INSERT INTO visits (account_id, started_at, seen_at, session, visitor, site_id, channel, source, medium)
+               SELECT 2, at, at, 's' || site || '-' || day, 'v' || day, site, 'direct', '(direct)', '(none)'
+               FROM generate_series(1, 60) day, unnest(ARRAY[1, 7]) site,
+                    LATERAL (SELECT now() - make_interval(days => day) + interval '1 hour' AS at) times"""
+        )
+        await postgres.execute(
+            "INSERT INTO visit_pages (account_id, at, session, sequence, url) "
+            "SELECT account_id, started_at, session, 1, '/' FROM visits"
+        )
+        await postgres.execute(
+            "INSERT INTO visitors SELECT account_id, visitor, min(started_at), max(seen_at) FROM visits "
+            "WHERE site_id = 1 GROUP BY 1, 2"
+        )
+        await postgres.execute("DELETE FROM visits WHERE site_id = 7 AND session > 's7-4'")
+        await postgres.execute(
+            """INSERT INTO leases (account_id, number, id, pool_id, site_id, session, visitor, started_at, seen_at,
+                   expires_at, ended_at, end_reason)
+               SELECT 2, '7499000000' || site, 'l' || day, 1, site, 's', 'v', at, at, at, at, 'expired'
+               FROM generate_series(1, 60) day, unnest(ARRAY[1, 7]) site,
+                    LATERAL (SELECT now() - make_interval(days => day) + interval '1 hour' AS at) times"""
+        )
+        assert await forget_visits(postgres, step=7) == 30
+        assert await forget_visits(postgres, step=7) == 0
+        assert await forget_leases(postgres, timedelta(days=50)) == 30 + 10
+        left = await postgres.fetch("SELECT site_id, count(*) AS count FROM visits GROUP BY 1 ORDER BY 1")
+        others = await postgres.fetchval("SELECT count(*) FROM visits WHERE site_id = 7")
+        assert [tuple(row) for row in left] == [(1, 30), (7, others)]
+        assert await postgres.fetchval("SELECT count(*) FROM visit_pages WHERE session LIKE 's1-%'") == 30
+        kept = {row["id"] for row in await postgres.fetch("SELECT id FROM visitors")}
+        seen = {row["visitor"] for row in await postgres.fetch("SELECT visitor FROM visits")}
+        assert kept == seen, "who has another site's visit is still a visitor"
         await postgres.close()
 
     asyncio.run(scenario())

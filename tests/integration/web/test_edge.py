@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -13,13 +15,15 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from litestar.testing import AsyncTestClient
 
 from callrouter.db.connect import connect
+from callrouter.lab.servers import EmbeddedValkey
 from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.directory_source import read_directory
 from callrouter.pool.store import LeaseStore
 from callrouter.pool.sweeper import load_pools
-from callrouter.web.app import WebSettings
+from callrouter.web.app import WebSettings, create_app
 from callrouter.web.visitor.guard import Limits
 from tests.integration.web.process import web_process
 from tests.integration.web.test_visitor_calls import CHROME, KEY, ORIGIN
@@ -33,6 +37,9 @@ INSERT INTO site_pools (account_id, site_id, pool_id) VALUES (2, 1, 1), (3, 2, 1
 INSERT INTO numbers (number, pool_id) SELECT '7495000' || lpad(n::text, 4, '0'), 1 FROM generate_series(0, 99) n;
 """
 NUMBERS = 100
+LOST = 8
+"""Leases that a stall of the machine may cost: they count although nobody was told of them. As many as are asked
+at once."""
 
 
 @pytest.fixture
@@ -69,7 +76,7 @@ class Crowd:
     async def leased(self, count: int, address: str = "") -> int:
         """How many of `count` visits got a number; all from one address, or each from its own."""
         async with httpx.AsyncClient(timeout=20) as client:
-            line = asyncio.Semaphore(16)
+            line = asyncio.Semaphore(8)
 
             async def one(n: int) -> bool:
                 async with line:
@@ -94,7 +101,7 @@ def refused(port: int, reason: str) -> float:
 def test_a_flood_from_one_address_leaves_the_pool_to_others(port: int) -> None:
     async def scenario() -> None:
         shop, doors = Crowd(port), Crowd(port, 2, "https://doors.example")
-        assert 1 < await shop.leased(300, "203.0.113.7") <= NUMBERS // 4
+        assert NUMBERS // 4 - LOST <= await shop.leased(300, "203.0.113.7") <= NUMBERS // 4
         assert await shop.leased(20) == 20, "others get their numbers"
         assert await doors.leased(20) == 20, "another site on the same process and pool, too"
         async with httpx.AsyncClient(timeout=20) as client:
@@ -113,12 +120,12 @@ def test_a_flood_from_one_ipv6_household_counts_as_one(port: int) -> None:
             assert other.json()["leased"]
             return sum(answer.json()["leased"] for answer in answers)
 
-    assert 1 < asyncio.run(scenario()) <= NUMBERS // 4
+    assert NUMBERS // 4 - LOST <= asyncio.run(scenario()) <= NUMBERS // 4
 
 
 def test_a_flood_from_many_addresses_on_one_site_leaves_numbers_to_the_others(port: int) -> None:
     async def scenario() -> None:
-        assert 1 < await Crowd(port).leased(150) <= NUMBERS * 0.8
+        assert NUMBERS * 0.8 - LOST <= await Crowd(port).leased(150) <= NUMBERS * 0.8
         assert await Crowd(port, 2, "https://doors.example").leased(10) == 10
 
     asyncio.run(scenario())
@@ -134,7 +141,7 @@ def test_two_processes_and_two_hosts_share_the_count(settings: WebSettings, tmp_
     (tmp_path / "b").mkdir()
     with web_process(settings, tmp_path / "a", workers=2) as one, web_process(settings, tmp_path / "b") as other:
         # The first quarter of the allowance is given without asking, by each of the three.
-        assert 1 < asyncio.run(scenario((one, other))) <= NUMBERS // 4 + 3 * (NUMBERS // 16)
+        assert NUMBERS // 4 - LOST <= asyncio.run(scenario((one, other))) <= NUMBERS // 4 + 3 * (NUMBERS // 16)
 
 
 def test_an_office_behind_one_address_is_not_hindered(port: int) -> None:
@@ -184,6 +191,38 @@ def test_a_site_may_have_limits_of_its_own(settings: WebSettings, tmp_path: Path
         assert asyncio.run(Crowd(port).leased(10)) == 4
 
 
+def test_more_than_a_process_can_hold_is_told_to_come_again_and_no_site_takes_all_of_it(
+    settings: WebSettings, valkey_server: EmbeddedValkey
+) -> None:
+    """While the lease store hangs, pages wait for it; more of them than may wait are answered at once."""
+
+    async def scenario() -> None:
+        app = create_app(settings)
+        app.entrance._most = 8
+        async with AsyncTestClient(app) as client:
+
+            async def visit(site: int, origin: str) -> tuple[int, str]:
+                said = {"origin": origin, "user-agent": CHROME}
+                answer = await client.post(f"/v/{site}/visit", content=json.dumps({"url": f"{origin}/"}), headers=said)
+                kind = answer.json().get("type", "").rpartition("/")[2]
+                return answer.status_code, f"{kind} {answer.headers.get('retry-after', '')}".strip()
+
+            assert await visit(1, ORIGIN) == (200, "")
+            with valkey_server.client() as admin:
+                pid = int(admin.info("server")["process_id"])
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                found = await asyncio.gather(*(visit(1, ORIGIN) for _ in range(12)), visit(2, "https://doors.example"))
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            assert found[:12].count((503, "busy 2")) == 8, "half of what may wait is one site's"
+            assert found[:12].count((200, "")) == 4, "those who waited got a page in the end"
+            assert found[12] == (200, ""), "another site had room"
+            assert await visit(1, ORIGIN) == (200, ""), "nothing is left in hand"
+
+    asyncio.run(scenario())
+
+
 def test_slow_and_broken_senders_are_dropped_while_others_are_served(port: int) -> None:
     head = b"POST /v/1/visit HTTP/1.1\r\nHost: x\r\nUser-Agent: x\r\nContent-Length: 900\r\n\r\n{"
     slow = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(40)]
@@ -202,4 +241,4 @@ def test_slow_and_broken_senders_are_dropped_while_others_are_served(port: int) 
 
 def test_nobody_forges_an_address_without_a_trusted_proxy(settings: WebSettings, tmp_path: Path) -> None:
     with web_process(msgspec.structs.replace(settings, trusted_proxies=()), tmp_path) as port:
-        assert 1 < asyncio.run(Crowd(port).leased(60)) <= NUMBERS // 4, "all of these are 127.0.0.1"
+        assert NUMBERS // 4 - LOST <= asyncio.run(Crowd(port).leased(60)) <= NUMBERS // 4, "all of these are 127.0.0.1"

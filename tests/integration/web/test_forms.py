@@ -9,7 +9,11 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from callrouter.db.connect import connect
+from callrouter.appeals.merging import undo_merge
+from callrouter.db.connect import connect, open_pool
+from callrouter.pool.connect import close_client, open_client
+from callrouter.pool.history import History
+from callrouter.pool.keys import pool_slot
 from callrouter.web.app import WebSettings
 from tests.integration.web.test_visitor_calls import ORIGIN, Page, problem, settings, web
 
@@ -126,6 +130,105 @@ def test_a_form_waits_on_disk_while_postgres_cannot_take_it(settings: WebSetting
             assert await asyncio.to_thread(lambda: any(path.stat().st_size for path in tmp_path.glob("0/*.seg")))
             await connection.execute("ALTER TABLE away RENAME TO appeals")
             assert [row["customer"] for row in await appeals(settings.postgres_url, 1)] == ["79160000001"]
+        await connection.close()
+
+    asyncio.run(scenario())
+
+
+def test_ids_of_analytics_that_come_late_reach_the_visit_and_its_appeals(settings: WebSettings, tmp_path: Path) -> None:
+    early = {"ga_client_id": "1.2"}
+    late: dict[str, Any] = {"ga_client_id": "1.2", "ga_session_id": "77", "ym_client_id": "16", "ym_counter": "4242"}
+
+    async def written(postgres: Any, client: Any) -> Any:
+        history = History(client, postgres, lambda: [pool_slot(1)])
+        while await history.drain_all():
+            pass
+        row = await postgres.fetchrow("SELECT * FROM visits")
+        assert row is not None
+        return row
+
+    async def scenario() -> None:
+        postgres, store = await open_pool(settings.postgres_url, size=2), open_client(settings.redis_url)
+        async with web(with_journal(settings, tmp_path)) as client:
+            page = Page(client)
+            token = (await page.visit(human=False, **early)).json()["token"]
+            assert (await written(postgres, store))["ga_client_id"] == "1.2"
+            assert (await page.alive(token, ga_client_id="x y<>", ym_counter='",\\"')).json()["state"] == "bare"
+            assert (await page.alive(token, **late)).json()["state"] == "bare"
+            row = await written(postgres, store)
+            assert {name: row[name] for name in late} == late
+            assert row["number"] is None, "no number was leased for it"
+            await page.alive(token, ga_session_id="78")
+            assert (await page.visit(token=token, ga_client_id="3.4", again=True)).json()["leased"]
+            row = await written(postgres, store)
+            assert {name: row[name] for name in late} == late | {"ga_session_id": "78", "ga_client_id": "3.4"}
+            await send(page, token=token, phone="+79161234567", ym_counter="4343")
+            appeal = (await appeals(settings.postgres_url, 1))[0]
+            assert {name: appeal[name] for name in late} == late | {
+                "ga_session_id": "78", "ga_client_id": "3.4", "ym_counter": "4343",
+            }  # fmt: skip
+        await close_client(store)
+        await postgres.close()
+
+    asyncio.run(scenario())
+
+
+async def _clients(connection: asyncpg.Connection[Any]) -> list[tuple[int, str | None, list[str]]]:
+    rows = await connection.fetch(
+        """SELECT c.id, c.name, array_agg(i.kind || ' ' || i.value ORDER BY i.kind) AS ids FROM clients c
+           JOIN client_identities i ON i.account_id = c.account_id AND i.client_id = c.id AND i.kind <> 'visitor'
+           GROUP BY c.account_id, c.id ORDER BY c.id"""
+    )
+    return [tuple(row) for row in rows]
+
+
+def test_a_form_with_the_phone_of_one_client_and_the_e_mail_of_another_makes_them_one_and_can_be_undone(
+    settings: WebSettings, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        connection = await connect(settings.postgres_url)
+        async with web(with_journal(settings, tmp_path)) as client:
+            await send(Page(client), email="anna@example.com", name="Анна")
+            await appeals(settings.postgres_url, 1)
+            await send(Page(client), phone="+79161234567", name="А. Иванова")
+            await appeals(settings.postgres_url, 2)
+            apart = await _clients(connection)
+            assert len(apart) == 2
+            await send(Page(client), phone="+79161234567", email="anna@example.com")
+            rows = await appeals(settings.postgres_url, 3)
+        older = apart[0][0]
+        assert {row["client_id"] for row in rows} == {older}
+        assert await _clients(connection) == [(older, "Анна", ["email anna@example.com", "phone 79161234567"])]
+        merged = await connection.fetchrow("SELECT * FROM client_merges")
+        assert merged is not None
+        assert (merged["survivor_id"], merged["merged_id"], merged["kind"]) == (older, apart[1][0], "email")
+        assert await undo_merge(connection, 2, merged["id"])
+        assert not await undo_merge(connection, 2, merged["id"])
+        assert await _clients(connection) == apart
+        owners = [row["client_id"] for row in await appeals(settings.postgres_url, 3)]
+        assert owners == [older, apart[1][0], older]
+        await connection.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_shared_browser_makes_one_client_of_two_only_without_a_second_phone_or_e_mail(
+    settings: WebSettings, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        connection = await connect(settings.postgres_url)
+        async with web(with_journal(settings, tmp_path)) as client:
+            page = Page(client)
+            token = (await page.visit()).json()["token"]
+            said = ({"email": "anna@example.com"}, {"phone": "+79161234567"}, {"phone": "+79167654321"})
+            for count, each in enumerate(said, 1):
+                await send(page, token=token, **each)
+                rows = await appeals(settings.postgres_url, count)
+        anna, also_anna, another = (row["client_id"] for row in rows)
+        assert anna == also_anna != another
+        assert [ids for _, _, ids in await _clients(connection)] == [
+            ["email anna@example.com", "phone 79161234567"], ["phone 79167654321"],
+        ]  # fmt: skip
         await connection.close()
 
     asyncio.run(scenario())

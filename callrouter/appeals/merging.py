@@ -1,0 +1,73 @@
+"""Two clients who turn out to be one: the older survives, and what moved is recorded, to be given back (rules §6).
+
+Knows SQL; knows not why they are one. Runs in the transaction of whoever found out, behind the locks of `store`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from callrouter.db.connect import Connection
+
+TAKEN = " SET client_id = $2 WHERE account_id = $1 AND client_id = $3 RETURNING "
+TAKE = {
+    "identities": f"UPDATE client_identities {TAKEN} jsonb_build_array(kind, value)::text",
+    "appeals": f"UPDATE appeals {TAKEN} to_jsonb(id)::text",
+    "deals": f"UPDATE deals {TAKEN} to_jsonb(id)::text",
+}
+"""Identities first: their rows are locked by who writes calls of that client just now, whose appeals are seen then."""
+
+GIVEN = " SET client_id = $3 WHERE account_id = $1 AND client_id = $2 AND "
+TEXTS = "(SELECT each FROM jsonb_array_elements_text($4::text::jsonb) each)"
+GIVE_BACK = {
+    "identities": f"UPDATE client_identities {GIVEN} jsonb_build_array(kind, value)::text IN {TEXTS}",
+    "appeals": f"UPDATE appeals {GIVEN} id::text IN {TEXTS}",
+    "deals": f"UPDATE deals {GIVEN} id::text IN {TEXTS}",
+}
+
+REMOVE = "DELETE FROM clients c WHERE account_id = $1 AND id = $2 RETURNING to_jsonb(c)::text"
+
+INHERIT = """
+UPDATE clients SET first_touch_at = least(first_touch_at, ($3::text::jsonb ->> 'first_touch_at')::timestamptz),
+    name = coalesce(name, $3::text::jsonb ->> 'name'),
+    note = CASE WHEN note = '' THEN $3::text::jsonb ->> 'note' ELSE note END
+WHERE account_id = $1 AND id = $2"""
+
+RECORD = """
+INSERT INTO client_merges (account_id, survivor_id, merged_id, kind, value, moved)
+VALUES ($1, $2, $3, $4, $5, $6::text::jsonb) RETURNING id"""
+
+UNDONE = """
+UPDATE client_merges SET undone_at = now() WHERE account_id = $1 AND id = $2 AND undone_at IS NULL
+RETURNING survivor_id, merged_id, moved::text"""
+
+RESTORE = "INSERT INTO clients SELECT * FROM jsonb_populate_record(NULL::clients, $1::text::jsonb)"
+
+
+async def merge(connection: Connection, account: int, one: int, other: int, *, kind: str, value: str) -> int:
+    """Make one client of two; returns who survives. `kind` and `value`: the identity that both had."""
+    survivor, merged = sorted((one, other))
+    moved = {
+        what: [msgspec.Raw(row[0].encode()) for row in await connection.fetch(take, account, survivor, merged)]
+        for what, take in TAKE.items()
+    }
+    client = await connection.fetchval(REMOVE, account, merged)
+    if client is not None:
+        await connection.execute(INHERIT, account, survivor, client)
+    told = msgspec.json.encode({**moved, "client": msgspec.Raw((client or "null").encode())}).decode()
+    await connection.execute(RECORD, account, survivor, merged, kind, value, told)
+    return survivor
+
+
+async def undo_merge(connection: Connection, account: int, merge_id: int) -> bool:
+    """Give back what the merge moved, as far as the survivor still has it; False: there is none, or it is undone."""
+    async with connection.transaction():
+        found = await connection.fetchrow(UNDONE, account, merge_id)
+        if found is None:
+            return False
+        moved = msgspec.json.decode(found["moved"], type=dict[str, msgspec.Raw])
+        await connection.execute(RESTORE, bytes(moved["client"]).decode())
+        for what, give_back in GIVE_BACK.items():
+            parties = account, found["survivor_id"], found["merged_id"]
+            await connection.execute(give_back, *parties, bytes(moved[what]).decode())
+    return True
