@@ -11,8 +11,10 @@ from typing import Literal, NamedTuple
 from callrouter.calls.graph import Channel
 from callrouter.calls.record import Direction, StepKind
 
-Place = Literal["queue", "ringing", "ivr"]
-"""Where a customer is who talks to nobody."""
+Place = Literal["queue", "ringing", "ivr", "afterwards"]
+"""Where a customer is who talks to nobody; `afterwards`: nobody took him, and the dialplan goes on with him."""
+TURNS = frozenset(("ivr", "group_entered", "group_left", "rang", "missed"))
+"""What a customer who talks to nobody was led to last."""
 MAX_FACTS = 2000
 """A caller may wait for a day in a queue that rings every five seconds: the steps beyond this are dropped."""
 
@@ -185,8 +187,22 @@ class Story:
         """Where the customer is while he talks to nobody."""
         if self.queue:
             return "queue"
-        ringing = any(leg.ended is None and not leg.status for leg in reversed(self.legs))
-        return "ringing" if ringing else "ivr"
+        if any(leg.ended is None and not leg.status for leg in reversed(self.legs)):
+            return "ringing"
+        latest = next((fact for fact in reversed(self.facts) if fact.kind in TURNS), self.knocked)
+        if self.knocked is not None and latest is not None and latest.at <= self.knocked.at:
+            return "afterwards"
+        return "ivr" if latest is None or latest.kind == "ivr" else "afterwards"
+
+    def left_queue_by_himself(self) -> bool:
+        """By a key, say: no time-out, no agent, and nobody was rung since. No event tells of it."""
+        latest = next((fact for fact in reversed(self.facts) if fact.kind in TURNS), None)
+        return latest is not None and latest.kind == "group_left" and not latest.reason and not self.knocked
+
+    def taken_by(self) -> Channel | None:
+        """The first who answered when he was called; the customer himself does not count."""
+        taken = (leg.channel for leg in self.legs if leg.status == "ANSWER" and leg.channel is not self.subject)
+        return next(taken, None)
 
     def hear(self, humans: tuple[Channel, ...], at: float) -> Channel | None:
         """The customer hears `humans` from now on. Returns whoever talks to him now and did not before."""

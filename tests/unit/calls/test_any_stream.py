@@ -1,0 +1,109 @@
+"""Whatever befalls a stream: no crash, no leak, no call that was not. Each recorded stream is put to each test."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from callrouter.ami.wire import EventReader
+from callrouter.calls.events import CallEnded
+from callrouter.calls.record import CallRecord
+from callrouter.calls.tracker import CallTracker
+from tests.unit.calls.captures import CAPTURES, SHAPES, Events, capture, lines, raw, replayed
+
+STREAMS = [*CAPTURES, *SHAPES]
+STRANGE_NAME = b"\xd0\x9f\xd1\x91\xd1\x82\xd1\x80 \xff\xfe \xe2\x80\xa8\xc2\x85\x0b \xf0\x9f\x98\x80"
+"""Cyrillic, bytes that are no UTF-8, what some take for line ends, and four bytes for one character."""
+
+
+def followed(tracker: CallTracker, events: Events) -> list[CallRecord]:
+    told = [one for event in events for one in tracker.feed(event)]
+    return [one.record for one in told if isinstance(one, CallEnded)]
+
+
+def assert_empty(tracker: CallTracker) -> None:
+    state = tracker._state
+    graph = state.graph
+    assert (graph.channels, graph.bridges, graph.halves, graph.held) == ({}, {}, {}, {})
+    assert (state.stories, state.leaving_queue, state.moved) == ({}, set(), {})
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_with_its_first_events_removed_it_invents_no_call_and_leaves_nothing(name: str) -> None:
+    recorded = capture(name)
+    events = recorded.telling
+    whole = {record.linkedid: record for record in replayed(events, recorded.profile)}
+    for k in range(1, len(events)):
+        tracker = CallTracker(recorded.profile)
+        found = followed(tracker, events[k:])
+        assert_empty(tracker)
+        assert len({record.linkedid for record in found}) == len(found)
+        for record in found:
+            # A consultation seen without the call it belonged to is a call of its own, never a customer's.
+            assert record.direction in ("internal", getattr(whole.get(record.linkedid), "direction", None))
+            if record.complete and record.direction != "internal":
+                assert record == whole[record.linkedid]
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_cut_off_at_any_event_it_tells_each_call_that_it_showed_once(name: str) -> None:
+    recorded = capture(name)
+    events = recorded.telling
+    whole = {record.linkedid: record for record in replayed(events, recorded.profile)}
+    for k in range(len(events)):
+        found = replayed(events[:k], recorded.profile)
+        assert len({record.linkedid for record in found}) == len(found)
+        for record in found:
+            if record.direction != "internal":
+                assert record.linkedid in whole
+                assert record.complete is (record == whole[record.linkedid])
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_nothing_is_left_behind_when_the_calls_are_over(name: str) -> None:
+    recorded = capture(name)
+    tracker = CallTracker(recorded.profile)
+    followed(tracker, recorded.events)
+    assert_empty(tracker)
+    assert (tracker.counters.malformed, tracker.counters.unknown) == (0, {})
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_the_order_of_headers_does_not_matter(name: str) -> None:
+    recorded = capture(name)
+    chance = random.Random(7)
+    shuffled = [dict(chance.sample(list(event.items()), len(event))) for event in recorded.telling]
+    assert lines(shuffled, recorded.profile) == lines(recorded.events, recorded.profile)
+
+
+@pytest.mark.parametrize("name", [name for name in STREAMS if "filtered" in name])
+def test_it_may_come_in_any_pieces(name: str) -> None:
+    data, recorded = raw(name), capture(name)
+    expected = lines(recorded.events, recorded.profile)
+    for size in (1, 7, 1021):
+        reader = EventReader()
+        pieces = (data[at : at + size] for at in range(0, len(data), size))
+        events = [event for piece in pieces for event in reader.feed(piece) if "Event" in event]
+        assert lines(events, recorded.profile) == expected
+
+
+@pytest.mark.parametrize("name", [name for name in STREAMS if "filtered" in name])
+def test_names_may_hold_any_bytes_and_be_cut_anywhere(name: str) -> None:
+    data, recorded = raw(name), capture(name)
+    strange = data.replace(b"LineName: <unknown>", b"LineName: " + STRANGE_NAME).replace(b"IDName: <unknown>", b"IDName: " + STRANGE_NAME)
+    assert STRANGE_NAME in strange
+    reader = EventReader()
+    events = [event for at in range(0, len(strange), 61) for event in reader.feed(strange[at : at + 61])]
+    assert lines([event for event in events if "Event" in event], recorded.profile) == lines(recorded.events, recorded.profile)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_events_told_twice_change_nothing(name: str) -> None:
+    recorded = capture(name)
+    doubled = [event for event in recorded.telling for _ in range(2)]
+    once, twice = replayed(recorded.telling, recorded.profile), replayed(doubled, recorded.profile)
+    names = ("direction", "caller", "called", "status", "lost_reason", "group", "employee", "talk_s", "hangup_by", "ended_at")
+    assert [[getattr(one, name) for name in names] for one in twice] == [
+        [getattr(one, name) for name in names] for one in once
+    ]
