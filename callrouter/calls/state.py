@@ -289,6 +289,7 @@ class State:
         story = channel.story
         if story is not None and story.subject is channel:
             story.hear((), at)
+            story.leave_ring_group()  # here and not at a transfer's event: Asterisk 16 tells that when he is elsewhere
         for held in tuple(self.graph.held.get(channel.endpoint, ())):
             if held.consult is channel:
                 held.consult = None

@@ -153,6 +153,12 @@ class Story:
         self.group = group
         self.note(at, "group_entered", group=group)
 
+    def leave_ring_group(self) -> None:
+        """The talk is over: whatever rings for the customer from now on is another group, or none."""
+        self.named_group = ""
+        for channel in self.channels.values():
+            channel.ring_group = ""
+
     def wait_in(self, queue: str, at: float) -> None:
         """The customer stands in a queue now."""
         if self.queue == queue:

@@ -98,9 +98,6 @@ def blind_transfer(state: State, event: Event, received_at: float) -> None:
     target = event.get("Extension", "")
     who = employee_name(transferer, state.profile) if transferer else ""
     story.note(at, "transfer_blind", who=who, to=target)
-    story.named_group = ""
-    for channel in story.channels.values():
-        channel.ring_group = ""
     _into_mapped_group(state, story, target, at)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -16,7 +18,6 @@ from callrouter.lab.obtain import PbxSoftware
 from callrouter.lab.sip import Dialog, UserAgent
 
 CONF = Path(__file__).parent / "conf"
-LANES = range(1, 80)
 PHONES = range(1, 7)
 SOUNDS = ("pbx-transfer", "pbx-invalid", "pbx-parkingfailed", "beep", "beeperr", "vm-intro", "vm-theperson", "vm-isunavail")
 PATIENCE = 15.0
@@ -38,6 +39,8 @@ class Switchboard:
     def __init__(self) -> None:
         self.agent = UserAgent(self._on_invite)
         self._ringing: dict[str, asyncio.Queue[Dialog]] = defaultdict(asyncio.Queue)
+        self.rang_at: dict[str, float] = {}
+        """When each leg began to ring, by its Call-ID."""
 
     async def open(self, pbx_port: int) -> int:
         self.agent.peer = ("127.0.0.1", pbx_port)
@@ -54,15 +57,21 @@ class Switchboard:
         except TimeoutError:
             raise AssertionError(f"{number} did not ring within {seconds} s") from None
 
+    def forget(self, *numbers: str) -> None:
+        """Whatever rang at these phones for an earlier script."""
+        for number in numbers:
+            self._ringing.pop(number, None)
+
     def _on_invite(self, leg: Dialog) -> None:
         leg.ring()
+        self.rang_at[leg.call_id] = time.time()
         self._ringing[leg.user].put_nowait(leg)
 
 
 class ShapesPbx(AsteriskInstance):
     """`async with ShapesPbx(obtain(22), folder) as pbx`. `peer_port`: where another of them listens for SIP."""
 
-    def __init__(self, software: PbxSoftware, folder: Path, *, name: str = "pbx1", lanes: range = LANES) -> None:
+    def __init__(self, software: PbxSoftware, folder: Path, *, name: str, lanes: Sequence[int]) -> None:
         super().__init__(software, folder, name=name)
         self.phones = Switchboard()
         self.peer_port = 9
@@ -110,9 +119,8 @@ class ShapesPbx(AsteriskInstance):
     async def channel_of(self, caller: str) -> str:
         """The name of the channel by which this outside number called."""
         listed = (await self.rx("core show channels concise")).splitlines()
-        return next(
-            line.split("!")[0] for line in listed if line.startswith("PJSIP/carrier") and line.split("!")[7] == caller
-        )
+        rows = [line.split("!") for line in listed if line.startswith("PJSIP/carrier")]
+        return next(row[0] for row in rows if row[7] == caller)
 
     def _endpoint(self, lane: int, n: int) -> str:
         number = phone(lane, n)
@@ -165,5 +173,5 @@ def _parking(lane: int) -> str:
     return f"exten => 70{lane:02},1,Park(lot{lane:02})"
 
 
-def _mailboxes(lanes: range) -> str:
+def _mailboxes(lanes: Sequence[int]) -> str:
     return "\n".join(["[general]", "format = wav", "[default]", *(f"{phone(lane, 1)} => 0000,Employee" for lane in lanes)])

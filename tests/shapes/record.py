@@ -91,9 +91,11 @@ async def of_version(software: PbxSoftware, shapes: list[Shape]) -> None:
 
 
 @asynccontextmanager
-async def pair(software: PbxSoftware, root: Path, lanes: range = range(1, len(SHAPES) + 1)) -> AsyncIterator[list[ShapesPbx]]:
+async def pair(software: PbxSoftware, root: Path) -> AsyncIterator[list[ShapesPbx]]:
     """Two PBXs with a trunk between them."""
-    here, there = (ShapesPbx(software, root / name, name=name, lanes=lanes) for name in ("pbx1", "pbx2"))
+    here = ShapesPbx(software, root / "pbx1", name="pbx1", lanes=[one.lane for one in SHAPES.values()])
+    both = [one.lane for one in SHAPES.values() if one.pbxs > 1]
+    there = ShapesPbx(software, root / "pbx2", name="pbx2", lanes=both)
     here.peer_port, there.peer_port = there.sip_port, here.sip_port
     async with here, there:
         yield [here, there]

@@ -6,13 +6,14 @@ The notes are the phones' own. They know no event of the PBX: the records are co
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from callrouter.calls.record import Direction, HangupBy, LostReason
-from callrouter.lab.sip import OK, Dialog, first_of
-from tests.shapes.pbx import PATIENCE, ShapesPbx, phone
+from callrouter.lab.sip import ACCEPTED, OK, Dialog, first_of
+from tests.shapes.pbx import PATIENCE, PHONES, ShapesPbx, phone
 
 TALK = 0.8
 """Seconds that each part of a talk lasts, unless a script says otherwise."""
@@ -92,16 +93,17 @@ class Stage:
     def __init__(self, pbx: ShapesPbx, lane: int, other: ShapesPbx | None = None) -> None:
         self.pbx = pbx
         self.lane = lane
-        self._other = other
+        self._other = Stage(other, lane) if other is not None else None
         self.did = f"749522230{lane:02}"
         self.mobile = f"7926555{lane:02}01"
         self.calls: list[Call] = []
+        pbx.phones.forget(self.mobile, *map(self.phone, PHONES))
 
     @property
     def other(self) -> Stage:
         """The same lane on the other PBX."""
         assert self._other is not None
-        return Stage(self._other, self.lane)
+        return self._other
 
     def group(self, name: str) -> str:
         """Of this lane, as `sales07`."""
@@ -125,7 +127,7 @@ class Stage:
 
     def outbound(self, caller: str | None, leg: Dialog) -> Call:
         """The customer's phone rings: an employee called it."""
-        return self._noted(Call("outbound", caller, leg.user, leg))
+        return self._noted(Call("outbound", caller, leg.user, leg, began=self.pbx.phones.rang_at[leg.call_id]))
 
     def dial(self, n: int, number: str) -> Dialog:
         """An employee dials; what becomes of it shows at the dialog."""
@@ -182,9 +184,11 @@ class Stage:
         leg.ended.set()
 
     async def transferred(self, leg: Dialog, to: str, replaces: Dialog | None = None) -> None:
-        """REFER, accepted."""
+        """REFER, accepted and carried out, as far as the phone is told."""
         status = await leg.transfer(to, replaces)
-        assert status in (OK, 202), status
+        assert status in (OK, ACCEPTED), status
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(leg.refer_done.wait(), 0.5)
 
     def _noted(self, call: Call) -> Call:
         self.calls.append(call)

@@ -25,12 +25,17 @@ def differences(
     found: Sequence[CallRecord], truths: Sequence[Mapping[str, Any]], slack: float = SLACK
 ) -> list[str]:
     """What the records say otherwise than the phones. Internal calls make no appeal, and are not compared."""
-    calls = sorted((record for record in found if record.direction != "internal"), key=lambda call: call.started_at)
-    wanted = sorted(truths, key=lambda truth: str(truth["started_at"]))
+    calls = [record for record in found if record.direction != "internal"]
+    calls.sort(key=lambda call: (call.customer or "", call.started_at))
+    wanted = sorted(truths, key=lambda truth: (_customer(truth), truth["started_at"]))
     if len(calls) != len(wanted):
         who = [f"{call.direction} {call.caller} → {call.called}" for call in calls]
         return [f"{len(calls)} calls, in truth {len(wanted)}: {'; '.join(who)}"]
     return [line for call, truth in zip(calls, wanted, strict=True) for line in _of_call(call, truth, slack)]
+
+
+def _customer(truth: Mapping[str, Any]) -> str:
+    return str(truth["caller"] if truth["direction"] == "inbound" else truth["did"])
 
 
 def _of_call(call: CallRecord, truth: Mapping[str, Any], slack: float) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from callrouter.ami.wire import EventReader
 from callrouter.calls.events import CallEnded
@@ -13,6 +15,7 @@ from callrouter.calls.tracker import CallTracker
 from tests.unit.calls.captures import CAPTURES, SHAPES, Events, capture, lines, raw, replayed
 
 STREAMS = [*CAPTURES, *SHAPES]
+OUTCOME = ("linkedid", "direction", "caller", "called", "status", "lost_reason", "group", "employee", "hangup_by", "complete")
 STRANGE_NAME = b"\xd0\x9f\xd1\x91\xd1\x82\xd1\x80 \xff\xfe \xe2\x80\xa8\xc2\x85\x0b \xf0\x9f\x98\x80"
 """Cyrillic, bytes that are no UTF-8, what some take for line ends, and four bytes for one character."""
 
@@ -98,12 +101,40 @@ def test_names_may_hold_any_bytes_and_be_cut_anywhere(name: str) -> None:
     assert lines([event for event in events if "Event" in event], recorded.profile) == lines(recorded.events, recorded.profile)
 
 
-@pytest.mark.parametrize("name", SHAPES)
+def outcomes(records: list[CallRecord]) -> list[list[object]]:
+    return [[getattr(record, name) for name in OUTCOME] for record in records]
+
+
+@pytest.mark.parametrize("name", STREAMS)
 def test_events_told_twice_change_nothing(name: str) -> None:
     recorded = capture(name)
     doubled = [event for event in recorded.telling for _ in range(2)]
     once, twice = replayed(recorded.telling, recorded.profile), replayed(doubled, recorded.profile)
-    names = ("direction", "caller", "called", "status", "lost_reason", "group", "employee", "talk_s", "hangup_by", "ended_at")
-    assert [[getattr(one, name) for name in names] for one in twice] == [
-        [getattr(one, name) for name in names] for one in once
-    ]
+    assert outcomes(twice) == outcomes(once)
+    assert [(one.talk_s, one.ended_at) for one in twice] == [(one.talk_s, one.ended_at) for one in once]
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_without_timestamps_the_calls_end_as_they_did(name: str) -> None:
+    recorded = capture(name)
+    timeless = [{key: value for key, value in event.items() if key != "Timestamp"} for event in recorded.telling]
+    assert outcomes(replayed(timeless, recorded.profile)) == outcomes(replayed(recorded.telling, recorded.profile))
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_lost_events_neither_break_nor_invent(data: st.DataObject) -> None:
+    recorded = capture(data.draw(st.sampled_from(STREAMS)))
+    lost = data.draw(st.floats(0, 0.6))
+    chance = random.Random(data.draw(st.integers(0, 1 << 30)))
+    events: Events = [event for event in recorded.telling if chance.random() >= lost]
+    born = {event["Uniqueid"] for event in recorded.events if event["Event"] == "Newchannel"}
+    customers = {one.linkedid for one in replayed(recorded.events, recorded.profile) if one.direction != "internal"}
+    found = replayed(events, recorded.profile)
+    assert len({record.linkedid for record in found}) == len(found)
+    for record in found:
+        assert record.linkedid in born
+        assert record.linkedid in customers or record.direction == "internal"
+        assert record.ended_at >= record.started_at
+        assert record.talk_s >= 0
+        assert (record.status == "lost") == (record.lost_reason is not None)
