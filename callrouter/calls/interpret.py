@@ -69,8 +69,6 @@ def _extension(story: Story) -> str:
     """Of the employee who calls: his endpoint, or his caller id where the endpoint has another kind of name."""
     if story.direction == "outbound" and story.first is story.subject:
         return ""
-    if not story.first.real and (taken := story.taken_by()) is not None:
-        return peer_of(taken.name)  # whoever answered of those whom an Originate reached through the dialplan
     endpoint = peer_of(story.first.name)
     return story.caller_raw if is_extension(story.caller_raw) and not is_extension(endpoint) else endpoint
 

@@ -75,6 +75,7 @@ class Story:
         "quit_at",
         "quit_place",
         "recording",
+        "silent_since",
         "started",
         "subject",
         "subject_uniqueid",
@@ -117,6 +118,7 @@ class Story:
         self.talkers: set[str] = set()
         """Uniqueids of all who have talked."""
         self.talk_since: float | None = None
+        self.silent_since: float | None = None
         self.talk_total = 0.0
         self.answered_at: float | None = None
         self.employee = ""
@@ -148,6 +150,13 @@ class Story:
         self.last_change = at
         if len(self.facts) < MAX_FACTS:
             self.facts.append(Fact(at, kind, group, who, to, reason, leg))
+
+    def note_late(self, at: float, kind: StepKind, *, who: str, to: str) -> None:
+        """What took the customer away from a talk. Asterisk 16 may tell it when he is elsewhere already."""
+        latest = self.last_change
+        self.note(at if self.humans or self.silent_since is None else min(at, self.silent_since), kind, who=who, to=to)
+        self.last_change = max(latest, self.last_change)
+        self.facts.sort(key=lambda fact: fact.at)
 
     def enter_group(self, at: float, group: str) -> None:
         self.group = group
@@ -205,11 +214,6 @@ class Story:
         latest = next((fact for fact in reversed(self.facts) if fact.kind in TURNS), None)
         return latest is not None and latest.kind == "group_left" and not latest.reason and not self.knocked
 
-    def taken_by(self) -> Channel | None:
-        """The first who answered when he was called; the customer himself does not count."""
-        taken = (leg.channel for leg in self.legs if leg.status == "ANSWER" and leg.channel is not self.subject)
-        return next(taken, None)
-
     def hear(self, humans: tuple[Channel, ...], at: float) -> Channel | None:
         """The customer hears `humans` from now on. Returns whoever talks to him now and did not before."""
         before, self.humans = self.humans, humans
@@ -219,6 +223,7 @@ class Story:
         elif not active and self.talk_since is not None:
             self.talk_total += max(0.0, at - self.talk_since)
             self.talk_since = None
+            self.silent_since = at
         if not humans:
             return None
         if self.answered_at is None:

@@ -97,7 +97,7 @@ def blind_transfer(state: State, event: Event, received_at: float) -> None:
     at = state.time(event, received_at)
     target = event.get("Extension", "")
     who = employee_name(transferer, state.profile) if transferer else ""
-    story.note(at, "transfer_blind", who=who, to=target)
+    story.note_late(at, "transfer_blind", who=who, to=target)
     _into_mapped_group(state, story, target, at)
 
 

@@ -187,8 +187,9 @@ class Stage:
         """REFER, accepted and carried out, as far as the phone is told."""
         status = await leg.transfer(to, replaces)
         assert status in (OK, ACCEPTED), status
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(leg.refer_done.wait(), 0.5)
+        if replaces is None:  # who hangs up sooner spoils it
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(leg.refer_done.wait(), 0.5)
 
     def _noted(self, call: Call) -> Call:
         self.calls.append(call)
