@@ -41,7 +41,8 @@ class Channel:
 
     __slots__ = (
         "agent", "bridge", "confirmed", "consult", "created", "dial_endpoint", "dialer", "dials", "endpoint", "exten",
-        "held", "leg", "linkedid", "name", "number", "other", "picked", "real", "ring_group", "seen", "story", "uniqueid",
+        "held", "leg", "linkedid", "name", "number", "other", "picked", "real", "ring_group", "seen", "story",
+        "uniqueid",
     )  # fmt: skip
 
     def __init__(self, uniqueid: str, name: str, linkedid: str, created: float, *, seen: bool = True) -> None:

@@ -14,6 +14,6 @@ from tests.shapes.pbx import ShapesPbx, profile
 from tests.shapes.script import SHAPES, Shape
 from tests.shapes.stage import Stage
 
-__all__ = [
-    "SHAPES", "Shape", "ShapesPbx", "Stage", "meetings", "outward", "profile", "queues", "ringing", "transfers", "two_pbxs",
-]  # fmt: skip
+ROOMS = (queues, ringing, transfers, meetings, outward, two_pbxs)
+"""Whose scripts stand in SHAPES."""
+__all__ = ["ROOMS", "SHAPES", "Shape", "ShapesPbx", "Stage", "profile"]

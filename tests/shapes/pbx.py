@@ -1,4 +1,4 @@
-"""An Asterisk for the shapes: the lab's, with more dialplan, employees and queues. Its phones do only as a script says."""
+"""An Asterisk for the shapes: the lab's, with more dialplan, employees and queues. Its phones do as a script says."""
 
 from __future__ import annotations
 
@@ -19,7 +19,16 @@ from callrouter.lab.sip import Dialog, UserAgent
 
 CONF = Path(__file__).parent / "conf"
 PHONES = range(1, 7)
-SOUNDS = ("pbx-transfer", "pbx-invalid", "pbx-parkingfailed", "beep", "beeperr", "vm-intro", "vm-theperson", "vm-isunavail")
+SOUNDS = (
+    "pbx-transfer",
+    "pbx-invalid",
+    "pbx-parkingfailed",
+    "beep",
+    "beeperr",
+    "vm-intro",
+    "vm-theperson",
+    "vm-isunavail",
+)
 PATIENCE = 15.0
 
 
@@ -165,7 +174,8 @@ def _queues(lane: int) -> str:
 
 
 def _parking_lot(lane: int) -> str:
-    return f"[lot{lane:02}]\nparkpos => 9{lane:02}-9{lane:02}\ncontext = parkedcalls\nparkingtime = 3\ncomebacktoorigin = yes"
+    lot = f"[lot{lane:02}]\nparkpos => 9{lane:02}-9{lane:02}\n"
+    return lot + "context = parkedcalls\nparkingtime = 3\ncomebacktoorigin = yes"
 
 
 def _parking(lane: int) -> str:
@@ -174,4 +184,6 @@ def _parking(lane: int) -> str:
 
 
 def _mailboxes(lanes: Sequence[int]) -> str:
-    return "\n".join(["[general]", "format = wav", "[default]", *(f"{phone(lane, 1)} => 0000,Employee" for lane in lanes)])
+    return "\n".join(
+        ["[general]", "format = wav", "[default]", *(f"{phone(lane, 1)} => 0000,Employee" for lane in lanes)]
+    )

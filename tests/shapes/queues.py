@@ -15,7 +15,12 @@ async def queue_second_after_no_answer(s: Stage) -> None:
     await s.gone(first)  # after three seconds
     await s.talk(call, 2)
     await call.hang_up()
-    call.steps = (("rang", s.phone(1)), ("missed", s.phone(1), "no_answer"), ("rang", s.phone(2)), ("answered", s.phone(2)))
+    call.steps = (
+        ("rang", s.phone(1)),
+        ("missed", s.phone(1), "no_answer"),
+        ("rang", s.phone(2)),
+        ("answered", s.phone(2)),
+    )
 
 
 @shape()

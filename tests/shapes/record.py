@@ -1,7 +1,7 @@
 """Plays the shapes one by one and keeps what Asterisk sent: `python -m tests.shapes.record [22] [16] [NAME…]`.
 
-Beside each stream (all event classes, and what our filter lets through) stands what the phones did. A shape whose record
-is not what they did is named; its capture is kept all the same.
+Beside each stream (all event classes, and what our filter lets through) stands what the phones did. A shape whose
+record is not what they did is named; its capture is kept all the same.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ async def record(one: Shape, pbxs: list[ShapesPbx], folder: Path) -> list[str]:
             await until(lambda tap=tap: tap.data.count(BORN) == tap.data.count(GONE))  # type: ignore[misc]
         streams = [await tap.close(QUIET_SECONDS) for tap in taps]
     told = []
-    for n, data in enumerate(streams):
+    for n, stream in enumerate(streams):
         pbx, there, ours = pbxs[n // 2], n >= 2, n % 2
-        data = data.replace(str(pbx.folder).encode(), b"/var/lib/asterisk-lab")
+        data = stream.replace(str(pbx.folder).encode(), b"/var/lib/asterisk-lab")
         name = f"{one.name}{'_seen_there' if there else ''}"
         (folder / f"{name}{'.filtered' if ours else ''}.ami.gz").write_bytes(gzip.compress(data, mtime=0))
         calls = [] if there else [call.truth() for call in stage.calls]
@@ -70,7 +70,10 @@ async def tapped(pbx: ShapesPbx, *, ours: bool) -> AsyncIterator[Tap]:
 
 def describe(path: Path, pbx: ShapesPbx, calls: list[dict[str, object]], events: int) -> None:
     whole = {
-        "asterisk": pbx.software.version, "events": events, "profile": msgspec.to_builtins(profile(pbx.name)), "calls": calls
+        "asterisk": pbx.software.version,
+        "events": events,
+        "profile": msgspec.to_builtins(profile(pbx.name)),
+        "calls": calls,
     }
     path.write_bytes(msgspec.json.format(msgspec.json.encode(whole), indent=2) + b"\n")
 
@@ -87,9 +90,9 @@ async def of_version(software: PbxSoftware, shapes: list[Shape]) -> None:
                 one = waiting.pop()
                 for _ in range(TRIES):
                     told = await record(one, pbxs[: one.pbxs], folder)
+                    print(*(told or [f"{folder.name}/{one.name}"]), sep="\n", flush=True)  # noqa: T201 - it reports
                     if not told:
                         break
-                print(*(told or [f"{folder.name}/{one.name}"]), sep="\n", flush=True)  # noqa: T201 - it reports
 
     with tempfile.TemporaryDirectory() as root:
         await asyncio.gather(*(take_turns(Path(root) / str(n)) for n in range(min(AT_ONCE, len(waiting)))))

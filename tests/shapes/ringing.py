@@ -1,4 +1,4 @@
-"""Calls that ring a phone or a group without a queue: menus, pickup, forwarding, voicemail, numbers changed on the way."""
+"""Calls that ring a phone or a group without a queue: menus, pickup, forwarding, voicemail, numbers changed."""
 
 from __future__ import annotations
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import NamedTuple
 
 from tests.shapes.stage import Stage
 
-Script = Callable[[Stage], Awaitable[None]]
+Script = Callable[[Stage], Coroutine[None, None, None]]
 
 
 class Shape(NamedTuple):
@@ -25,7 +25,7 @@ def shape(*, versions: tuple[int, ...] = (22, 16), pbxs: int = 1) -> Callable[[S
     """Enter a script into the list, under the name of the function."""
 
     def enter(script: Script) -> Script:
-        name = script.__name__  # type: ignore[attr-defined]
+        name = script.__name__
         SHAPES[name] = Shape(name, script, len(SHAPES) + 1, versions, pbxs)
         return script
 

@@ -73,6 +73,7 @@ class Call:
 
     def truth(self) -> dict[str, object]:
         """As it is kept beside a capture."""
+
         def told(at: float) -> str:
             return datetime.fromtimestamp(at, UTC).isoformat()
 
@@ -140,7 +141,7 @@ class Stage:
         return leg
 
     async def joined(self, leg: Dialog) -> Dialog:
-        """As `connected`, where Asterisk waits for sound before it lets one talk: our phones send none, so half a second."""
+        """As `connected`, where Asterisk waits half a second for sound before one may talk: our phones send none."""
         await self.connected(leg)
         await self.pause(0.5)
         return leg

@@ -1,4 +1,4 @@
-"""Calls that an employee hands on: by phone (REFER) and by DTMF, blind, attended, blonde; and a control panel that moves them."""
+"""Calls that are handed on: by phone (REFER) and by DTMF, blind, attended, blonde; and by a control panel."""
 
 from __future__ import annotations
 
@@ -38,7 +38,11 @@ async def blind_to_queue(s: Stage) -> None:
     leg = await s.talk(call, 3)
     await leg.hang_up()
     await call.over("employee")
-    call.steps = (("transfer_blind", s.phone(1), s.short(81)), ("group_entered", s.group("support")), ("answered", s.phone(3)))
+    call.steps = (
+        ("transfer_blind", s.phone(1), s.short(81)),
+        ("group_entered", s.group("support")),
+        ("answered", s.phone(3)),
+    )
 
 
 @shape()

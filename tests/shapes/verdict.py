@@ -21,9 +21,7 @@ def replayed(data: bytes, profile: PbxProfile) -> list[CallRecord]:
     return list(records((event for event in EventReader().feed(data) if "Event" in event), profile))
 
 
-def differences(
-    found: Sequence[CallRecord], truths: Sequence[Mapping[str, Any]], slack: float = SLACK
-) -> list[str]:
+def differences(found: Sequence[CallRecord], truths: Sequence[Mapping[str, Any]], slack: float = SLACK) -> list[str]:
     """What the records say otherwise than the phones. Internal calls make no appeal, and are not compared."""
     calls = [record for record in found if record.direction != "internal"]
     calls.sort(key=lambda call: (call.customer or "", call.started_at))
