@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from callrouter.calls.channels import enter_ring_group
 from callrouter.calls.graph import Channel
-from callrouter.calls.parties import agent_name, dialled_number, is_outside_number, told
+from callrouter.calls.parties import agent_name, dialled_number, is_outside_number, is_peer, told
 from callrouter.calls.state import State
 from callrouter.calls.story import Leg, Story
 
@@ -44,7 +44,7 @@ def dial_begin(state: State, event: Event, received_at: float) -> None:
 
 def _without_trunks(state: State, story: Story, target: Channel, dialer: Channel | None) -> None:
     """No trunk is configured: an employee who dials a full number calls a customer."""
-    if dialer is not None and story.direction == "internal" and target.real:
+    if dialer is not None and story.direction == "internal" and target.real and not is_peer(target.name, state.profile):
         dialled = target.number or dialer.exten
         if is_outside_number(dialled, state.profile.country):
             target.number = dialled
@@ -120,11 +120,14 @@ def agent(state: State, event: Event, _received_at: float) -> None:
 
 
 def agent_complete(state: State, event: Event, received_at: float) -> None:
-    """Who ended the talk, where hangup requests are filtered out."""
-    channel = state.find(event, "Uniqueid")
+    """Who ended the talk, where hangup requests are filtered out. Asterisk 16 may not say whose."""
+    channel = state.find(event, "Uniqueid") if "Uniqueid" in event else None
     story = None if channel is None else channel.story
     if story is None or story.quit_at is not None or story.employee_quit_at is not None:
         return
+    agent_of_it = event.get("DestUniqueid")
+    if story.humans and all(human.uniqueid != agent_of_it for human in story.humans):
+        return  # the customer talks to somebody else by now: a transfer, and no end
     reason = event.get("Reason")
     if reason == "caller":
         story.quit_at = state.time(event, received_at)

@@ -41,7 +41,8 @@ class Channel:
 
     __slots__ = (
         "agent", "bridge", "confirmed", "consult", "created", "dial_endpoint", "dialer", "dials", "endpoint", "exten",
-        "held", "leg", "linkedid", "name", "number", "other", "real", "ring_group", "seen", "story", "uniqueid",
+        "held", "leg", "linkedid", "name", "number", "other", "picked", "real", "ring_group", "seen", "story",
+        "uniqueid",
     )  # fmt: skip
 
     def __init__(self, uniqueid: str, name: str, linkedid: str, created: float, *, seen: bool = True) -> None:
@@ -64,6 +65,8 @@ class Channel:
         self.ring_group = ""
         self.leg: Leg | None = None
         self.story: Story | None = None
+        self.picked = False
+        """Somebody else than who was rung has taken it."""
         self.held = False
         self.consult: Channel | None = None
         self.rename(name)
@@ -75,12 +78,14 @@ class Channel:
 
 
 class Bridge:
-    __slots__ = ("bridge_id", "holding", "members")
+    __slots__ = ("bridge_id", "holding", "members", "strangers")
 
     def __init__(self, bridge_id: str) -> None:
         self.bridge_id = bridge_id
         self.holding = False
         """Everybody in it waits alone, as in a parking lot."""
+        self.strangers = False
+        """Somebody is or was in it whose channel we never saw."""
         self.members: dict[str, Channel] = {}
 
 

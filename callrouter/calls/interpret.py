@@ -102,11 +102,11 @@ def record_of(story: Story, pbx: str, profile: PbxProfile) -> CallRecord:
 def lost_reason(story: Story) -> LostReason:
     """What was true of the customer at the end."""
     if story.direction == "inbound":
-        if story.quit_place is not None:
+        if story.quit_place in ABANDONED:
             return ABANDONED[story.quit_place]
         if story.queue_status in QUEUE_LEFT:
             return QUEUE_LEFT[story.queue_status]
-        if story.queue_abandoned_at is not None:
+        if story.queue_abandoned_at is not None or story.left_queue_by_himself():
             return "abandoned_queue"
     return _dial_outcome(story) or _cause_outcome(story)
 
@@ -148,8 +148,8 @@ def _hangup_by(story: Story, reason: LostReason | None) -> HangupBy | None:
         return "caller"
     if employee is not None:
         return "employee"
-    abandoned = reason is not None and reason.startswith("abandoned") and story.direction == "inbound"
-    return "caller" if abandoned else "pbx"
+    abandoned = reason == "abandoned_ringing" or story.queue_abandoned_at is not None
+    return "caller" if abandoned and reason in ABANDONED.values() and story.direction == "inbound" else "pbx"
 
 
 def _steps(story: Story, ended: float, hangup_by: HangupBy | None, profile: PbxProfile) -> tuple[Step, ...]:

@@ -18,8 +18,17 @@ def told(text: str) -> str:
 
 def is_trunk(name: str, profile: PbxProfile) -> bool:
     """Is this a carrier's channel? `PJSIP/carrier` covers `PJSIP/carrier-0000001a`, not `PJSIP/carrier2-0000001a`."""
-    return name.startswith(profile.trunks) and any(
-        name.startswith(prefix) and not name[len(prefix) : len(prefix) + 1].isalnum() for prefix in profile.trunks
+    return _is_of(name, profile.trunks)
+
+
+def is_peer(name: str, profile: PbxProfile) -> bool:
+    """Does this channel lead to another PBX of the company?"""
+    return _is_of(name, profile.peers)
+
+
+def _is_of(name: str, prefixes: tuple[str, ...]) -> bool:
+    return name.startswith(prefixes) and any(
+        name.startswith(prefix) and not name[len(prefix) : len(prefix) + 1].isalnum() for prefix in prefixes
     )
 
 
@@ -65,7 +74,7 @@ def agent_name(member: str, interface: str) -> str:
 
 def employee_name(channel: Channel, profile: PbxProfile) -> str:
     """Who answers here: the queue member rung through this channel, else the extension, else the number dialled."""
-    leg: Channel | None = channel
+    leg: Channel | None = None if channel.picked else channel
     for _ in range(MAX_DIALLER_CHAIN):
         if leg is None:
             break
@@ -77,4 +86,6 @@ def employee_name(channel: Channel, profile: PbxProfile) -> str:
             break
     if is_trunk(channel.name, profile):
         return channel.number  # nothing if it is an outside party that called us
+    if is_peer(channel.name, profile):
+        return channel.number or (channel.story.caller_raw if channel.story is not None else "")
     return peer_of(channel.name)

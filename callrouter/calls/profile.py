@@ -16,6 +16,8 @@ class PbxProfile(msgspec.Struct, frozen=True, kw_only=True):
     """Contexts in which calls from outside arrive."""
     trunks: tuple[str, ...] = ()
     """Channel name prefixes of the carriers' endpoints, as `PJSIP/carrier`."""
+    peers: tuple[str, ...] = ()
+    """Channel name prefixes of the company's other PBXs, as `PJSIP/kazan`: what comes from there is no new call."""
     group_contexts: tuple[str, ...] = ()
     """Contexts whose extension names a ring group."""
     internal_contexts: tuple[str, ...] = ("from-internal",)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from callrouter.calls.events import CallEnded, CallEvent, CallStarted
 from callrouter.calls.graph import Bridge, Channel, Graph, conversation
 from callrouter.calls.interpret import parties, record_of
-from callrouter.calls.parties import employee_name, is_trunk, peer_of
+from callrouter.calls.parties import employee_name, is_peer, is_trunk, peer_of
 from callrouter.calls.profile import PbxProfile
 from callrouter.calls.record import Direction
 from callrouter.calls.story import Story
@@ -140,7 +140,7 @@ class State:
         return story
 
     def _direction(self, channel: Channel, event: Mapping[str, str]) -> Direction:
-        if not channel.real:
+        if not channel.real or is_peer(channel.name, self.profile):
             return "internal"
         trunk = is_trunk(channel.name, self.profile)
         if event.get("ChannelState") == DOWN:
@@ -263,7 +263,20 @@ class State:
     def enter(self, channel: Channel, bridge_id: str, at: float, *, holding: bool) -> None:
         if channel.bridge is not None and channel.bridge.bridge_id != bridge_id:
             self.leave(channel, at)
-        self.refresh(self.graph.enter(channel, bridge_id, holding=holding), at)
+        bridge = self.graph.enter(channel, bridge_id, holding=holding)
+        self.refresh(bridge, at)
+        if bridge.strangers:
+            self.meet_strangers(bridge_id)
+
+    def meet_strangers(self, bridge_id: str) -> None:
+        """Whoever is in this bridge may talk with somebody of whom no event told: his call is not seen whole."""
+        bridge = self.graph.bridges.get(bridge_id)
+        if bridge is None or bridge.holding:
+            return
+        bridge.strangers = True
+        for channel in bridge.members.values():
+            if channel.story is not None:
+                channel.story.complete = False
 
     def leave(self, channel: Channel, at: float) -> None:
         bridge = self.graph.leave(channel)
@@ -279,6 +292,7 @@ class State:
         story = channel.story
         if story is not None and story.subject is channel:
             story.hear((), at)
+            story.leave_ring_group()  # here and not at a transfer's event: Asterisk 16 tells that when he is elsewhere
         for held in tuple(self.graph.held.get(channel.endpoint, ())):
             if held.consult is channel:
                 held.consult = None

@@ -11,8 +11,10 @@ from typing import Literal, NamedTuple
 from callrouter.calls.graph import Channel
 from callrouter.calls.record import Direction, StepKind
 
-Place = Literal["queue", "ringing", "ivr"]
-"""Where a customer is who talks to nobody."""
+Place = Literal["queue", "ringing", "ivr", "afterwards"]
+"""Where a customer is who talks to nobody; `afterwards`: nobody took him, and the dialplan goes on with him."""
+TURNS = frozenset(("ivr", "group_entered", "group_left", "rang", "missed"))
+"""What a customer who talks to nobody was led to last."""
 MAX_FACTS = 2000
 """A caller may wait for a day in a queue that rings every five seconds: the steps beyond this are dropped."""
 
@@ -73,6 +75,7 @@ class Story:
         "quit_at",
         "quit_place",
         "recording",
+        "silent_since",
         "started",
         "subject",
         "subject_uniqueid",
@@ -115,6 +118,7 @@ class Story:
         self.talkers: set[str] = set()
         """Uniqueids of all who have talked."""
         self.talk_since: float | None = None
+        self.silent_since: float | None = None
         self.talk_total = 0.0
         self.answered_at: float | None = None
         self.employee = ""
@@ -147,9 +151,22 @@ class Story:
         if len(self.facts) < MAX_FACTS:
             self.facts.append(Fact(at, kind, group, who, to, reason, leg))
 
+    def note_late(self, at: float, kind: StepKind, *, who: str, to: str) -> None:
+        """What took the customer away from a talk. Asterisk 16 may tell it when he is elsewhere already."""
+        latest = self.last_change
+        self.note(at if self.humans or self.silent_since is None else min(at, self.silent_since), kind, who=who, to=to)
+        self.last_change = max(latest, self.last_change)
+        self.facts.sort(key=lambda fact: fact.at)
+
     def enter_group(self, at: float, group: str) -> None:
         self.group = group
         self.note(at, "group_entered", group=group)
+
+    def leave_ring_group(self) -> None:
+        """The talk is over: whatever rings for the customer from now on is another group, or none."""
+        self.named_group = ""
+        for channel in self.channels.values():
+            channel.ring_group = ""
 
     def wait_in(self, queue: str, at: float) -> None:
         """The customer stands in a queue now."""
@@ -185,8 +202,17 @@ class Story:
         """Where the customer is while he talks to nobody."""
         if self.queue:
             return "queue"
-        ringing = any(leg.ended is None and not leg.status for leg in reversed(self.legs))
-        return "ringing" if ringing else "ivr"
+        if any(leg.ended is None and not leg.status for leg in reversed(self.legs)):
+            return "ringing"
+        latest = next((fact for fact in reversed(self.facts) if fact.kind in TURNS), self.knocked)
+        if self.knocked is not None and latest is not None and latest.at <= self.knocked.at:
+            return "afterwards"
+        return "ivr" if latest is None or latest.kind == "ivr" else "afterwards"
+
+    def left_queue_by_himself(self) -> bool:
+        """By a key, say: no time-out, no agent, and nobody was rung since. No event tells of it."""
+        latest = next((fact for fact in reversed(self.facts) if fact.kind in TURNS), None)
+        return latest is not None and latest.kind == "group_left" and not latest.reason and not self.knocked
 
     def hear(self, humans: tuple[Channel, ...], at: float) -> Channel | None:
         """The customer hears `humans` from now on. Returns whoever talks to him now and did not before."""
@@ -197,6 +223,7 @@ class Story:
         elif not active and self.talk_since is not None:
             self.talk_total += max(0.0, at - self.talk_since)
             self.talk_since = None
+            self.silent_since = at
         if not humans:
             return None
         if self.answered_at is None:

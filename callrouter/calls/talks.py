@@ -16,12 +16,22 @@ def bridge_enter(state: State, event: Event, received_at: float) -> None:
     channel = state.find(event, "Uniqueid")
     if channel is None:
         state.moved_unseen(event["Uniqueid"], event["BridgeUniqueid"])
+        state.meet_strangers(event["BridgeUniqueid"])
         return
     at = state.time(event, received_at)
+    joined = event["BridgeUniqueid"] in state.graph.bridges
     linkedid = event.get("Linkedid", channel.linkedid)
     if linkedid != channel.linkedid:
         state.relink(channel, linkedid)
     state.enter(channel, event["BridgeUniqueid"], at, holding=event.get("BridgeTechnology") == "holding_bridge")
+    if not joined and _is_found_occupied(event):
+        state.meet_strangers(event["BridgeUniqueid"])
+
+
+def _is_found_occupied(event: Event) -> bool:
+    """Was somebody there before the first of whom we know? A conference has an announcer of whom no event tells."""
+    alone = 2 if event.get("BridgeCreator") == "ConfBridge" else 1
+    return int(event.get("BridgeNumChannels") or 0) > alone
 
 
 def bridge_leave(state: State, event: Event, received_at: float) -> None:
@@ -87,10 +97,7 @@ def blind_transfer(state: State, event: Event, received_at: float) -> None:
     at = state.time(event, received_at)
     target = event.get("Extension", "")
     who = employee_name(transferer, state.profile) if transferer else ""
-    story.note(at, "transfer_blind", who=who, to=target)
-    story.named_group = ""
-    for channel in story.channels.values():
-        channel.ring_group = ""
+    story.note_late(at, "transfer_blind", who=who, to=target)
     _into_mapped_group(state, story, target, at)
 
 
@@ -104,7 +111,7 @@ def attended_transfer(state: State, event: Event, received_at: float) -> None:
         return
     at = state.time(event, received_at)
     story = state.merge(stories[0], stories[-1])
-    target = _transfer_target(event, second)
+    target = _transfer_target(event, second, story)
     who = employee_name(first, state.profile) if first else ""
     story.note(at, "transfer_attended", who=who, to=target)
     _into_mapped_group(state, story, target, at)
@@ -114,13 +121,18 @@ def pickup(state: State, event: Event, _received_at: float) -> None:
     """Somebody takes the call that rings at another's phone: his own attempt was no call by itself."""
     picker = state.find(event, "Uniqueid")
     target = state.find(event, "TargetUniqueid")
+    if picker is not None:
+        picker.picked = True
     if picker is not None and target is not None and picker.story is not None and target.story is not None:
         state.merge(target.story, picker.story)
 
 
-def _transfer_target(event: Event, second: Channel | None) -> str:
+def _transfer_target(event: Event, second: Channel | None, story: Story) -> str:
     """What the employee dialled for his consultation, else whom he reached."""
-    if second is not None and second.exten and second.uniqueid != event.get("OrigTransfererUniqueid"):
+    if second is not None and second.uniqueid == event.get("OrigTransfererUniqueid"):
+        # By DTMF: Asterisk itself dialled through the latest Local channel.
+        return next((one.exten for one in reversed(story.channels.values()) if one.name.endswith(";1")), "")
+    if second is not None and second.exten:
         return second.exten
     name = event.get("TransferTargetChannel", "")
     return peer_of(name) if name else ""

@@ -10,6 +10,7 @@ import secrets
 import shutil
 import signal
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -73,11 +74,19 @@ class AsteriskInstance:
     """An Asterisk for tests. AMI, ARI and SIP listen on free ports of 127.0.0.1; ids start with `name`."""
 
     def __init__(
-        self, software: PbxSoftware, folder: Path, *, name: str = "pbx1", attachment: Attachment | None = None
+        self,
+        software: PbxSoftware,
+        folder: Path,
+        *,
+        name: str = "pbx1",
+        attachment: Attachment | None = None,
+        additions: Mapping[str, str] | None = None,
     ) -> None:
         self.software = software
         self.folder = folder.absolute()
         self.name = name
+        self.additions = additions or {}
+        """Text for the end of these configuration files; `modules.list` names further modules."""
         self.attachment = attachment or Attachment()
         self.phones_port = 9
         self.ami_user, self.ami_secret = "callrouter", secrets.token_hex(8)
@@ -218,6 +227,8 @@ class AsteriskInstance:
         files["manager_callrouter.conf"] = self._manager_conf()
         files["manager_callrouter_callback.conf"] = _shipped("manager_callrouter_callback.conf", self.callback_secret)
         files["ari_callrouter.conf"] = _shipped("ari_callrouter.conf", self.ari_password)
+        for name, text in self.additions.items():
+            files[name] = files.get(name, "") + "\n" + text
         values = self._values()
         return {name: _filled(text, values) for name, text in files.items()}
 
@@ -236,7 +247,7 @@ class AsteriskInstance:
         return "\n".join([*lines, "maxfiles = 8192", "hideconnect = yes", "verbose = 3", ""])
 
     def _modules_conf(self) -> str:
-        wanted = (TEMPLATES / "modules.list").read_text().split()
+        wanted = [*(TEMPLATES / "modules.list").read_text().split(), *self.additions.get("modules.list", "").split()]
         present = [f"load = {name}" for name in wanted if (self.software.modules / name).exists()]
         return "\n".join(["[modules]", "autoload = no", *present, ""])
 

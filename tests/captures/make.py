@@ -69,6 +69,7 @@ class Tap:
             await asyncio.sleep(quiet)
         self._writer.close()
         self._task.cancel()
+        await asyncio.wait([self._task])
         return bytes(self.data)
 
     async def _read(self) -> None:

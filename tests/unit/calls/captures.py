@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,12 @@ from callrouter.ami.capture import read_capture
 from callrouter.calls.profile import PbxProfile
 from callrouter.calls.record import CallRecord
 from callrouter.calls.replay import json_line, records
+from callrouter.calls.tracker import HANDLERS, relevant_headers
 
 FOLDER = Path(__file__).parents[2] / "captures"
 CAPTURES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.glob("*/*.ami*"))
+SHAPES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.glob("shapes/*/*.ami.gz"))
+"""Calls played by the scripts of tests/shapes."""
 Events = list[dict[str, str]]
 
 
@@ -22,6 +26,20 @@ class Capture(msgspec.Struct, frozen=True):
     events: Events
     profile: PbxProfile
     truths: tuple[dict[str, Any], ...]
+
+    @property
+    def telling(self) -> Events:
+        """Those that the tracker reads."""
+        headers = relevant_headers(self.profile)
+        return [
+            event
+            for event in self.events
+            if (name := event["Event"]) in HANDLERS
+            and (
+                name not in headers
+                or any(event.get(header, "").startswith(values) for header, values in headers[name].items())
+            )
+        ]
 
 
 @cache
@@ -33,6 +51,12 @@ def capture(name: str) -> Capture:
         msgspec.convert(described["profile"], PbxProfile),
         tuple(described["calls"]),
     )
+
+
+def raw(name: str) -> bytes:
+    """The bytes that Asterisk sent."""
+    data = (FOLDER / name).read_bytes()
+    return gzip.decompress(data) if name.endswith(".gz") else data
 
 
 def replayed(events: Events, profile: PbxProfile) -> list[CallRecord]:

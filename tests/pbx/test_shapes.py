@@ -1,0 +1,79 @@
+"""Every shape of a call, played on a real Asterisk all at once: the tracker tells each as its phones know it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from callrouter.calls.record import CallRecord
+from callrouter.lab.obtain import PbxSoftware
+from tests.captures.make import Tap
+from tests.pbx.poll import until
+from tests.shapes import SHAPES, Shape, ShapesPbx, Stage, profile
+from tests.shapes.record import BORN, GONE, pair, tapped
+from tests.shapes.verdict import differences, replayed
+
+SLACK = 2.0
+"""Seconds: a loaded machine lets phones and PBX see a moment at different times. What happened must be told exactly."""
+
+
+Complaints = dict[str, list[str]]
+
+
+async def judged(shapes: list[Shape], pbxs: list[ShapesPbx]) -> Complaints:
+    """What is told otherwise than the phones know it, or could not be played, by the shape's name."""
+    stages = {one.name: Stage(pbxs[0], one.lane, *pbxs[1 : one.pbxs]) for one in shapes}
+    async with tapped(pbxs[0], ours=True) as here, tapped(pbxs[1], ours=True) as there:
+        ended = await asyncio.gather(*(one.play(stages[one.name]) for one in shapes), return_exceptions=True)
+        unplayed = {one.name: [repr(end)] for one, end in zip(shapes, ended, strict=True) if end is not None}
+        await over(pbxs, [here, there])
+        data, data_there = bytes(here.data), bytes(there.data)
+    assert all(call.direction == "internal" for call in replayed(data_there, profile(pbxs[1].name)))
+    found: dict[int, list[CallRecord]] = defaultdict(list)
+    for call in replayed(data, profile(pbxs[0].name)):
+        if call.direction != "internal":
+            found[lane_of(call)].append(call)
+    wrong = {
+        one.name: differences(found.pop(one.lane, []), [call.truth() for call in stages[one.name].calls], SLACK)
+        for one in shapes
+    }
+    assert not found, "calls of nobody"
+    return {name: lines for name, lines in (wrong | unplayed).items() if lines}
+
+
+async def over(pbxs: list[ShapesPbx], taps: list[Tap]) -> None:
+    """No channel is left; a script that failed may have left its own."""
+
+    def is_over() -> bool:
+        return all(tap.data.count(BORN) == tap.data.count(GONE) for tap in taps)
+
+    try:
+        await until(is_over, 5)
+    except AssertionError:
+        await asyncio.gather(*(pbx.rx("channel request hangup all") for pbx in pbxs))
+        await until(is_over, 30)
+
+
+def lane_of(call: CallRecord) -> int:
+    """By the customer's number: 79165558NNx of those who call, 7926555NNxx of those who are called."""
+    assert call.customer is not None
+    return int(call.customer[8:10] if call.direction == "inbound" else call.customer[7:9])
+
+
+@pytest.mark.parametrize("version", [22, 16])
+def test_each_shape_is_told_as_its_phones_know_it(
+    asterisk_22: PbxSoftware, asterisk_16: PbxSoftware, tmp_path: Path, version: int
+) -> None:
+    async def scenario() -> None:
+        software = asterisk_22 if version == 22 else asterisk_16
+        async with pair(software, tmp_path) as pbxs:
+            shapes = [one for one in SHAPES.values() if version in one.versions]
+            wrong = await judged(shapes, pbxs)
+            assert len(wrong) < len(shapes) / 4, wrong
+            for name in wrong:  # a machine that stalls may let a phone ring out before its script answers: once more
+                assert not await judged([SHAPES[name]], pbxs), wrong
+
+    asyncio.run(scenario())
