@@ -12,6 +12,8 @@ log = structlog.get_logger()
 
 AGAIN_SECONDS = 1.0
 """A lasting task that failed is begun anew after so long."""
+CANCEL_AGAIN_SECONDS = 5.0
+"""Longer than the tidying up of a task that was cancelled takes."""
 
 RUNNING = Gauge("callrouter_background_tasks", "Background tasks running now.", ["task"])
 FAILED = Counter("callrouter_background_failures_total", "Background tasks that ended with an exception.", ["task"])
@@ -58,11 +60,12 @@ class Background:
             await asyncio.wait(set(self._tasks), timeout=within)
         return not self._tasks
 
-    async def stop(self) -> None:
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async def stop(self, again: float = CANCEL_AGAIN_SECONDS) -> None:
+        """Also those that begin meanwhile. Libraries lose a cancellation that comes as a wait ends: it is repeated."""
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(set(self._tasks), timeout=again)
 
 
 def _failed(name: str, error: BaseException) -> None:

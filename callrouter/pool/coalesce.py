@@ -11,10 +11,12 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
 from redis import exceptions
 from redis.asyncio import RedisCluster
 
+from callrouter.background import Background
 from callrouter.pool.keys import Slot
 from callrouter.pool.line import Line, Lost, packed
 from callrouter.pool.nodes import NodeSender, Words
@@ -46,6 +48,17 @@ class RedisClient(Protocol):
     def execute_command(self, *args: Any) -> Awaitable[Any]: ...
 
 
+_flying: WeakKeyDictionary[RedisClient, Background] = WeakKeyDictionary()
+
+
+def flights_of(client: RedisClient) -> Background:
+    """All that is under way by this client."""
+    background = _flying.get(client)
+    if background is None:
+        background = _flying[client] = Background()
+    return background
+
+
 class _Flights(Generic[Q, A]):
     """Gathers questions and sends them off a batch at a time. What carries a batch is up to the subclass."""
 
@@ -53,7 +66,7 @@ class _Flights(Generic[Q, A]):
         self._client = client
         self._nodes = NodeSender(client) if isinstance(client, RedisCluster) else None
         self._waiting: list[tuple[Q, asyncio.Future[A]]] = []
-        self._flights: set[asyncio.Task[None]] = set()
+        self._flights: set[asyncio.Task[object]] = set()
         self._called = False
 
     _most = FLIGHTS
@@ -83,29 +96,30 @@ class _Flights(Generic[Q, A]):
         return len(self._flights)
 
     def _depart(self, batch: list[tuple[Q, asyncio.Future[A]]]) -> None:
-        flight = asyncio.get_running_loop().create_task(self._take(batch))
+        flight = flights_of(self._client).start("store-flight", self._take(batch))
         self._flights.add(flight)
-        flight.add_done_callback(self._landed)
+        flight.add_done_callback(partial(self._landed, batch))
 
-    def _landed(self, flight: asyncio.Task[None]) -> None:
+    def _landed(self, batch: list[tuple[Q, asyncio.Future[A]]], flight: asyncio.Task[object]) -> None:
         self._flights.discard(flight)
+        for _, answer in batch:
+            if not answer.done():  # it was cancelled, or is a fault of ours
+                answer.set_exception(exceptions.ConnectionError("the client was closed"))
         if self._waiting:
             self._fly()
 
     async def _take(self, batch: list[tuple[Q, asyncio.Future[A]]]) -> None:
-        found: list[A | Exception] = [exceptions.ConnectionError("the client was closed")] * len(batch)
         try:
             found = await self._carry([question for question, _ in batch])
         except (exceptions.RedisError, exceptions.RedisClusterException, OSError, ValueError) as error:
             found = [error] * len(batch)
-        finally:
-            for (_, answer), each in zip(batch, found, strict=True):
-                if answer.done():
-                    continue
-                if isinstance(each, Exception):
-                    answer.set_exception(each)
-                else:
-                    answer.set_result(each)
+        for (_, answer), each in zip(batch, found, strict=True):
+            if answer.done():
+                continue
+            if isinstance(each, Exception):
+                answer.set_exception(each)
+            else:
+                answer.set_result(each)
 
     async def _carry(self, questions: list[Q]) -> list[A | Exception]:
         """The answers in the order of the questions; an exception where one failed, raised where all did."""

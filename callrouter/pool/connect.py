@@ -8,7 +8,7 @@ from redis.asyncio import BlockingConnectionPool, Connection, Redis, RedisCluste
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
-from callrouter.pool.coalesce import RedisClient
+from callrouter.pool.coalesce import RedisClient, flights_of
 from callrouter.pool.line import Line, Place
 
 
@@ -66,4 +66,10 @@ def _line(pool: BlockingConnectionPool, timeout: float) -> Line | None:
 
 
 async def close_client(client: RedisClient) -> None:
+    """Whoever still waits for an answer is told that there will be none."""
+    line = line_of(client)
+    if line is not None:
+        line.close()
+        await line.closed()
+    await flights_of(client).stop(again=0.2)
     await cast(Redis, client).aclose()

@@ -16,6 +16,8 @@ import hiredis
 import msgspec
 import structlog
 
+from callrouter.background import Background
+
 log = structlog.get_logger()
 
 AGAIN_SECONDS = 0.5
@@ -47,7 +49,8 @@ class Line(asyncio.Protocol):
         self._place = place
         self._transport: asyncio.Transport | None = None
         self._open = False
-        self._opening: asyncio.Task[None] | None = None
+        self._background = Background()
+        self._opening: asyncio.Task[object] | None = None
         self._again_at = 0.0
         self._waiting: deque[tuple[float, Then]] = deque()
         self._outgoing: list[bytes] = []
@@ -75,6 +78,10 @@ class Line(asyncio.Protocol):
         if self._opening is not None:
             self._opening.cancel()
         self.abort()
+
+    async def closed(self) -> None:
+        """Once nothing is under way any more."""
+        await self._background.stop()
 
     def abort(self) -> None:
         """End this connection: nobody knows any more which reply would be whose."""
@@ -147,10 +154,10 @@ class Line(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         if self._opening is None and self._transport is None and self._loop.time() >= self._again_at:
             self._again_at = self._loop.time() + AGAIN_SECONDS
-            self._opening = self._loop.create_task(self._opened())
+            self._opening = self._background.start("store-line", self._opened())
             self._opening.add_done_callback(self._tried)
 
-    def _tried(self, _: asyncio.Task[None]) -> None:
+    def _tried(self, _: asyncio.Task[object]) -> None:
         self._opening = None
 
     async def _opened(self) -> None:

@@ -60,7 +60,7 @@ MUTANTS = {
     "newest-free first, at once": Mutant("allocate_new", r"call\('ZPOPMIN', all\)", "call('ZPOPMAX', all)"),
     "no affinity, at once": Mutant("allocate_new", r"local found = call\('ZPOPMIN', ours\)", "local found = {}"),
     "affinity for ever, at once": Mutant("allocate_new", r"found\[1\] ~= n and \(longest.*\) then", "false then"),
-    "pin ignored, at once": Mutant("allocate_new", r"if pin <= now and ", "if "),
+    "pin ignored, at once": Mutant("allocate_new", r"and pin <= now and ", "and "),
     "rest ignored, at once": Mutant("allocate_new", r" and \(ended == 0 or ended \+ rested <= now\) then", " then"),
     "a taken name leased, at once": Mutant("allocate_new", r"not known and not taken and", "not known and"),
     "overdue leases left, at once": Mutant("allocate_new", r"if not due or due - now > 0 then", "if true then"),

@@ -9,13 +9,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from callrouter.numbers import Number
 from callrouter.pool import line as lines
+from callrouter.pool.coalesce import flights_of
 from callrouter.pool.connect import close_client, line_of, open_client
 from callrouter.pool.keys import pool_slot
 from callrouter.pool.line import LOST, Line, Place, packed
-from callrouter.pool.store import Ask, LeaseStore
+from callrouter.pool.store import Ask, LeaseStore, StoreUnavailable
 from tests.integration.ami.fake_asterisk import until
 from tests.integration.pool.visitors import numbers, visit
 
@@ -115,5 +117,50 @@ def test_a_refused_password_leaves_the_work_to_the_client(valkey_url: str) -> No
         await until(lambda: line._opening is None)
         assert not line.send(PING, lambda _: None)
         line.close()
+
+    asyncio.run(scenario())
+
+
+def test_who_waits_when_the_client_is_closed_is_told_at_once_and_nothing_is_left_under_way() -> None:
+    async def scenario() -> None:
+        async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+
+        async with await asyncio.start_server(mute, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            client = open_client(f"redis://127.0.0.1:{port}", timeout=60.0)
+            store = LeaseStore(client)
+            asking = [asyncio.create_task(store.resolve(Ask(SLOT, 1, each, None))) for each in numbers(200)]
+            pinned = asyncio.create_task(store.call_ended(SLOT, numbers(1)[0], "c1"))
+            await until(lambda: bool(flights_of(client)._tasks))
+            async with asyncio.timeout(10):
+                await close_client(client)
+                told = await asyncio.gather(*asking, pinned, return_exceptions=True)
+            assert {type(each) for each in told} == {StoreUnavailable}
+            left = {task.get_name() for task in asyncio.all_tasks()}
+            assert not left & {"store-flight", "store-line"}
+
+    asyncio.run(scenario())
+
+
+def test_a_fault_of_ours_under_way_is_seen_and_leaves_nobody_waiting(
+    valkey_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise KeyError("a fault")
+
+    monkeypatch.setattr("callrouter.pool.store.line_of", lambda _: None)
+    monkeypatch.setattr("callrouter.pool.coalesce.Pipeliner._carry", broken)
+
+    async def scenario() -> None:
+        client = open_client(valkey_url)
+        store = LeaseStore(client)
+        with capture_logs() as told:
+            with pytest.raises(StoreUnavailable):
+                await store.release(SLOT, "s1")
+            await until(lambda: bool(told))
+        assert [(each["event"], each["task"]) for each in told] == [("BACKGROUND-FAILED", "store-flight")]
+        await close_client(client)
 
     asyncio.run(scenario())
