@@ -113,8 +113,8 @@ def _frame(axes: Any, plan: Plan) -> None:
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    axes.set_xlabel("numbers in the pool", color=INK)
-    axes.set_ylabel("attributable calls credited to the right visit", color=INK)
+    axes.set_xlabel("numbers in the pool", color=INK, labelpad=6)
+    axes.set_ylabel("attributable calls credited to the right visit", color=INK, labelpad=8)
     axes.set_title(
         f"{plan.visits_per_hour:,.0f} visits per hour, {plan.leases_in_peak_hour:,.0f} leases in the busiest one",
         color=INK, loc="left",

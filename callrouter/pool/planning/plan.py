@@ -41,10 +41,10 @@ BRIGHT = 1.6
 LONGEST_WINDOWS = (timedelta(days=2), timedelta(days=3), timedelta(days=7), timedelta(days=14), timedelta(days=30))
 WEEK = 7
 CHECKED_WORLDS = 2
-CURVE = (0.15, 0.3, 0.55)
-"""Sizes between the smallest rule's and the answer, as shares of their ratio's logarithm, that the curve shows too."""
-OTHER_HOLD = (0.0, 0.35, 0.7, 1.0)
-"""Of those sizes, by their place, that are measured with other holds."""
+CURVE = (0.25, 0.5, 0.75)
+"""Sizes between Erlang's and the answer, as shares of their ratio's logarithm, that the curve shows too."""
+OTHER_HOLD = 4
+"""Sizes that are measured with another hold."""
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,7 +132,7 @@ class Planner:
         """`holds`: further holds whose curves are drawn."""
         demand, formula = self._demand, self._formula
         target = demand.target
-        self._expected = 4 + (6 if curve else 0) + len(OTHER_HOLD) * len(holds)
+        self._expected = 4 + (6 if curve else 0) + OTHER_HOLD * len(holds)
         erlang_b = erlang.numbers_for(formula.load, target.overflow)
         first = formula.numbers_for(target.right, target.overflow)
         search = self._search(demand)
@@ -142,7 +142,7 @@ class Planner:
         sketch = self._search(demand, visits=SKETCHED_VISITS)
         rules = await self._rules(sketch, erlang_b) if curve else []
         if curve:
-            await self._between(sketch, min(erlang_b, *(rule.numbers for rule in rules)), numbers or self._most())
+            await self._between(sketch, erlang_b, numbers or most)
         points = _points(demand.hold, search, sketch)
         for hold in holds:
             points += await self._other_hold(hold, sorted({point.numbers for point in points}))
@@ -214,8 +214,10 @@ class Planner:
     async def _other_hold(self, hold: timedelta, sizes: list[int]) -> list[Point]:
         demand = msgspec.structs.replace(self._demand, hold=hold)
         sketch = self._search(demand, visits=SKETCHED_VISITS)
-        for place in OTHER_HOLD:
-            await sketch.measured(sizes[round(place * (len(sizes) - 1))])
+        smallest, largest = sizes[0], sizes[-1]
+        knee = erlang.numbers_for(demand.formula.load, demand.target.overflow)
+        for numbers in {smallest, knee, round(math.sqrt(max(knee, smallest) * largest)), largest}:
+            await sketch.measured(numbers)
         return _points(hold, sketch)
 
     def _limit(self, size: Size) -> float:
