@@ -27,8 +27,22 @@ def demand_for(world: str, *, hold: int = 30, right: float = 0.97, window: float
     )  # fmt: skip
 
 
-def test_the_default_size_holds_in_a_world_of_other_people(server: EmbeddedValkey) -> None:
-    check = uvloop.run(kept(server.url, demand_for("default"), default_size(VISITS_PER_HOUR), seed=21, calls=1000))
+IMPULSE = 140 / 60
+"""Numbers for each visit an hour that were planned for people who call at once, with a hold of ten minutes."""
+
+
+@pytest.mark.parametrize(
+    ("demand", "numbers"),
+    [
+        (demand_for("default"), default_size(VISITS_PER_HOUR)),
+        (demand_for("impulse", hold=10), round(IMPULSE * VISITS_PER_HOUR)),
+    ],
+    ids=["default", "impulse"],
+)
+def test_what_was_planned_holds_in_a_world_of_other_people(
+    server: EmbeddedValkey, demand: Demand, numbers: int
+) -> None:
+    check = uvloop.run(kept(server.url, demand, numbers, seed=21, calls=1000))
     assert check.holds, check
     assert check.calls > 1000
     assert check.tried > 1000
