@@ -176,7 +176,8 @@ def _table(told: Sequence[Entry]) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|---|---|---|---|---|"
     for entry in told:
         window = "" if entry["window"] == WINDOW else f", window {entry['window']} h"
-        cell = f"| {entry['world']}{window} | {entry['visits_per_hour']:,g} | {entry['hold']} | {entry['target'] * 100:g} % "
+        target = f"{entry['target'] * 100:g} %"
+        cell = f"| {entry['world']}{window} | {entry['visits_per_hour']:,g} | {entry['hold']} | {target} "
         if entry["numbers"] is None:
             yield f"{cell}| none | at most {_percent(entry['limit'])} | | | | | | says so |"
         else:
