@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 
+from callrouter.commands.options import stop_as_by_hand
 from callrouter.lab.servers import embedded_valkey
 from callrouter.pool.planning.demand import Demand, Target
 from callrouter.pool.planning.erlang import per_day_rule, per_hour_rule
@@ -100,6 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=RESULTS, help="where results are kept, one a line")
     parser.add_argument("--rules", action="store_true", help="rules of thumb instead of plans")
     given = parser.parse_args(arguments)
+    stop_as_by_hand()
     known = list(_known(given.results))
     cells = [cell for cell in (RULES if given.rules else MATRIX) if given.only in cell.name]
     made = _ruled if given.rules else _planned
