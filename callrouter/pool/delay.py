@@ -73,7 +73,7 @@ class DelayModel(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     stranger: float = 0.01 / DAY
     passed_on: float = 0.17
     same_phone: float = 1e-4
-    repeaters: float = 0.58
+    repeaters: float = 0.60
     strayed: float = 0.005
     stranger_again: float = 0.03
     opens: float = 8.5

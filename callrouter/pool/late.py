@@ -22,7 +22,7 @@ from callrouter.pool.directory import Directory
 from callrouter.pool.history import oldest_entry
 from callrouter.pool.keys import Slot
 from callrouter.pool.lost import presumed_ends
-from callrouter.pool.model import CallerMemory, Lease, Resolution
+from callrouter.pool.model import CallerMemory, Lease, Resolution, other_visits
 from callrouter.pool.recall import PastCall, recall
 from callrouter.pool.resolver import complete, credit_without_lease
 from callrouter.pool.store import FAILURES, Ask, LeaseStore, StoreUnavailable
@@ -160,15 +160,15 @@ def _past_calls(rows: Iterable[asyncpg.Record]) -> Iterable[PastCall]:
         if visit is not None:
             memory = CallerMemory(
                 visit=visit, called_at=row["called_at"], number=Number(row["called"]), confidence=row["confidence"],
-                rivals=sum(candidate["weight"] for candidate in _candidates(row["candidates"])[1:]),
+                rivals=other_visits(row["method"], row["confidence"], _weights(row["candidates"])),
             )  # fmt: skip
             yield PastCall(memory, row["remembered_at"], own_number=row["own_number"])
 
 
-def _candidates(stored: str | list[dict[str, float]] | None) -> list[dict[str, float]]:
-    """As a connection gives jsonb: text, unless it decodes it."""
+def _weights(stored: str | list[dict[str, float]] | None) -> list[float]:
+    """Of candidates as a connection gives jsonb: text, unless it decodes it."""
     found: list[dict[str, float]] = msgspec.json.decode(stored) if isinstance(stored, str) else stored or []
-    return found
+    return [candidate["weight"] for candidate in found]
 
 
 def _visit(row: asyncpg.Record | None) -> Visit | None:
@@ -200,7 +200,7 @@ ORDER BY started_at DESC LIMIT 1"""
 
 # What reached this pool's memory: calls on its own numbers, and those credited to accounts that use it.
 PAST_CALLS = """
-SELECT v.*, a.started_at AS called_at, a.called, a.confidence, a.candidates,
+SELECT v.*, a.started_at AS called_at, a.called, a.method, a.confidence, a.candidates,
        coalesce(a.ended_at, a.started_at) AS remembered_at, n.number IS NOT NULL AS own_number
 FROM appeals a
 JOIN visits v ON v.account_id = a.account_id AND v.session = a.session

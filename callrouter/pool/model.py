@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -96,8 +97,16 @@ class Attribution(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def rivals(self) -> float:
-        """The weights of all candidates but the credited one."""
-        return sum(candidate.weight for candidate in self.candidates[1:])
+        """What is kept for the caller's next call: the weight of all other visits that this one may have been."""
+        return other_visits(self.method, self.confidence, [candidate.weight for candidate in self.candidates])
+
+
+def other_visits(method: str, confidence: float, weights: Sequence[float]) -> float:
+    """The weight of all visits but the credited one, of a call's method and its candidates' weights, heaviest first.
+
+    Who has called before is no stranger, as a rule: what his memory leaves open is other visits, candidates or not.
+    """
+    return 1.0 - confidence if method == "caller_memory" else sum(weights[1:])
 
 
 class Resolution(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from callrouter.numbers import Number
 from callrouter.pool.attribution import Evidence, credit, explain
 from callrouter.pool.delay import DEFAULT_MODEL, Models, survival
-from callrouter.pool.model import CallerMemory, Lease, StaticBinding
+from callrouter.pool.model import Attribution, CallerMemory, Lease, StaticBinding
 from callrouter.sessions.model import TrafficSource, Visit
 
 NUMBER, CALLER = Number("74950000000"), Number("79161234567")
@@ -162,6 +162,17 @@ def test_a_doubtful_memory_is_no_more_certain_than_it_was() -> None:
     )
     assert sure.confidence > 0.99
     assert 0.55 < doubtful.confidence < 0.65
+
+
+def test_what_a_repeated_call_leaves_open_is_other_visits_so_that_no_further_call_makes_it_surer() -> None:
+    def calling_again(before: CallerMemory) -> Attribution:
+        return credit(evidence(same_number=before, at=before.called_at + 60 * MINUTE))
+
+    first = msgspec.structs.replace(memory("s0", -60), confidence=0.6, rivals=0.2)
+    second = calling_again(first)
+    assert second.confidence > 0.7, "strangers hardly call again"
+    kept = msgspec.structs.replace(first, called_at=NOON, confidence=second.confidence, rivals=second.rivals)
+    assert abs(calling_again(kept).confidence - second.confidence) < 0.01
 
 
 def test_the_caller_who_was_shown_this_number_too_is_known_by_his_call_on_another() -> None:
