@@ -15,7 +15,7 @@ AT_ONCE = 0.05
 """Seconds between two rows of one and the same moment."""
 LEAVING = 1.0
 """Seconds from a bridge to the end of a channel whose phone was put down."""
-JOINED_AFTER = 0.5
+JOINED_AFTER = 0.2
 """Seconds in Queue() after which the caller was let in, whatever else is seen; a queue that refuses does so at once."""
 MADE_FOR = {"AppDial": "Dial", "AppQueue": "Queue"}
 """The application that Asterisk shows on a channel that was dialled → the one that dialled it."""
@@ -210,7 +210,7 @@ class Outlook:
         past.dnid = past.dnid or row.dnid
         past.number = row.number or past.number
         past.of = past.of or MADE_FOR.get(row.app, "")
-        if past.spans and row.type not in ("APP_START", "APP_END"):
+        if past.spans and row.type != "APP_START":
             self._notice_successor(past, index, row)
         match row.type:
             case "ANSWER":

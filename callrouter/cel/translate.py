@@ -67,9 +67,10 @@ class Translation:
             return
         if row.app in IVR_APPLICATIONS and row.type != "HANGUP":
             yield self._step(row)
-        if row.type != "APP_START" and any(span.start == index for span in past.spans):
-            yield from self._app_ended(index, row, past)
-            yield from self._app_started(index, row, past)
+        for span in past.spans:
+            if span.successor is not None and span.successor.start == index:
+                yield from self._span_ended(row, past, span)
+                yield from self._app_started(index, row, past)
         tell = self._tell.get(row.type)
         if tell is not None:
             yield from tell(index, row, past)
