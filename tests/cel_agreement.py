@@ -41,6 +41,11 @@ def differences(ami: CallRecord, cel: CallRecord, version: int = 22) -> list[str
     return found
 
 
+def facts(found: list[str]) -> list[str]:
+    """Of differences those in what a call was, rather than in how its steps are told."""
+    return [each for each in found if not each.startswith(("steps", "caller_raw"))]
+
+
 def _steps(record: CallRecord, version: int) -> list[str]:
     """Without times, and of two at the same moment without their order."""
     left_out = ("hold", "unhold") if version < MUSIC_SINCE else ()

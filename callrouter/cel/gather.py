@@ -30,13 +30,14 @@ class Gathered(NamedTuple):
 
 
 class _Call:
-    __slots__ = ("begun", "ended", "linkedids", "open", "rows", "uniqueids")
+    __slots__ = ("begun", "bridges", "ended", "linkedids", "open", "rows", "uniqueids")
 
     def __init__(self) -> None:
         self.rows: list[tuple[int, Row]] = []
         self.open: set[str] = set()
         self.uniqueids: set[str] = set()
         self.linkedids: set[str] = set()
+        self.bridges: set[str] = set()
         self.begun = True
         self.ended: float | None = None
         """When its last channel ended."""
@@ -51,6 +52,7 @@ class Gatherer:
         self._calls: dict[_Call, None] = {}
         self._by_channel: dict[str, _Call] = {}
         self._by_linkedid: dict[str, _Call] = {}
+        self._by_bridge: dict[str, _Call] = {}
         self._talking: dict[str, str] = {}
         """Endpoint of an employee → the channel on which he talks."""
         self._ending: dict[_Call, None] = {}
@@ -124,6 +126,8 @@ class Gatherer:
                 call.ended = row.at
                 self._ending[call] = None
         elif row.type in ("BRIDGE_ENTER", "BRIDGE_EXIT"):
+            if row.type == "BRIDGE_ENTER" and row.extra.get("bridge_technology") != "holding_bridge":
+                self._meet(call, row)
             endpoint = self._phone(row)
             if endpoint and row.type == "BRIDGE_ENTER":
                 self._talking[endpoint] = row.uniqueid
@@ -142,6 +146,16 @@ class Gatherer:
         if other is not None and other is not call and len(other.rows) + len(call.rows) < MOST_JOINED:
             self._join(other, call)
 
+    def _meet(self, call: _Call, row: Row) -> None:
+        """In a conference calls meet that have nothing else in common, and each is part of the other's story."""
+        bridge = row.extra.get("bridge_id", "")
+        there = self._by_bridge.get(bridge)
+        if there is None:
+            self._by_bridge[bridge] = call
+            call.bridges.add(bridge)
+        elif there is not call and len(there.rows) + len(call.rows) < MOST_JOINED:
+            self._join(there, call)
+
     def _join(self, one: _Call, two: _Call) -> _Call:
         if len(one.rows) < len(two.rows):
             one, two = two, one
@@ -149,6 +163,9 @@ class Gatherer:
         one.open |= two.open
         one.uniqueids |= two.uniqueids
         one.linkedids |= two.linkedids
+        one.bridges |= two.bridges
+        for bridge in two.bridges:
+            self._by_bridge[bridge] = one
         one.begun = one.begun and two.begun
         one.ended = None if one.open else one.rows[-1][1].at
         for uniqueid in two.uniqueids:
@@ -187,6 +204,8 @@ class Gatherer:
             del self._by_channel[uniqueid]
         for linkedid in call.linkedids:
             del self._by_linkedid[linkedid]
+        for bridge in call.bridges:
+            del self._by_bridge[bridge]
         for endpoint in [phone for phone, uniqueid in self._talking.items() if uniqueid in call.uniqueids]:
             del self._talking[endpoint]
         return Gathered([row for _, row in call.rows], call.begun and not call.open, frozenset(call.linkedids))

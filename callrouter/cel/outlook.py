@@ -15,7 +15,7 @@ AT_ONCE = 0.05
 """Seconds between two rows of one and the same moment."""
 LEAVING = 1.0
 """Seconds from a bridge to the end of a channel whose phone was put down."""
-JOINED_AFTER = 0.5
+JOINED_AFTER = 0.2
 """Seconds in Queue() after which the caller was let in, whatever else is seen; a queue that refuses does so at once."""
 MADE_FOR = {"AppDial": "Dial", "AppQueue": "Queue"}
 """The application that Asterisk shows on a channel that was dialled → the one that dialled it."""
@@ -26,7 +26,7 @@ QUEUE_TIMEOUT = 4
 class Span:
     """One run of an application on a channel, between its APP_START and APP_END (or the channel's end)."""
 
-    __slots__ = ("channel", "end", "legs", "row", "start", "streamed", "until")
+    __slots__ = ("channel", "end", "legs", "row", "start", "streamed", "successor", "until")
 
     def __init__(self, channel: Past, start: int, row: Row) -> None:
         self.channel = channel
@@ -38,6 +38,8 @@ class Span:
         self.legs: list[Past] = []
         self.streamed = False
         """Music was played to the channel meanwhile."""
+        self.successor: Span | None = None
+        """The same application with other arguments, run next: Asterisk writes no row between the two."""
 
     @property
     def arguments(self) -> list[str]:
@@ -69,7 +71,7 @@ class Past:
         "first",
         "hangup",
         "hangup_exten",
-        "left",
+        "instead_of",
         "left_first",
         "name",
         "number",
@@ -94,8 +96,6 @@ class Past:
         self.hangup_exten = ""
         self.cause = ""
         self.dialstatus = ""
-        self.left: int | None = None
-        """Index of the row by which it left its last bridge."""
         self.left_first: int | None = None
         """Index of the row by which it left its last bridge, if it was the first there to leave."""
         self.own_end = False
@@ -109,6 +109,8 @@ class Past:
         """Dialled by this application; empty if that is not seen."""
         self.spans: list[Span] = []
         self.dialler: Span | None = None
+        self.instead_of: Past | None = None
+        """The leg that sent the call on to this one."""
         self.target = ""
         """What Dial() was asked to reach by it."""
 
@@ -121,13 +123,20 @@ class Past:
         """Towards somebody; an arriving channel has the number that was dialled."""
         return self.row.exten in ("s", "") and not self.dnid
 
-    def cancelled_legs(self) -> list[Past]:
-        """What still rang when this caller gave up waiting."""
-        if self.dialstatus != "CANCEL" or not self.spans:
+    def cancelled_legs(self, rows: Sequence[Row]) -> list[Past]:
+        """What still rang when this caller gave up waiting. (`dialstatus` is of his first dial, not of the last.)"""
+        if self.hangup is None or not self.spans or not self.hung_up_in(self.spans[-1], rows):
             return []
-        legs = [leg for leg in self.spans[-1].legs if leg.answered is None and not leg.own_end]
-        latest = max((leg.first for leg in self.spans[-1].legs), default=0)
-        return [leg for leg in legs if leg.hangup is None or leg.hangup > latest]
+        if self.real and not self.own_end and self.dialstatus != "CANCEL":
+            return []
+        legs = self.spans[-1].legs
+        latest = max((leg.first for leg in legs), default=0)
+        gone_at = min(self.spans[-1].until, rows[self.hangup].at) - LEAVING
+        return [
+            leg for leg in legs
+            if leg.answered is None and not leg.own_end
+            and (leg.hangup is None or (leg.hangup > latest and rows[leg.hangup].at > gone_at))
+        ]  # fmt: skip
 
     def hung_up_in(self, span: Span, rows: Sequence[Row]) -> bool:
         """Did the channel end while this application ran on it? An `h` extension may have run in between."""
@@ -141,9 +150,9 @@ class Past:
             return False
         return self.hangup_exten == "h" or rows[self.hangup].at - rows[self.left_first].at < LEAVING
 
-    def leaves_by(self, at: float, rows: Sequence[Row]) -> bool:
-        """Is it out of its last bridge at that time?"""
-        return self.left is not None and rows[self.left].at <= at
+    def ends_by(self, at: float, rows: Sequence[Row]) -> bool:
+        """Is it hung up by that time?"""
+        return self.hangup is not None and rows[self.hangup].at <= at
 
     @property
     def is_far_half(self) -> bool:
@@ -157,6 +166,8 @@ class Outlook:
         self.rows = rows
         self.channels: dict[str, Past] = {}
         self._sources: set[str] = set()
+        self.given_away = {row.extra.get("channel2_uniqueid") for row in rows if row.type == "ATTENDEDTRANSFER"}
+        """Channels of consultations whose place another took: what ran on them goes on there."""
         self._named: dict[str, Past] = {}
         self._bridged: dict[str, set[str]] = {}
         self._running: list[Span] = []
@@ -168,8 +179,11 @@ class Outlook:
                 if span.end is None:
                     span.until = rows[-1].at
         self._find_diallers()
+        for index, row in enumerate(rows):
+            if row.type == "FORWARD":
+                self._find_forwarded(index, row)
         for past in self.channels.values():
-            for leg in past.cancelled_legs():
+            for leg in past.cancelled_legs(rows):
                 leg.abandoned = True
 
     def other_half(self, half: Past) -> Past | None:
@@ -182,7 +196,7 @@ class Outlook:
         """Who put his phone down, by the row before which he did: everything that this led to comes after it."""
         found: dict[int, list[Past]] = {}
         for past in self.channels.values():
-            if past.hangup is not None and (past.own_end or past.cancelled_legs()):
+            if past.hangup is not None and (past.own_end or past.cancelled_legs(self.rows)):
                 found.setdefault(min(self._first_effect(past)), []).append(past)
         return found
 
@@ -196,6 +210,8 @@ class Outlook:
         past.dnid = past.dnid or row.dnid
         past.number = row.number or past.number
         past.of = past.of or MADE_FOR.get(row.app, "")
+        if past.spans and row.type != "APP_START":
+            self._notice_successor(past, index, row)
         match row.type:
             case "ANSWER":
                 past.answered = index if past.answered is None else past.answered
@@ -218,10 +234,9 @@ class Outlook:
         members = self._bridged.setdefault(row.extra.get("bridge_id", ""), set())
         if row.type == "BRIDGE_ENTER":
             members.add(row.uniqueid)
-            past.left = past.left_first = None
+            past.left_first = None
         else:
             members.discard(row.uniqueid)
-            past.left = index
             past.left_first = index if members else None
 
     def _start_span(self, past: Past, index: int, row: Row) -> None:
@@ -230,6 +245,13 @@ class Outlook:
         past.left_first = None
         if row.app in ("Dial", "Queue"):
             self._running.append(span)
+
+    def _notice_successor(self, past: Past, index: int, row: Row) -> None:
+        before = past.spans[-1]
+        if before.end is None and row.app == before.row.app and row.data != before.row.data:
+            self._end_span(past, index, row)
+            self._start_span(past, index, row)
+            before.successor = past.spans[-1]
 
     def _end_span(self, past: Past, index: int, row: Row) -> None:
         """By its APP_END, or by the end of the channel."""
@@ -240,12 +262,24 @@ class Outlook:
 
     def _find_diallers(self) -> None:
         for past in self.channels.values():
-            if past.is_far_half or not (past.made_by_asterisk or past.of):
+            if past.is_far_half or not (past.made_by_asterisk if past.real else past.of):
                 continue
-            running = [span for span in past.running if past.of in ("", span.row.app)]
+            spans = [span for span in past.running if past.of in ("", span.row.app)]
+            running = [each for span in spans for each in (span, span.successor) if each is not None]
             past.target, past.dialler = _best(past, running)
             if past.dialler is not None:
                 past.dialler.legs.append(past)
+
+    def _find_forwarded(self, index: int, row: Row) -> None:
+        """The caller's newest leg stands for the one that ends next."""
+        past = self.channels.get(row.uniqueid)
+        if past is None or not past.spans:
+            return
+        legs = [leg for span in past.spans for leg in span.legs if leg.first < index]
+        legs = [leg for leg in legs if leg.answered is None or leg.answered > index]
+        if len(legs) > 1:
+            newest = legs.pop()
+            newest.instead_of = min(legs, key=lambda leg: len(self.rows) if leg.hangup is None else leg.hangup)
 
     def _first_effect(self, caller: Past) -> list[int]:
         """The rows that show him gone, the first of which he hung up before."""
@@ -257,7 +291,7 @@ class Outlook:
         last = caller.spans[-1] if caller.spans else None
         if last is not None and last.end is not None and caller.hung_up_in(last, self.rows):
             effects.append(last.end)
-        for leg in caller.cancelled_legs():
+        for leg in caller.cancelled_legs(self.rows):
             effects += [] if leg.hangup is None else [leg.hangup]
             half = None if leg.real or leg.is_far_half else self.other_half(leg)
             if half is not None:

@@ -19,7 +19,7 @@ def records_of(call: Gathered, profile: PbxProfile) -> list[CallRecord]:
     A call that has no end in the file ends at its last row, with complete=false.
     """
     tracker = CallTracker(profile)
-    told = [event for each in events_of(call.rows) for event in tracker.feed(each)]
+    told = [event for each in events_of(call.rows, profile) for event in tracker.feed(each)]
     told += tracker.finish()
     return [event.record for event in told if isinstance(event, CallEnded)]
 

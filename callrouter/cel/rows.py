@@ -71,7 +71,7 @@ def parse(text: str) -> Row:
     if not kind or "/" not in channel or not uniqueid or not linkedid:
         raise ForeignCel(f"the columns are not those of {CONF}, in its order: use it unchanged")
     row = Row(kind, stamp, number, dnid, exten, context, channel, app, data, uniqueid, linkedid, _extra(extra))
-    born = birth_of(uniqueid) if kind == "CHANSTART" else None
+    born = birth_of(uniqueid) if kind == "CHAN_START" else None
     if born is not None and abs(row.at - born) > FOREIGN_CLOCK:
         raise ForeignCel(
             f"the time {stamp} is {abs(row.at - born) / 3600:.1f} h from the one in the channel's id {uniqueid}: "

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from callrouter.calls.channels import IVR_APPLICATIONS
+from callrouter.calls.parties import is_trunk
+from callrouter.calls.profile import PbxProfile
 from callrouter.cel.outlook import AT_ONCE, Outlook, Past, Span
 from callrouter.cel.rows import Row
 
@@ -18,22 +20,21 @@ DOWN, RING, UP = "0", "4", "6"
 BUSY = "17"
 
 
-def events_of(rows: Sequence[Row]) -> Iterator[Event]:
+def events_of(rows: Sequence[Row], profile: PbxProfile) -> Iterator[Event]:
     """The call told again. `rows` are all of it, or all there are."""
-    return Translation(rows).events()
+    return Translation(rows, profile).events()
 
 
 class Translation:
-    def __init__(self, rows: Sequence[Row]) -> None:
+    def __init__(self, rows: Sequence[Row], profile: PbxProfile) -> None:
         self._rows = rows
+        self._profile = profile
         self._outlook = Outlook(rows)
         self._quits = self._outlook.quits()
         self._waiting: dict[str, Span] = {}
         """Channel → the queue that it waits in."""
         self._dialling: dict[str, Past] = {}
         """Channels that ring."""
-        self._forwarded: dict[str, str] = {}
-        """Dialling channel → where the phone that it rang sent it."""
         self._bridges: dict[str, dict[str, None]] = {}
         self._bridge_of: dict[str, str] = {}
         self._held_by: dict[str, str] = {}
@@ -51,7 +52,6 @@ class Translation:
             "BLINDTRANSFER": self._transferred,
             "ATTENDEDTRANSFER": self._transferred_attended,
             "PICKUP": self._picked_up,
-            "FORWARD": self._noted_forward,
             "CALLROUTER_GROUP": self._named_group,
         }
 
@@ -67,6 +67,10 @@ class Translation:
             return
         if row.app in IVR_APPLICATIONS and row.type != "HANGUP":
             yield self._step(row)
+        for span in past.spans:
+            if span.successor is not None and span.successor.start == index:
+                yield from self._span_ended(row, past, span)
+                yield from self._app_started(index, row, past)
         tell = self._tell.get(row.type)
         if tell is not None:
             yield from tell(index, row, past)
@@ -79,8 +83,9 @@ class Translation:
             CallerIDNum=row.number, ChannelState=DOWN if past.made_by_asterisk else RING,
         )  # fmt: skip
         if past.dialler is None and not (past.real and past.made_by_asterisk):
-            yield from self._holds(row, past)
             return
+        if past.instead_of is not None:
+            yield from self._end_dial(row, past.instead_of, "CANCEL", forward=past.target or past.name)
         self._dialling[past.uniqueid] = past
         begin = {"DestUniqueid": past.uniqueid, "DestChannel": past.name, "DialString": past.target or past.number}
         span = past.dialler
@@ -93,6 +98,8 @@ class Translation:
     def _answered(self, _index: int, row: Row, past: Past) -> Iterator[Event]:
         yield from self._end_dial(row, past, "ANSWER")
         yield _event(row, "Newstate", past, ChannelState=UP)
+        if past.real and row.number and not past.row.number:
+            yield _event(row, "NewCallerid", past, CallerIDNum=row.number)
 
     def _hung_up(self, index: int, row: Row, past: Past) -> Iterator[Event]:
         yield from self._app_ended(index, row, past)
@@ -124,11 +131,14 @@ class Translation:
 
     def _span_ended(self, row: Row, past: Past, span: Span) -> Iterator[Event]:
         """Nothing rings any more that it made ring; who waited in the queue, waits no more."""
+        if past.uniqueid in self._outlook.given_away:
+            self._waiting.pop(past.uniqueid, None)
+            return
         for leg in span.legs:
-            if leg.uniqueid in self._dialling:
+            if leg.uniqueid in self._dialling and leg.answered is None:  # else it rings for somebody else by now
                 yield from self._end_dial(row, leg, _dial_status(leg))
         if self._waiting.get(past.uniqueid) is span:
-            gone = past.hung_up_in(span, self._rows) and (past.own_end or bool(past.cancelled_legs()))
+            gone = past.hung_up_in(span, self._rows) and (past.own_end or bool(past.cancelled_legs(self._rows)))
             yield from self._leave_queue(row, past, span, gone=gone)
 
     def _leave_queue(self, row: Row, past: Past, span: Span, *, gone: bool = False) -> Iterator[Event]:
@@ -140,14 +150,13 @@ class Translation:
         if not gone and span.timed_out:
             yield _event(row, "VarSet", past, Variable="QUEUESTATUS", Value="TIMEOUT")
 
-    def _end_dial(self, row: Row, leg: Past, status: str) -> Iterator[Event]:
+    def _end_dial(self, row: Row, leg: Past, status: str, *, forward: str = "") -> Iterator[Event]:
         if self._dialling.pop(leg.uniqueid, None) is None:
             return
         end = {"DestUniqueid": leg.uniqueid, "DestChannel": leg.name, "DialStatus": status}
-        if leg.dialler is not None and status != "ANSWER":
-            forward = self._forwarded.pop(leg.dialler.channel.uniqueid, "")
-            end |= {"Forward": forward} if forward else {}
-        if status != "ANSWER" and leg.cause:
+        if forward:
+            end["Forward"] = forward
+        if status != "ANSWER" and row.uniqueid != leg.uniqueid and not is_trunk(leg.name, self._profile):
             yield _event(row, "HangupRequest", leg, Cause=leg.cause)  # its own HANGUP may come after the caller's
         yield {"Event": "DialEnd", "Timestamp": row.stamp, **end}
 
@@ -185,7 +194,7 @@ class Translation:
 
     def _music_ended(self, _index: int, row: Row, past: Past) -> Iterator[Event]:
         holder = self._outlook.channels.get(self._held_by.pop(past.uniqueid, ""))
-        if holder is not None and not past.leaves_by(row.at + AT_ONCE, self._rows):
+        if holder is not None and not past.ends_by(row.at + AT_ONCE, self._rows):
             yield _event(row, "Unhold", holder)
 
     def _heard_by(self, past: Past) -> Past | None:
@@ -204,14 +213,6 @@ class Translation:
                     places.append(beyond)
         return found[0] if len(found) == 1 else None
 
-    def _holds(self, row: Row, past: Past) -> Iterator[Event]:
-        """A phone that talks dials another number: its first talk is on hold, whether music says so or not."""
-        endpoint = past.name.rpartition("-")[0]
-        for uniqueid in self._bridge_of:
-            other = self._outlook.channels[uniqueid]
-            if other is not past and other.real and other.name.rpartition("-")[0] == endpoint:
-                yield _event(row, "Hold", other)
-
     # -- transfers
 
     @staticmethod
@@ -229,8 +230,8 @@ class Translation:
             TransferTargetChannel=row.extra.get("transfer_target_channel_name", ""),
         )  # fmt: skip
 
-    @staticmethod
-    def _picked_up(_index: int, row: Row, past: Past) -> Iterator[Event]:
+    def _picked_up(self, _index: int, row: Row, past: Past) -> Iterator[Event]:
+        yield from self._end_dial(row, past, "ANSWER")
         picker = row.extra.get("pickup_channel_uniqueid", "")
         yield _event(row, "Pickup", None, Uniqueid=picker, TargetUniqueid=past.uniqueid)
 
@@ -238,10 +239,6 @@ class Translation:
     def _named_group(_index: int, row: Row, past: Past) -> Iterator[Event]:
         """`CELGenUserEvent(CALLROUTER_GROUP,name)`: variables leave no row."""
         yield _event(row, "VarSet", past, Variable="CALLROUTER_GROUP", Value=row.extra.get("extra", ""))
-
-    def _noted_forward(self, _index: int, row: Row, past: Past) -> Iterator[Event]:
-        self._forwarded[past.uniqueid] = row.extra.get("forward", "")
-        yield from ()
 
 
 def _dial_status(leg: Past) -> str:

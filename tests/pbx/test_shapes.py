@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from callrouter.calls.record import CallRecord
+from callrouter.cel.files import rows_of
+from callrouter.cel.records import records as cel_records
 from callrouter.lab.obtain import PbxSoftware
 from tests.captures.make import Tap
+from tests.cel_agreement import differences as cel_differences
+from tests.cel_agreement import facts
 from tests.pbx.poll import until
 from tests.shapes import SHAPES, Shape, ShapesPbx, Stage, profile
 from tests.shapes.record import BORN, GONE, pair, tapped
@@ -36,12 +41,26 @@ async def judged(shapes: list[Shape], pbxs: list[ShapesPbx]) -> Complaints:
     for call in replayed(data, profile(pbxs[0].name)):
         if call.direction != "internal":
             found[lane_of(call)].append(call)
+    by_cel = disagreements([call for calls in found.values() for call in calls], pbxs[0])
     wrong = {
         one.name: differences(found.pop(one.lane, []), [call.truth() for call in stages[one.name].calls], SLACK)
         for one in shapes
     }
     assert not found, "calls of nobody"
+    for one in shapes:
+        wrong[one.name] += by_cel[str(one.lane)]
     return {name: lines for name, lines in (wrong | unplayed).items() if lines}
+
+
+def disagreements(ami: Iterable[CallRecord], pbx: ShapesPbx) -> Complaints:
+    """What the PBX's own record tells otherwise than AMI, by the lane."""
+    cel = {call.linkedid: call for call in cel_records(rows_of(pbx.cel_file), profile(pbx.name))}
+    told: Complaints = defaultdict(list)
+    for call in ami:
+        other = cel.get(call.linkedid)
+        lines = ["no such call"] if other is None else facts(cel_differences(call, other, pbx.software.major))
+        told[str(lane_of(call))] += [f"CEL: {line}" for line in lines]
+    return told
 
 
 async def over(pbxs: list[ShapesPbx], taps: list[Tap]) -> None:

@@ -16,7 +16,8 @@ from callrouter.calls.replay import records as ami_records
 from callrouter.cel.files import rows_of
 from callrouter.cel.records import records as cel_records
 from callrouter.cel.rows import Row
-from tests.cel_agreement import PROFILE, differences
+from tests.cel_agreement import PROFILE, differences, facts
+from tests.shapes import profile
 from tests.unit.calls.captures import FOLDER, capture
 
 VERSIONS = (22, 16)
@@ -44,6 +45,18 @@ def test_both_tell_the_same_calls_alike(version: int) -> None:
     assert len(ami) == 28
     found = {linkedid: differences(record, cel[linkedid], version) for linkedid, record in ami.items()}
     assert {linkedid: each for linkedid, each in found.items() if each} == {}
+
+
+def test_every_shape_of_a_call_is_told_alike() -> None:
+    """Some ninety at once, as tests/shapes plays them: conferences, overflow, pickup, forwarding, transfers."""
+    folder = FOLDER / "22-cel" / "shapes"
+    shapes = profile("pbx1")
+    ami = {each.linkedid: each for each in ami_records(read_capture(folder / "calls.ami.gz"), shapes)}
+    cel = {each.linkedid: each for each in cel_records(rows_of(folder / "calls.csv.gz"), shapes)}
+    found = {key: differences(call, cel[key]) for key, call in ami.items() if call.direction != "internal"}
+    assert len(found) == 96
+    assert {key: each for key, each in found.items() if facts(each)} == {}
+    assert sum(not each for each in found.values()) >= 90, "the others differ in a step"
 
 
 def test_what_the_phones_did_is_what_cel_tells() -> None:
