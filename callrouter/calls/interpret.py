@@ -69,7 +69,8 @@ def _extension(story: Story) -> str:
     """Of the employee who calls: his endpoint, or his caller id where the endpoint has another kind of name."""
     if story.direction == "outbound" and story.first is story.subject:
         return ""
-    endpoint = peer_of(story.first.name)
+    taken = None if story.first.real else story.taken_by()
+    endpoint = peer_of((taken or story.first).name)
     return story.caller_raw if is_extension(story.caller_raw) and not is_extension(endpoint) else endpoint
 
 

@@ -214,6 +214,11 @@ class Story:
         latest = next((fact for fact in reversed(self.facts) if fact.kind in TURNS), None)
         return latest is not None and latest.kind == "group_left" and not latest.reason and not self.knocked
 
+    def taken_by(self) -> Channel | None:
+        """The first who answered when he was called; the customer himself does not count."""
+        taken = (leg.channel for leg in self.legs if leg.status == "ANSWER" and leg.channel is not self.subject)
+        return next(taken, None)
+
     def hear(self, humans: tuple[Channel, ...], at: float) -> Channel | None:
         """The customer hears `humans` from now on. Returns whoever talks to him now and did not before."""
         before, self.humans = self.humans, humans

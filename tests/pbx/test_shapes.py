@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -64,16 +65,17 @@ def disagreements(ami: Iterable[CallRecord], pbx: ShapesPbx) -> Complaints:
 
 
 async def over(pbxs: list[ShapesPbx], taps: list[Tap]) -> None:
-    """No channel is left; a script that failed may have left its own."""
+    """No channel is left, if need be by force: a script that failed may have left its own, and its record will tell."""
 
     def is_over() -> bool:
         return all(tap.data.count(BORN) == tap.data.count(GONE) for tap in taps)
 
-    try:
+    with contextlib.suppress(AssertionError):
         await until(is_over, 5)
-    except AssertionError:
-        await asyncio.gather(*(pbx.rx("channel request hangup all") for pbx in pbxs))
-        await until(is_over, 30)
+        return
+    await asyncio.gather(*(pbx.rx("channel request hangup all") for pbx in pbxs))
+    with contextlib.suppress(AssertionError):
+        await until(is_over, 10)
 
 
 def lane_of(call: CallRecord) -> int:

@@ -27,3 +27,17 @@ def test_each_script_is_recorded_with_all_events_and_with_ours(version: int) -> 
     wanted |= {f"{one.name}_seen_there" for one in SCRIPTS.values() if one.pbxs > 1}
     found = {name.name for name in (FOLDER / "shapes" / str(version)).glob("*.ami.gz")}
     assert found == {f"{name}{suffix}.ami.gz" for name in wanted for suffix in ("", ".filtered")}
+
+
+@pytest.mark.parametrize("version", [22, 16])
+def test_a_callback_is_the_employees_who_answered_although_the_customer_is_dialled_sooner_than_he_is_heard(
+    version: int,
+) -> None:
+    recorded = capture(f"shapes/{version}/callback_from_a_queue.filtered.ami.gz")
+    events = list(recorded.events)
+    heard = [event for event in events if event["Event"] == "BridgeEnter"][:2]
+    for event in heard:
+        events.remove(event)
+    dialled = next(n for n, event in enumerate(events) if event.get("Channel", "").startswith("PJSIP/carrier"))
+    events[dialled + 3 : dialled + 3] = heard
+    assert differences(replayed(events, recorded.profile), recorded.truths) == []
