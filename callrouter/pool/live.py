@@ -82,7 +82,7 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     visit: Visit | None = None
     """Of the newest lease."""
     since: datetime | None = None
-    """Of a number never leased: since when the pool has it. What was before, another pool or a lost store knew."""
+    """Of a number never leased: since when the pool has it."""
     same_number: CallerMemory | None = None
     newest: CallerMemory | None = None
     newest_visit: Visit | None = None

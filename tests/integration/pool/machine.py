@@ -95,7 +95,6 @@ class PoolMachine(RuleBasedStateMachine):
         """The pool that a site's visitor was answered from last: his token names it."""
         self.repeatable: Hit | None = None
         self.late: list[Hit] = []
-        """The last few, whose repetition may come late."""
 
     @property
     def moment(self) -> datetime:
