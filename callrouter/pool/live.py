@@ -327,16 +327,10 @@ def read_live(now: int, found: bytes, *, pool: int, number: Number) -> Live:
         leases, held_by = _leases(record, past, pool, number), record.session
     same, newest, clients = _read_memory(memory, number) if memory else (None, None, {})
     return Live(
-        at=moment(now),
-        known=bool(packed),
-        leases=leases,
-        visit=unpack_visit(held_by, visit) if visit else None,
-        since=since,
-        same_number=same,
-        newest=newest,
+        at=moment(now), known=bool(packed), leases=leases, visit=unpack_visit(held_by, visit) if visit else None,
+        since=since, same_number=same, newest=newest, clients=clients,
         newest_visit=unpack_visit(latest_session.decode(), latest) if latest else None,
-        clients=clients,
-    )
+    )  # fmt: skip
 
 
 def _parts(found: bytes) -> Iterator[bytes]:
