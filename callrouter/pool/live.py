@@ -82,7 +82,7 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     visit: Visit | None = None
     """Of the newest lease."""
     since: datetime | None = None
-    """Of a number never leased: since when the pool has it. What was before, another pool or a lost store knew."""
+    """Of a number never leased: since when the pool has it."""
     same_number: CallerMemory | None = None
     newest: CallerMemory | None = None
     newest_visit: Visit | None = None
@@ -327,16 +327,10 @@ def read_live(now: int, found: bytes, *, pool: int, number: Number) -> Live:
         leases, held_by = _leases(record, past, pool, number), record.session
     same, newest, clients = _read_memory(memory, number) if memory else (None, None, {})
     return Live(
-        at=moment(now),
-        known=bool(packed),
-        leases=leases,
-        visit=unpack_visit(held_by, visit) if visit else None,
-        since=since,
-        same_number=same,
-        newest=newest,
+        at=moment(now), known=bool(packed), leases=leases, visit=unpack_visit(held_by, visit) if visit else None,
+        since=since, same_number=same, newest=newest, clients=clients,
         newest_visit=unpack_visit(latest_session.decode(), latest) if latest else None,
-        clients=clients,
-    )
+    )  # fmt: skip
 
 
 def _parts(found: bytes) -> Iterator[bytes]:

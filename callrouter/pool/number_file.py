@@ -72,6 +72,9 @@ def _rows(text: str, faults: list[Fault]) -> Iterator[tuple[int, dict[str, str]]
                 continue
             if not any(cells):
                 continue
+            if index == 0 and not any(sign.isdigit() for cell in cells for sign in cell):
+                faults.append(Fault(1, f"a header without a column 'number'; known here: {', '.join(COLUMNS)}"))
+                return
             if any(cells[len(columns) :]):
                 faults.append(
                     Fault(reader.line_num, f"{len(cells)} cells, where {len(columns)} are known: {row!r:.80}")

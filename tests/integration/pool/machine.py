@@ -95,7 +95,6 @@ class PoolMachine(RuleBasedStateMachine):
         """The pool that a site's visitor was answered from last: his token names it."""
         self.repeatable: Hit | None = None
         self.late: list[Hit] = []
-        """The last few, whose repetition may come late."""
 
     @property
     def moment(self) -> datetime:
@@ -164,7 +163,6 @@ class PoolMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(len(CHOICES[hit.site]) == 1 for hit in self.late))
     @rule(place=st.integers(min_value=0, max_value=7))
     def an_earlier_request_arrives_again(self, place: int) -> None:
-        """Where several pools serve the site his token may name another by now, which does not know the request."""
         hits = [hit for hit in self.late if len(CHOICES[hit.site]) == 1]
         self.ask(hits[place % len(hits)])
 
