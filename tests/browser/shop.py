@@ -20,6 +20,8 @@ class Shop:
     web: str
     port: int = 0
     pages: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    """Paths that browsers asked for, in order."""
     _serial: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def script(self, site: int = 1) -> str:
@@ -51,6 +53,7 @@ def serving(shop: Shop) -> ThreadingHTTPServer:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
+            shop.asked.append(urlsplit(self.path).path)
             html, headers = shop.pages.get(urlsplit(self.path).path, ("", {}))
             content = html.encode()
             self.send_response(200 if html else 404)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,10 @@ from callrouter.numbers import Number
 from callrouter.pool.directory import Directory, NumberEntry, PoolChoice, Site
 from callrouter.web.problem import Refusal
 from callrouter.web.visitor.addresses import Addresses, cut, household
+from callrouter.web.visitor.desk import Desk
+from callrouter.web.visitor.entrance import Entrance
 from callrouter.web.visitor.guard import Allowances, Buckets, Guard, Limits
+from callrouter.web.visitor.messages import VisitAnswer
 from callrouter.web.visitor.places import UNDEFINED, Places, check_places
 from callrouter.web.watch import Watch
 from tests.unit.mmdb import written_database
@@ -134,3 +138,56 @@ def test_places_come_from_the_configured_database_only(tmp_path: Path) -> None:
     (tmp_path / "no").write_bytes(b"no database")
     with pytest.raises(ValueError, match="no database of places"):
         check_places(tmp_path / "no")
+
+
+class SlowDesk:
+    """Sites 1 and 2, whose pages wait until they are let go."""
+
+    knows_sites = True
+
+    def __init__(self) -> None:
+        self.let_go = asyncio.Event()
+
+    def site(self, site: int) -> Site | None:
+        return Site(id=site, account=2) if site in {1, 2} else None
+
+    async def visit(self, *_: object) -> VisitAnswer:
+        await self.let_go.wait()
+        return VisitAnswer(number=None, display="", token="", hold_s=1800, session="", visitor="", leased=False)
+
+
+def test_more_than_a_process_can_hold_is_told_to_come_again_and_no_site_takes_all_of_it() -> None:
+    async def scenario() -> None:
+        desk, told = SlowDesk(), list[tuple[int, dict[bytes, bytes]]]()
+        nobody: Any = None
+        guard = Guard(Limits(), SystemClock(), nobody, b"k" * 16)
+        entrance = Entrance(
+            cast("Desk", desk), guard, Addresses(()), nobody, forms=nobody, callbacks=nobody, in_hand=8
+        )  # fmt: skip
+
+        async def visit(site: int) -> None:
+            async def receive() -> dict[str, object]:
+                return {"type": "http.request", "body": b'{"url":"https://shop.example/"}'}
+
+            async def send(message: dict[str, Any]) -> None:
+                if "status" in message:
+                    told.append((message["status"], dict(message["headers"])))
+
+            scope = {"type": "http", "method": "POST", "path": f"/v/{site}/visit", "headers": [], "client": ("", 0)}
+            await entrance(scope, receive, send)
+
+        waiting = [asyncio.create_task(visit(1)) for _ in range(7)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert [(status, headers[b"retry-after"]) for status, headers in told] == [(503, b"2")] * 3, "half is a site's"
+        waiting += [asyncio.create_task(visit(2)) for _ in range(5)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert len(told) == 4, "another site has room, for as many"
+        desk.let_go.set()
+        await asyncio.gather(*waiting)
+        assert [status for status, _ in told[4:]] == [200] * 8, "those who waited are answered"
+        await visit(1)
+        assert told[-1][0] == 200, "nothing is left in hand"
+
+    asyncio.run(scenario())

@@ -1,4 +1,4 @@
-"""Serves the shop's pages from files, with the script's tag in each. Knows no visitors."""
+"""Serves the shop's pages from files, each in the frame that all share, with the script's tag. Knows no visitors."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 PAGES = Path(__file__).parent / "pages"
+FRAME = Path(__file__).parent / "frame.html"
 DOMAIN = "localhost"
 OWN_NUMBER = "+7 495 222-09-99"
 """The shop's own number, as its pages write it in several ways."""
@@ -42,7 +43,7 @@ def _handler(tag: str) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             found = _file(urlsplit(self.path).path)
-            content = found.read_text("utf-8").replace("<!-- callrouter -->", tag).encode() if found else b""
+            content = _content(found, tag).encode() if found else b""
             self.send_response(200 if found else 404)
             self.send_header("content-type", TYPES[found.suffix] if found else "text/plain")
             self.send_header("content-length", str(len(content)))
@@ -59,6 +60,16 @@ def _handler(tag: str) -> type[BaseHTTPRequestHandler]:
             """Nothing: the demo's terminal is for its calls."""
 
     return Pages
+
+
+def _content(file: Path, tag: str) -> str:
+    """A page's first line is its title."""
+    text = file.read_text("utf-8")
+    if file.suffix != ".html":
+        return text
+    title, _, page = text.partition("\n")
+    framed = FRAME.read_text("utf-8").replace("<!-- callrouter -->", tag).replace("<!-- page -->\n", page)
+    return framed.replace("<!-- title -->", title.removeprefix("<!-- ").removesuffix(" -->"))
 
 
 def _file(path: str) -> Path | None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -15,15 +13,13 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from litestar.testing import AsyncTestClient
 
 from callrouter.db.connect import connect
-from callrouter.lab.servers import EmbeddedValkey
 from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.directory_source import read_directory
 from callrouter.pool.store import LeaseStore
 from callrouter.pool.sweeper import load_pools
-from callrouter.web.app import WebSettings, create_app
+from callrouter.web.app import WebSettings
 from callrouter.web.visitor.guard import Limits
 from tests.integration.web.process import web_process
 from tests.integration.web.test_visitor_calls import CHROME, KEY, ORIGIN
@@ -189,38 +185,6 @@ def test_a_site_may_have_limits_of_its_own(settings: WebSettings, tmp_path: Path
     with web_process(settings, tmp_path) as port:
         assert asyncio.run(Crowd(port).leased(10, "203.0.113.7")) == 3
         assert asyncio.run(Crowd(port).leased(10)) == 4
-
-
-def test_more_than_a_process_can_hold_is_told_to_come_again_and_no_site_takes_all_of_it(
-    settings: WebSettings, valkey_server: EmbeddedValkey
-) -> None:
-    """While the lease store hangs, pages wait for it; more of them than may wait are answered at once."""
-
-    async def scenario() -> None:
-        app = create_app(settings)
-        app.entrance._most = 8
-        async with AsyncTestClient(app) as client:
-
-            async def visit(site: int, origin: str) -> tuple[int, str]:
-                said = {"origin": origin, "user-agent": CHROME}
-                answer = await client.post(f"/v/{site}/visit", content=json.dumps({"url": f"{origin}/"}), headers=said)
-                kind = answer.json().get("type", "").rpartition("/")[2]
-                return answer.status_code, f"{kind} {answer.headers.get('retry-after', '')}".strip()
-
-            assert await visit(1, ORIGIN) == (200, "")
-            with valkey_server.client() as admin:
-                pid = int(admin.info("server")["process_id"])
-            os.kill(pid, signal.SIGSTOP)
-            try:
-                found = await asyncio.gather(*(visit(1, ORIGIN) for _ in range(12)), visit(2, "https://doors.example"))
-            finally:
-                os.kill(pid, signal.SIGCONT)
-            assert found[:12].count((503, "busy 2")) == 8, "half of what may wait is one site's"
-            assert found[:12].count((200, "")) == 4, "those who waited got a page in the end"
-            assert found[12] == (200, ""), "another site had room"
-            assert await visit(1, ORIGIN) == (200, ""), "nothing is left in hand"
-
-    asyncio.run(scenario())
 
 
 def test_slow_and_broken_senders_are_dropped_while_others_are_served(port: int) -> None:
