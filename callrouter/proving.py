@@ -103,6 +103,8 @@ class Prover:
         self._due_at = clock.monotonic() + START_SECONDS
         self._not_before = 0.0
         self._in_gap = True
+        self._comparing = False
+        """What is compared now counts as proven only when that has succeeded."""
         self._say = OncePerKind(clock.monotonic)
         self._state = self._loaded()
         self._night = self._next_night()
@@ -116,7 +118,7 @@ class Prover:
 
     def watched(self) -> None:
         """Each PBX is attached: what ends from now on is seen. To be told twice a minute or so."""
-        if not self._in_gap and self._backlog() <= SMALL_BACKLOG:
+        if not self._in_gap and not self._comparing and self._backlog() <= SMALL_BACKLOG:
             self._proven(max(self._state.until, self._clock.now() - OVERLAP))
 
     async def run(self) -> None:
@@ -124,6 +126,7 @@ class Prover:
         pause = FIRST_PAUSE
         while True:
             is_night = await self._wait()
+            self._comparing = True
             try:
                 await self._compare(whole_day=is_night)
             except (ReconcileFailed, OSError) as error:
@@ -136,6 +139,8 @@ class Prover:
                 pause = FIRST_PAUSE
                 if is_night:
                     self._night = self._next_night()
+            finally:
+                self._comparing = False
 
     async def _wait(self) -> bool:
         """Until a comparison is due; True if it is the night's."""
