@@ -26,14 +26,24 @@ SLACK = 2.0
 """Seconds: a loaded machine lets phones and PBX see a moment at different times. What happened must be told exactly."""
 
 
+AT_ONCE = 30
+ATTEMPTS = 3
+"""Asterisk 22 was seen to stand still, all its SIP at once, when most of these calls were played together."""
+PLAY_SECONDS = 30.0
 Complaints = dict[str, list[str]]
 
 
 async def judged(shapes: list[Shape], pbxs: list[ShapesPbx]) -> Complaints:
     """What is told otherwise than the phones know it, or could not be played, by the shape's name."""
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def in_turn(one: Shape, stage: Stage) -> None:
+        async with turns:
+            await asyncio.wait_for(one.play(stage), PLAY_SECONDS)
+
     stages = {one.name: Stage(pbxs[0], one.lane, *pbxs[1 : one.pbxs]) for one in shapes}
     async with tapped(pbxs[0], ours=True) as here, tapped(pbxs[1], ours=True) as there:
-        ended = await asyncio.gather(*(one.play(stages[one.name]) for one in shapes), return_exceptions=True)
+        ended = await asyncio.gather(*(in_turn(one, stages[one.name]) for one in shapes), return_exceptions=True)
         unplayed = {one.name: [repr(end)] for one, end in zip(shapes, ended, strict=True) if end is not None}
         await over(pbxs, [here, there])
         data, data_there = bytes(here.data), bytes(there.data)
@@ -90,11 +100,18 @@ def test_each_shape_is_told_as_its_phones_know_it(
 ) -> None:
     async def scenario() -> None:
         software = asterisk_22 if version == 22 else asterisk_16
-        async with pair(software, tmp_path) as pbxs:
-            shapes = [one for one in SHAPES.values() if version in one.versions]
-            wrong = await judged(shapes, pbxs)
-            assert len(wrong) < len(shapes) / 4, wrong
-            for name in wrong:  # a machine that stalls may let a phone ring out before its script answers: once more
-                assert not await judged([SHAPES[name]], pbxs), wrong
+        shapes = [one for one in SHAPES.values() if version in one.versions]
+        wrong: Complaints = {}
+        for attempt in range(ATTEMPTS):
+            async with pair(software, tmp_path / str(attempt)) as pbxs:
+                wrong = await judged(shapes, pbxs)
+                if len(wrong) > len(shapes) / 4:
+                    continue  # this Asterisk has come to a standstill
+                for (
+                    name
+                ) in wrong:  # a machine that stalls may let a phone ring out before its script answers: once more
+                    assert not await judged([SHAPES[name]], pbxs), wrong
+                return
+        raise AssertionError(wrong)
 
     asyncio.run(scenario())

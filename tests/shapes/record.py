@@ -25,6 +25,7 @@ from tests.shapes.verdict import differences, replayed
 CAPTURES = Path(__file__).parents[1] / "captures"
 QUIET_SECONDS = 0.3
 AT_ONCE = 3
+PLAY_SECONDS = 60.0
 TRIES = 3
 """A loaded machine delays now a phone and now the PBX; what is told wrongly stays wrong."""
 BORN, GONE = b"Event: Newchannel\r\n", b"Event: Hangup\r\n"
@@ -36,7 +37,7 @@ async def record(one: Shape, pbxs: list[ShapesPbx], folder: Path) -> list[str]:
     async with AsyncExitStack() as opened:
         taps = [await opened.enter_async_context(tapped(pbx, ours=ours)) for pbx in pbxs for ours in (False, True)]
         try:
-            await one.play(stage)
+            await asyncio.wait_for(one.play(stage), PLAY_SECONDS)
         except (AssertionError, TimeoutError) as failed:
             return [f"{folder.name}/{one.name} was not played: {failed!r}"]
         for tap in taps:
