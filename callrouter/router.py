@@ -47,6 +47,7 @@ from callrouter.regulars import Regulars
 
 log = structlog.get_logger()
 
+ORDER_CONNECTIONS = 4
 FINISH_SECONDS = 5.0
 """How long a stopping router lets appeals reach the journal, and then the journal reach Postgres."""
 HOUSEKEEPING_SECONDS = 30.0
@@ -110,10 +111,12 @@ class Router:
         for link in links:
             await link.start()
             stack.push_async_callback(link.stop)
-        callers = self._callers(links, postgres, directory)
+        orders = await open_pool(self._config.postgres.url, size=ORDER_CONNECTIONS, lazy=True)
+        callers = self._callers(links, orders, directory)
         for caller in callers:
             await caller.start()
             stack.push_async_callback(caller.stop)
+        stack.callback(orders.terminate)  # first: with a server that hangs, a cancelled query would be waited for
         agi = await self._open_door(desk)
         stack.push_async_callback(agi.stop)
         probe = Probe(redis, postgres)

@@ -20,7 +20,7 @@ from pathlib import Path
 from callrouter.lab.servers import free_port
 
 START_SECONDS = 20.0
-STOP_SECONDS = 20.0
+STOP_SECONDS = 30.0
 PROCESSES = ("router", "web", "worker")
 
 

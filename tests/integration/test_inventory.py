@@ -289,7 +289,8 @@ def test_a_site_changes_what_is_given_and_keeps_the_rest(shop: Cli, tmp_path: Pa
         "site": 0, "domain": "shop.example", "account": "Acme", "pools": ["spb", "moscow"], "route": "",
         "fallback": "74952220505", "hold_minutes": 45.0, "rest_minutes": 10.0, "overflow": "nearest_end",
         "domains": ["shop.example", "xn--80aairftm.xn--p1ai"], "enabled": False, "consent": "full", "select": None,
-        "shadow": None, "callback": "{}", "own_numbers": listed["own_numbers"],
+        "shadow": None, "callback": "{}", "own_numbers": listed["own_numbers"], "retention_days": None,
+        "leases_per_address": None, "leases_per_site": None, "requests_per_second": None,
     }  # fmt: skip
     rows(shop("site", "change", "shop.example", "--no-fallback", "--no-pool", "--enabled"))
     changed = rows(shop("site", "list"))[0]

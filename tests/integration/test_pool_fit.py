@@ -17,13 +17,13 @@ from callrouter.pool.delay import DEFAULT_MODEL
 from callrouter.pool.directory import Directory
 from callrouter.pool.directory_source import read_directory
 
-NUMBER = "74950000000"
+NUMBERS = [f"7495000000{last}" for last in range(8)]
 INVENTORY = f"""
 INSERT INTO accounts (id, name, time_zone) VALUES (2, 'Окна', 'Asia/Yekaterinburg');
 INSERT INTO sites (account_id, id, name) VALUES (2, 1, 'Окна');
 INSERT INTO pools (id, name) VALUES (1, 'Москва');
 INSERT INTO site_pools (account_id, site_id, pool_id) VALUES (2, 1, 1);
-INSERT INTO numbers (number, pool_id) VALUES ('{NUMBER}', 1);
+INSERT INTO numbers (number, pool_id) VALUES {", ".join(f"('{number}', 1)" for number in NUMBERS)};
 """
 
 
@@ -39,17 +39,17 @@ def fill(database: str, *, leases: int = 200) -> None:
         await connection.execute(INVENTORY)
         chance, begin = random.Random(1), datetime.now(UTC) - timedelta(hours=leases + 2)
         for place in range(leases):
-            at = begin + place * timedelta(hours=1)
+            at, number = begin + place * timedelta(hours=1), NUMBERS[place % len(NUMBERS)]
             await connection.execute(
                 "INSERT INTO leases (account_id, number, id, pool_id, site_id, session, visitor, started_at, seen_at, "
                 "expires_at, ended_at, end_reason, signs) VALUES (2, $1, $2, 1, 1, $2, $2, $3, $3, $4, $4, 'expired', "
-                "'{0,20000}')", NUMBER, f"s{place}", at, at + timedelta(minutes=30),
+                "'{0,20000}')", number, f"s{place}", at, at + timedelta(minutes=30),
             )  # fmt: skip
             if chance.random() < 0.25:
                 await connection.execute(
                     "INSERT INTO appeals (account_id, started_at, id, kind, direction, called, customer, site_id) "
                     "VALUES (2, $1, gen_random_uuid(), 'call', 'inbound', $2, $3, 1)",
-                    at + timedelta(seconds=chance.expovariate(1 / 400)), NUMBER, f"7916{place:07d}",
+                    at + timedelta(seconds=chance.expovariate(1 / 400)), number, f"7916{place:07d}",
                 )  # fmt: skip
         await connection.close()
 
