@@ -27,6 +27,7 @@ class FaultyWay:
         self.often = often
         self.met: Counter[str] = Counter()
         self._chance = random.Random(seed)
+        self._deck: list[str] = []
         self._open: set[asyncio.StreamWriter] = set()
 
     def calm(self) -> None:
@@ -85,7 +86,9 @@ class FaultyWay:
     def _fault(self) -> str:
         if self._chance.random() >= self.often:
             return "none"
-        return self._chance.choice(FAULTS)
+        if not self._deck:  # each fault comes in its turn, however few requests there are
+            self._deck = self._chance.sample(FAULTS, len(FAULTS))
+        return self._deck.pop()
 
     async def _answers(self, there: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
