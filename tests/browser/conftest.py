@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from callrouter.db.connect import connect
 from callrouter.lab.servers import EmbeddedValkey, free_port
@@ -155,6 +155,9 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS.split())
         yield browser
         browser.close()
+
+
+expect.set_options(timeout=15_000)  # a machine may be slow
 
 
 @pytest.fixture

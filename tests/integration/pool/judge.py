@@ -44,14 +44,13 @@ async def rows_of(postgres: Pool) -> list[Row]:
 def overlaps(rows: Iterable[Row], *, old_clocks: bool = False) -> list[tuple[Row, Row]]:
     """Pairs in which a number had two holders at once, or a session two numbers of a pool.
 
-    `old_clocks`: requests carried a clock of their own. One repeated after its session's lease had run out begins
-    another in the past, which no number may see, but the session does.
+    `old_clocks`: requests carried a clock of their own. One that is repeated, or comes late, after its session's lease
+    has ended begins another in the past, which no number may see, but the session does: only numbers are judged then.
     """
     by_number = _grouped(rows, lambda row: (row.number,))
     by_session = _grouped(rows, lambda row: (row.pool, row.session))
-    of_sessions = itertools.chain.from_iterable(map(itertools.pairwise, by_session))
-    pairs = [(a, b) for a, b in of_sessions if not (old_clocks and "expired" in (a.reason, b.reason))]
-    pairs += itertools.chain.from_iterable(map(itertools.pairwise, by_number))
+    groups = by_number if old_clocks else [*by_number, *by_session]
+    pairs = itertools.chain.from_iterable(map(itertools.pairwise, groups))
     return [(a, b) for a, b in pairs if a.ended_at > b.started_at]
 
 
