@@ -52,6 +52,8 @@ HOLD_MS, GAP_MS, WINDOW_MS, YOUNG_MS, MONTH_MS, CALL_MS = (
     b"1800000", b"1800000", b"86400000", b"300000", b"2592000000", b"14400000",
 )  # fmt: skip
 HEAD = (b"0", b"0", WINDOW_MS)
+NO_IDS = b""
+"""Of analytics."""
 
 
 def peer(name: str, text: str) -> Script:
@@ -205,7 +207,7 @@ class Pool:
             requests.append(self.asked(
                 which or script("allocate"), name, b"%d" % (account + 1), b"%d" % (account + 2), b"v" + name[:31], b"",
                 FACTS, PAGE, FIRST_PAGE, HOLD_MS, GAP_MS, b"1", b"fallback", YOUNG_MS, MONTH_MS, b"0", b"1", b"4.0",
-                b"0",
+                b"0", NO_IDS,
             ))  # fmt: skip
         return sessions, requests
 
@@ -233,7 +235,9 @@ class Pool:
 
     def signs(self, many: int, which: Script | None = None) -> list[bytes]:
         return [
-            self.asked(which or script("renew"), self.chance.choice(self.held), b"", HOLD_MS, GAP_MS, b"0", b"", b"0")
+            self.asked(
+                which or script("renew"), self.chance.choice(self.held), b"", HOLD_MS, GAP_MS, b"0", b"", b"0", NO_IDS
+            )
             for _ in range(many)
         ]  # fmt: skip
 
