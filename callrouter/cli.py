@@ -20,6 +20,7 @@ COMMANDS = {
     "web": ("web", "Run anywhere: lease the numbers that pages show."),
     "worker": ("processes", "Run anywhere: history, sweeper, partitions."),
     "lease": ("lease", "Who held a number when, and why."),
+    "user": ("user", "Who may sign in to the pages."),
     "token": ("token", "Bearer tokens of the API."),
     "source": ("source", "How the traffic source of a first hit is classified."),
     "record": ("captures", "Write what a live PBX sends to a capture."),

@@ -10,9 +10,10 @@ import click
 import msgspec
 
 from callrouter.commands.options import config_option, given_time, inventory_work, print_json, print_rows, with_postgres
+from callrouter.people.roles import SCOPES, Scope
 from callrouter.pool.inventory import account_named
 from callrouter.web.api import tokens
-from callrouter.web.api.tokens import SCOPES, Made, Scope
+from callrouter.web.api.tokens import Made
 
 
 @click.group()

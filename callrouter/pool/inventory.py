@@ -20,7 +20,15 @@ OPERATOR = 1
 
 
 class Refused(ValueError):
-    """The change cannot be made; the text says why and what to do. Nothing was changed."""
+    """The change cannot be made; the text says why and what to do. Nothing was changed.
+
+    Where pages show it, `template` is a text that they translate before `values` are put into it.
+    """
+
+    def __init__(self, template: str, **values: object) -> None:
+        super().__init__(template.format(**values) if values else template)
+        self.template = template
+        self.values = values
 
 
 async def add_account(conn: Connection, name: str) -> int:

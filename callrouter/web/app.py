@@ -17,6 +17,7 @@ from litestar.exceptions import HTTPException
 from callrouter.clock import Clock, SystemClock
 from callrouter.db.connect import connect
 from callrouter.garbage import settle_collector
+from callrouter.people.browser_sessions import Lifetime
 from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.directory import Directory
 from callrouter.pool.directory_source import DirectorySource
@@ -32,7 +33,12 @@ from callrouter.web.api.reading import Reading
 from callrouter.web.api.routes import api_router, openapi_config
 from callrouter.web.operation import Check, operation_handlers
 from callrouter.web.outbox import Outbox
-from callrouter.web.problem import Refusal, failed, refused, refused_by_framework
+from callrouter.web.pages.entering import Entering
+from callrouter.web.pages.ground import Ground
+from callrouter.web.pages.own import own_page
+from callrouter.web.pages.router import Errors, pages_router
+from callrouter.web.pages.sign_in import sign_in_page
+from callrouter.web.problem import Refusal
 from callrouter.web.visitor.addresses import Addresses
 from callrouter.web.visitor.callbacks import Callbacks
 from callrouter.web.visitor.desk import Desk
@@ -63,6 +69,7 @@ class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
     lifetimes: Lifetimes = Lifetimes()
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1")
     limits: Limits = Limits()
+    signed_in: Lifetime = Lifetime()
     geoip_file: Path | None = None
     cut_addresses: bool = True
     journal: Path | None = None
@@ -135,7 +142,7 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Web:
         "/", route_handlers=[widget_router(directory), *operation_handlers(checks)], include_in_schema=False
     )
     addresses = Addresses(settings.trusted_proxies)
-    access = Access(reading, addresses)
+    access = Access(reading, addresses, life=settings.signed_in)
     api = api_router(
         [
             *lease_handlers(access, reading, Store(store, client, settings.namespace), clock),
@@ -143,15 +150,33 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Web:
             *appeal_handlers(access, reading, visits, directory, lambda: outbox.journal, clock=clock),
         ]
     )
+    ground = Ground(access, reading)
+    errors, pages = Errors(ground), _pages(settings, ground)
     app = Web(
-        route_handlers=[undescribed, api],
+        route_handlers=[undescribed, api, pages],
         lifespan=[services],
-        exception_handlers={Refusal: refused, HTTPException: refused_by_framework, Exception: failed},
+        exception_handlers={
+            Refusal: errors.refused,
+            HTTPException: errors.refused_by_framework,
+            Exception: errors.failed,
+        },
         openapi_config=openapi_config(),
         logging_config=None,
     )
     app.entrance = Entrance(desk, guard, addresses, app.behind, forms=forms, callbacks=callbacks)
     return app
+
+
+def _pages(settings: WebSettings, ground: Ground) -> Router:
+    """The pages of people, in the order of their navigation."""
+    entering = Entering(ground.reading, settings.token_keys, settings.signed_in)
+    return pages_router(
+        ground,
+        [
+            sign_in_page(ground, entering),
+            own_page(ground, entering),
+        ],
+    )
 
 
 def _checks(

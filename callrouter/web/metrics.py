@@ -32,3 +32,8 @@ API_SECONDS = Histogram(
     ["call"],
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0),
 )
+SIGN_INS = Counter(
+    "callrouter_web_sign_ins_total",
+    "Sign-ins by outcome: right, wrong, slowed (too many wrong ones before), busy (too many at once).",
+    ["outcome"],
+)

@@ -1,4 +1,4 @@
-"""Postgres for the API: connections that see what the asker may see. Knows no table."""
+"""Postgres for the API: connections that see, and change, what the asker may. Knows no table."""
 
 from __future__ import annotations
 
@@ -43,8 +43,19 @@ class Reading:
             yield conn
 
     @asynccontextmanager
+    async def changing(self, account: int) -> AsyncIterator[Connection]:
+        """A transaction that may write, behind the same wall: all of it is done, or nothing."""
+        async with self._connection() as pool, AsyncExitStack() as stack:
+            if account == OPERATOR:
+                conn: Connection = await stack.enter_async_context(pool.acquire())
+                await stack.enter_async_context(conn.transaction())
+            else:
+                conn = await stack.enter_async_context(scoped(pool, account))
+            yield conn
+
+    @asynccontextmanager
     async def as_service(self) -> AsyncIterator[Connection]:
-        """All accounts' rows: for finding out who asks, and nothing else."""
+        """All accounts' rows: for finding out who asks, for signing in and out, and nothing else."""
         async with self._connection() as pool, pool.acquire() as conn:
             yield conn
 

@@ -7,25 +7,17 @@ import hmac
 import re
 import secrets
 from datetime import datetime
-from typing import Literal, get_args
 
 import msgspec
 
 from callrouter.db.connect import Connection
+from callrouter.people import audit
+from callrouter.people.model import Caller
+from callrouter.people.roles import Scope
 
-Scope = Literal["leases:read", "numbers:read", "appeals:read", "appeals:write"]
-SCOPES: tuple[Scope, ...] = get_args(Scope)
 PREFIX = "crt_"
 """So that a token that got into a file or a chat is known for what it is."""
 TOKEN = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{43}}")
-
-
-class Caller(msgspec.Struct, frozen=True):
-    """Who asks: the account that the token acts for, and what it may do."""
-
-    account: int
-    token: int
-    scopes: frozenset[str]
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,21 +37,24 @@ def hashed(secret: str) -> bytes:
 
 
 async def add_token(
-    conn: Connection, account: int, name: str, scopes: tuple[Scope, ...], expires_at: datetime | None = None
-) -> Made:
+    conn: Connection, account: int, name: str, scopes: tuple[Scope, ...], expires_at: datetime | None = None,
+    *, by: Caller | None = None,
+) -> Made:  # fmt: skip
+    """`by`: who makes it; None: the command line."""
     secret = PREFIX + secrets.token_urlsafe(32)
     async with conn.transaction():
-        token = await conn.fetchval(ADD, account, name, hashed(secret), list(scopes), expires_at)
-        await conn.execute(AUDIT, account, token, "token.add", name)
+        user = by.user if by and by.account == account else None
+        token = await conn.fetchval(ADD, account, name, hashed(secret), list(scopes), expires_at, user)
+        await audit.record(conn, account, by, "token.add", name, token=token, scopes=scopes)
     return Made(id=token, account=account, name=name, scopes=scopes, expires_at=expires_at, secret=secret)
 
 
-async def revoke_token(conn: Connection, token: int) -> bool:
-    """From now on it is refused. False: there is no such token, or it was revoked before."""
+async def revoke_token(conn: Connection, token: int, *, account: int | None = None, by: Caller | None = None) -> bool:
+    """From now on it is refused. False: there is no such token (of `account`), or it was revoked before."""
     async with conn.transaction():
-        row = await conn.fetchrow(REVOKE, token)
+        row = await conn.fetchrow(REVOKE, token, account)
         if row is not None:
-            await conn.execute(AUDIT, row["account_id"], token, "token.revoke", row["name"])
+            await audit.record(conn, row["account_id"], by, "token.revoke", row["name"], token=token)
     return row is not None
 
 
@@ -75,10 +70,10 @@ async def find_caller(conn: Connection, secret: str) -> Caller | None:
 
 
 ADD = """
-INSERT INTO tokens (account_id, name, hash, scopes, expires_at) VALUES ($1, $2, $3, $4, $5) RETURNING id"""
+INSERT INTO tokens (account_id, name, hash, scopes, expires_at, user_id) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id"""
 REVOKE = """
-UPDATE tokens SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL RETURNING account_id, name"""
-AUDIT = "INSERT INTO audit (account_id, token_id, action, subject) VALUES ($1, $2, $3, $4)"
+UPDATE tokens SET revoked_at = now() WHERE id = $1 AND ($2::bigint IS NULL OR account_id = $2) AND revoked_at IS NULL
+RETURNING account_id, name"""
 LIST = """
 SELECT t.id AS token, t.name, a.name AS account, t.scopes, t.created_at, t.expires_at, t.last_used_at, t.revoked_at
 FROM tokens t JOIN accounts a ON a.id = t.account_id ORDER BY t.id"""

@@ -1,0 +1,94 @@
+"""Dates, numbers, money and telephone numbers as a reader writes them, by his language and account's clock. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from babel import dates, numbers
+
+from callrouter.numbers import INTERNATIONAL, NotANumber, display_number, parse_number
+from callrouter.people.model import Locale
+
+BABEL: dict[Locale, str] = {"ru": "ru_RU", "en": "en_GB"}
+"""English as the world writes it: days before months, 24 hours."""
+DASH = "—"
+
+
+@cache
+def zone(name: str) -> ZoneInfo:
+    """UTC for a name that this machine does not know."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo("UTC")
+
+
+class Formats:
+    """What is None is told by a dash."""
+
+    def __init__(self, locale: Locale, time_zone: str) -> None:
+        self.locale = BABEL[locale]
+        self.zone = zone(time_zone)
+
+    def moment(self, at: datetime | None, *, seconds: bool = False) -> str:
+        """22 Nov 2026, 14:05"""
+        if at is None:
+            return DASH
+        return f"{self.day(at)}, {self.clock(at, seconds=seconds)}"
+
+    def day(self, at: datetime | date | None) -> str:
+        if at is None:
+            return DASH
+        local = at.astimezone(self.zone) if isinstance(at, datetime) else at
+        return dates.format_date(local, "medium", locale=self.locale)
+
+    def clock(self, at: datetime | None, *, seconds: bool = False) -> str:
+        return DASH if at is None else at.astimezone(self.zone).strftime("%H:%M:%S" if seconds else "%H:%M")
+
+    def machine(self, at: datetime) -> str:
+        """For `<time datetime>`."""
+        return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def ago(self, at: datetime | None, now: datetime | None = None) -> str:
+        """5 minutes ago"""
+        if at is None:
+            return DASH
+        return dates.format_timedelta(at - (now or datetime.now(UTC)), add_direction=True, locale=self.locale)
+
+    def number(self, value: float | Decimal | None, places: int = 0) -> str:
+        if value is None:
+            return DASH
+        pattern = "#,##0" + ("." + "0" * places if places else "")
+        return numbers.format_decimal(value, format=pattern, locale=self.locale)
+
+    def percent(self, share: float | None, places: int = 0) -> str:
+        if share is None:
+            return DASH
+        return numbers.format_percent(share, format="#,##0" + ("." + "0" * places if places else "") + "%",
+                                      locale=self.locale)  # fmt: skip
+
+    def money(self, amount: Decimal | float | None, currency: str) -> str:
+        if amount is None:
+            return DASH
+        return numbers.format_currency(amount, currency, locale=self.locale)
+
+    def phone(self, number: str | None) -> str:
+        """An outside number; an extension as it is."""
+        if not number:
+            return DASH
+        try:
+            return display_number(parse_number(number, INTERNATIONAL))
+        except NotANumber:
+            return number
+
+    def lasted(self, seconds: float | None) -> str:
+        """3:07, or 1:02:45"""
+        if seconds is None:
+            return DASH
+        whole = timedelta(seconds=round(seconds))
+        minutes, rest = divmod(int(whole.total_seconds()), 60)
+        hours, minutes = divmod(minutes, 60)
+        return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
