@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 
 import structlog
@@ -221,6 +221,12 @@ class Caller:
             DELAY.observe(max(0.0, (self._clock.now() - order.due_at).total_seconds()))
         self._expect(linkedid)
         try:
+            await self._place(order, settings, linkedid, action)
+        finally:
+            self._ends.pop(linkedid, None)
+
+    async def _place(self, order: Order, settings: CallbackSettings, linkedid: str, action: Mapping[str, str]) -> None:
+        try:
             answers = await self._connection.action(action, timeout=settings.ring_s + ANSWER_SECONDS)
         except (ConnectionError, TimeoutError) as error:
             self._count("unknown")
@@ -235,7 +241,6 @@ class Caller:
     async def _judge(self, order: Order, settings: CallbackSettings, linkedid: str, answers: list[Event]) -> None:
         if answers[0].get("Response") != "Success":
             self._count("refused")
-            self._ends.pop(linkedid, None)
             reason = answers[0].get("Message", "")
             self._say.error("CALLBACK-REFUSED", pbx=self.pbx.name, user=self.pbx.callback_user, reason=reason)
             await self._put_off(order, REFUSED_PAUSE, uncounted=True)
@@ -246,7 +251,6 @@ class Caller:
             if record is None or record.direction == "outbound":
                 self._count("client_called")
                 return
-        self._ends.pop(linkedid, None)
         if record is not None and await self._was_called(order):
             self._count("no_line")
             self._say.error("CALLBACK-NO-LINE", pbx=self.pbx.name, order=order.serial)
@@ -265,7 +269,8 @@ class Caller:
     async def _end_of(self, linkedid: str) -> CallRecord | None:
         """The call's record, once it is over; None if that is never told."""
         try:
-            return await asyncio.wait_for(self._expect(linkedid), LONGEST_CALL)
+            async with asyncio.timeout(LONGEST_CALL):
+                return await self._expect(linkedid)
         except TimeoutError:
             return None
         finally:

@@ -30,6 +30,11 @@ RUNS = Counter(
     ["outcome"],
 )
 MISSING = Counter("callrouter_reconcile_missing_total", "Calls of the PBX's own record that had no appeal.", ["pbx"])
+LATEST_MISSING = Gauge(
+    "callrouter_reconcile_latest_missing",
+    "Calls of the PBX's own record that had no appeal, in the latest comparison and before its repair.",
+    ["pbx"],
+)
 INCOMPLETE = Counter(
     "callrouter_reconcile_incomplete_total", "Appeals of calls seen in part, of which the PBX recorded all.", ["pbx"]
 )
@@ -196,6 +201,7 @@ class Prover:
         RUNS.labels("agrees" if answer.agree else "differs").inc()
         for each in answer.pbx:
             MISSING.labels(each.pbx).inc(each.missing)
+            LATEST_MISSING.labels(each.pbx).set(each.missing)
             INCOMPLETE.labels(each.pbx).inc(each.incomplete)
             REPAIRED.labels(each.pbx).inc(each.repaired)
             EXTRA.labels(each.pbx).set(each.extra)

@@ -11,5 +11,8 @@ that people read (`Publisher`): once, in the account whose call it is, with its 
 - `uniqueness`  which calls are the first of their caller (pure)
 - `store`       a batch of rows → Postgres in one transaction
 - `publish`     journal → Postgres, whatever Postgres does
+- `orders`      callback orders, and the calls that are written over their appeals
+- `reconcile`   the PBX's own record against the appeals; `proofs` keeps what was found
+- `steps`       the steps of one call, for people
 - `late`        attribution from the lease history, for calls that nobody could resolve in time
 """

@@ -13,14 +13,17 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from callrouter.appeals.directory import load_settings
 from callrouter.appeals.enrich import enrich
 from callrouter.appeals.model import CallAppeal
+from callrouter.appeals.orders import CALLED
 from callrouter.appeals.row import appeal_id
 from callrouter.appeals.settings import Settings
 from callrouter.appeals.store import write
+from callrouter.callbacks.line import attempt_of
 from callrouter.calls.profile import PbxProfile
 from callrouter.calls.record import CallRecord, Step
 from callrouter.calls.times import system_of
@@ -42,12 +45,27 @@ SAME_MOMENT = timedelta(seconds=2)
 ROWS_BETWEEN_TELLING = 20_000
 
 APPEALS = """
-SELECT id, complete, ended_at >= $3 AND ended_at < $4 AS judged, linkedid, started_at FROM appeals
-WHERE kind = 'call' AND pbx = ANY ($1::text[]) AND started_at >= $2 AND started_at < $5"""
+SELECT id, pbx, linkedid, complete, ended_at >= $3 AND ended_at < $4 AS judged, started_at FROM appeals
+WHERE kind = 'call' AND pbx = ANY ($1::text[]) AND started_at >= $2 AND started_at < $4"""
+
+# A callback's appeal has its order's id and began with it, up to weeks before the call.
+CALLBACKS = """
+SELECT NULL AS id, a.pbx, a.linkedid, a.complete, a.ended_at >= $3 AND a.ended_at < $4 AS judged, called.started_at
+FROM callback_orders o
+JOIN appeals a ON (a.account_id, a.started_at, a.id) = (o.account_id, o.ordered_at, o.id)
+CROSS JOIN LATERAL (SELECT (a.details ->> 'dialled_at')::timestamptz AS started_at) called
+WHERE o.dialled_at >= $2::timestamptz - interval '1 hour' AND a.kind = 'callback' AND a.pbx = ANY ($1::text[])
+    AND called.started_at >= $2 AND called.started_at < $4"""
 
 STANDING = """
-SELECT id, revision, complete, recording, agi_ms, steps, employee FROM appeals
+SELECT pbx, linkedid, revision, complete, recording, agi_ms, steps, employee FROM appeals
 WHERE id = ANY ($1::uuid[]) AND started_at BETWEEN $2 AND $3"""
+
+CARRIED_OUT = """
+SELECT a.pbx, a.linkedid, a.revision - $2 AS revision, a.complete, a.recording, a.agi_ms, a.steps, a.employee
+FROM callback_orders o
+JOIN appeals a ON (a.account_id, a.started_at, a.id) = (o.account_id, o.ordered_at, o.id)
+WHERE o.serial = ANY ($1::bigint[]) AND a.linkedid IS NOT NULL"""
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -129,12 +147,13 @@ class Reconciliation:
 
     async def _load(self, names: set[str]) -> None:
         """The appeals; `names` under which the PBX is known: the configured one, and its own if that differs."""
-        arguments = (sorted(names), self._read_from, self._since, self._until, self._until)
+        arguments = (sorted(names), self._read_from, self._since, self._until)
         async with self._connection.transaction():
-            async for row in self._connection.cursor(APPEALS, *arguments, prefetch=2000):
-                self._standing[row["id"]] = Standing(
-                    bool(row["complete"]), bool(row["judged"]), row["linkedid"] or "", row["started_at"].timestamp()
-                )
+            for query in (APPEALS, CALLBACKS):
+                async for row in self._connection.cursor(query, *arguments, prefetch=2000):
+                    self._standing[row["id"] or appeal_id(row["pbx"], row["linkedid"])] = Standing(
+                        bool(row["complete"]), bool(row["judged"]), row["linkedid"] or "", row["started_at"].timestamp()
+                    )
 
     def _calls(self, rows: Iterable[Row]) -> Iterator[Gathered]:
         gatherer = Gatherer(self._profile)
@@ -172,14 +191,10 @@ class Reconciliation:
         wanting, self._wanting = self._wanting, []
         if not wanting:
             return
-        ids = [appeal_id(record.pbx, record.linkedid) for record in wanting]
-        times = [record.started_at for record in wanting]
-        day = timedelta(days=1)
-        found = await self._connection.fetch(STANDING, ids, min(times) - day, max(times) + day)
-        standing = {row["id"]: row for row in found}
+        standing = await self._standing_now(wanting)
         appeals = []
-        for each, record in zip(ids, wanting, strict=True):
-            old = standing.get(each)
+        for record in wanting:
+            old = standing.get((record.pbx, record.linkedid))
             if old is None:
                 self.outcome.missing += 1
                 _name(self.outcome.missing_calls, record.linkedid)
@@ -189,6 +204,17 @@ class Reconciliation:
             rows = [row for appeal in appeals if (row := enrich(appeal, self._settings)) is not None]
             written = await write(self._connection, rows, self._settings)
             self.outcome.repaired += len(written.rows)
+
+    async def _standing_now(self, wanting: list[CallRecord]) -> dict[tuple[str, str], asyncpg.Record]:
+        """The appeals there are of these calls, those that carried out orders among them."""
+        ids = [appeal_id(record.pbx, record.linkedid) for record in wanting]
+        times = [record.started_at for record in wanting]
+        day = timedelta(days=1)
+        found = await self._connection.fetch(STANDING, ids, min(times) - day, max(times) + day)
+        serials = [attempt.serial for record in wanting if (attempt := attempt_of(record.linkedid))]
+        if serials:
+            found += await self._connection.fetch(CARRIED_OUT, serials, CALLED)
+        return {(row["pbx"], row["linkedid"]): row for row in found}
 
     def _close(self, stretch: Stretch) -> None:
         outcome = self.outcome

@@ -13,6 +13,7 @@ import asyncpg
 import click
 import msgspec
 
+from callrouter.appeals.proofs import keep
 from callrouter.appeals.reconcile import Outcome, Reconciliation
 from callrouter.cel.rows import ForeignCel
 from callrouter.cel.stretch import CelUnreadable
@@ -45,6 +46,8 @@ def reconcile(
     Needs `cel` in the [[pbx]] section, and reads rotated files (.1, .2.gz, -20260131) too. A call without appeal gets
     one; an appeal of a call that was seen in part gets the rest. A running router then attributes them from the lease
     history. Appeals of calls that CEL does not know are told and left alone.
+
+    What was found is kept for `GET /api/v1/reconciliations`; with --dry-run nothing is.
 
     Prints one JSON object: pbx_calls, appeals, missing, incomplete, extra, repaired, and per PBX the calls by name.
     The exit status is 0 only if calls and appeals agree in the end.
@@ -104,10 +107,15 @@ async def _reconciled(connection: Any, pbx: PbxConfig, *, dry_run: bool, **times
         if showing:
             click.echo(f"\r{pbx.name}: {rows} rows of CEL read …", err=True, nl=False)
 
+    work = Reconciliation(connection, pbx, dry_run=dry_run, telling=tell, **times)
     try:
-        outcome = await Reconciliation(connection, pbx, dry_run=dry_run, telling=tell, **times).run(Path(pbx.cel))
+        outcome = await work.run(Path(pbx.cel))
     except (ForeignCel, CelUnreadable) as error:
+        if not dry_run:
+            await keep(connection, work.outcome, failure=str(error))
         raise click.ClickException(f"{pbx.name}: {error}") from None
+    if not dry_run:
+        await keep(connection, outcome)
     if showing:
         click.echo(f"\r{pbx.name}: {outcome.rows} rows of CEL read  ", err=True)
     if outcome.refused_lines:

@@ -30,7 +30,9 @@ from callrouter.web.api.appeals import appeal_handlers
 from callrouter.web.api.leaks import leak_handlers
 from callrouter.web.api.leases import lease_handlers
 from callrouter.web.api.reading import Reading
+from callrouter.web.api.reconciliations import reconciliation_handlers
 from callrouter.web.api.routes import api_router, openapi_config
+from callrouter.web.api.steps import step_handlers
 from callrouter.web.operation import Check, operation_handlers
 from callrouter.web.outbox import Outbox
 from callrouter.web.pages.entering import Entering
@@ -148,6 +150,8 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Web:
             *lease_handlers(access, reading, Store(store, client, settings.namespace), clock),
             *leak_handlers(access, reading, clock, settings.lifetimes.window),
             *appeal_handlers(access, reading, visits, directory, lambda: outbox.journal, clock=clock),
+            *step_handlers(access, reading),
+            *reconciliation_handlers(access, reading),
         ]
     )
     ground = Ground(access, reading)

@@ -8,13 +8,16 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from callrouter.appeals.model import CallAppeal
+from callrouter.appeals.model import CallAppeal, PageAppeal
+from callrouter.appeals.orders import miss_stale
 from callrouter.appeals.reconcile import Outcome, Reconciliation
+from callrouter.callbacks.line import Attempt, linkedid_of
 from callrouter.calls.record import CallRecord
 from callrouter.cel.rows import ForeignCel
 from callrouter.cel.stretch import CelUnreadable
@@ -192,6 +195,91 @@ def test_calls_of_a_killed_pbx_end_as_lost_from_sight_when_it_is_back(database: 
             assert row is not None
             assert (row["complete"], row["status"]) == (False, "answered")
             assert row["ended_at"] - began < timedelta(minutes=1)
+
+    asyncio.run(run())
+
+
+ORDER = UUID(int=7)
+OUT = next(record for record in calls() if record.direction == "outbound")
+
+
+def carried_out(cel: Path) -> CallRecord:
+    """An outbound call of the file, as if it had carried out the first order: by the id of its first channel."""
+    linkedid = linkedid_of("pbx1", Attempt(1, 1), OUT.started_at)
+    cel.write_bytes(cel.read_bytes().replace(f'"{OUT.linkedid}"'.encode(), f'"{linkedid}"'.encode()))
+    return msgspec.structs.replace(OUT, linkedid=linkedid)
+
+
+def without(cel: Path, linkedid: str) -> None:
+    lines = cel.read_bytes().splitlines(keepends=True)
+    cel.write_bytes(b"".join(line for line in lines if linkedid.encode() not in line))
+
+
+async def ordered(pool: Pool, folder: Path, *, days_before: int = 10) -> None:
+    """An order that OUT's client gave, claimed by a router when the call began."""
+    at = OUT.started_at - timedelta(days=days_before)
+    times: dict[str, object] = {"due_at": at.isoformat(), "latest_at": (at + 24 * HOUR).isoformat()}
+    order = PageAppeal(id=ORDER, kind="callback", account=7, site=70, at=at, phone=OUT.customer, details=times)
+    await publish(pool, folder, [order])  # type: ignore[list-item]
+    await pool.execute("UPDATE callback_orders SET state = 'dialling', attempts = 1, dialled_at = $1", OUT.started_at)
+
+
+def test_calls_that_carry_out_orders_are_proven_as_the_appeals_of_their_orders(
+    database: str, tmp_path: Path, cel: Path
+) -> None:
+    """Whose ids and times are those of the orders, days before."""
+    call = carried_out(cel)
+    others = appeals([record for record in calls() if record is not OUT])
+    part = msgspec.structs.replace(call, complete=False, talk_s=0.1, recording="/r.wav")
+
+    async def run() -> None:
+        n = len(calls())
+        async with shop(database) as pool:
+            await ordered(pool, tmp_path)
+            await publish(pool, tmp_path, others)
+            assert counts(await reconcile(pool, cel, dry_run=True)) == (n, n - 1, 1, 0, 0, 0), "no router saw it"
+            assert counts(await reconcile(pool, cel)) == (n, n - 1, 1, 0, 0, 1)
+            assert counts(await reconcile(pool, cel)) == (n, n, 0, 0, 0, 0)
+            (row,) = await pool.fetch("SELECT * FROM appeals WHERE customer = $1 AND linkedid = $2",
+                                      OUT.customer, call.linkedid)  # fmt: skip
+            assert (row["id"], row["kind"], row["status"], row["complete"]) == (ORDER, "callback", OUT.status, True)
+            await pool.execute("UPDATE appeals SET complete = false, recording = '/r.wav' WHERE id = $1", ORDER)
+            assert counts(await reconcile(pool, cel)) == (n, n, 0, 1, 0, 1)
+            assert counts(await reconcile(pool, cel)) == (n, n, 0, 0, 0, 0)
+            (row,) = await pool.fetch("SELECT * FROM appeals WHERE kind = 'callback'")
+            assert (row["id"], row["complete"], row["recording"], row["revision"]) == (ORDER, True, "/r.wav", 10)
+            assert await pool.fetchval("SELECT count(*) FROM appeals") == n
+            # A router that was late with its own telling changes nothing, nor does one that saw only a part.
+            await publish(pool, tmp_path, [CallAppeal(call=part)])
+            assert counts(await reconcile(pool, cel)) == (n, n, 0, 0, 0, 0)
+            without(cel, call.linkedid)
+            gone = await reconcile(pool, cel)
+            assert (gone.extra, gone.extra_calls, gone.missing) == (1, [call.linkedid], 0)
+
+    asyncio.run(run())
+
+
+def test_an_order_given_up_as_unseen_is_told_from_the_pbx_after_all(database: str, tmp_path: Path, cel: Path) -> None:
+    call = carried_out(cel)
+
+    async def run() -> None:
+        async with shop(database) as pool:
+            await publish(pool, tmp_path, appeals([record for record in calls() if record is not OUT]))
+            await ordered(pool, tmp_path, days_before=0)
+            async with pool.acquire() as connection:
+                await connection.execute(
+                    "UPDATE callback_orders SET claimed_until = now() - interval '1 day', latest_at = ordered_at, "
+                    "due_at = ordered_at"
+                )
+                assert await miss_stale(connection, timedelta(0)) == ["unseen"]
+            n = len(calls())
+            assert counts(await reconcile(pool, cel)) == (n, n - 1, 1, 0, 0, 1)
+            row = await pool.fetchrow("SELECT * FROM appeals WHERE id = $1", ORDER)
+            assert row is not None
+            assert (row["linkedid"], row["status"], row["details"]["outcome"]) == (call.linkedid, OUT.status, "called")
+            order = await pool.fetchrow("SELECT state, outcome FROM callback_orders")
+            assert order is not None
+            assert tuple(order) == ("called", OUT.lost_reason or "answered")
 
     asyncio.run(run())
 

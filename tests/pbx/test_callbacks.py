@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import json
 import signal
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -259,3 +262,55 @@ def test_orders_wait_while_asterisk_or_postgres_is_away(play: Play) -> None:
         assert (await told(scene, two, seconds=60))["status"] == "answered"
 
     play(scenario)
+
+
+async def reconciled(scene: Scene) -> tuple[int, dict[str, Any]]:
+    """What `callrouter reconcile --dry-run` says of all that this PBX recorded since the module's first call."""
+    command = ("reconcile", "--dry-run", "--since=2020-01-01", f"--config={scene.stack.config}")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "callrouter", *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    answer, _ = await process.communicate()
+    return process.returncode or 0, json.loads(answer or b"{}")
+
+
+def test_each_call_that_carried_out_an_order_is_proven_by_the_pbxs_own_record(play: Play) -> None:
+    """Those of the tests above too: killed routers and a killed PBX among them."""
+
+    async def scenario(scene: Scene) -> None:
+        await set_for_all(scene, route="direct")
+        visitor, client = await scene.visitor(), a_client()
+        manners(scene, _241=Manner(), **{f"_{client}": SOON})
+        # Ordered days before it is due: the appeal's time is the order's.
+        await order(scene, visitor, client, at=(datetime.now(UTC) + timedelta(seconds=6)).isoformat())
+        moved = """WITH o AS (UPDATE callback_orders SET ordered_at = ordered_at - interval '9 days' WHERE phone = $1
+                              RETURNING id)
+                   UPDATE appeals a SET started_at = started_at - interval '9 days' FROM o WHERE a.id = o.id"""
+
+        async def stands() -> bool:
+            return bool(await scene.conn.execute(moved, client) == "UPDATE 1")
+
+        await until(stands)
+        row = await told(scene, client)
+        assert row["answered_at"] - row["started_at"] > timedelta(days=8)
+        found: dict[str, Any] = {}
+
+        async def all_judged() -> bool:  # calls that ended less than ten seconds ago are not
+            status, answer = await reconciled(scene)
+            found.update(answer, status=status)
+            return bool(answer["appeals"] == await of_calls(scene))
+
+        with contextlib.suppress(TimeoutError, AssertionError):
+            await until(all_judged, 40)
+        [pbx] = found["pbx"]
+        assert (found["status"], pbx["missing_calls"], pbx["extra_calls"], found["incomplete"]) == (0, [], [], 0)
+        assert found["appeals"] == await of_calls(scene)
+        assert found["pbx_calls"] >= found["appeals"] - 1, "a killed Asterisk may not have written a call's last rows"
+        assert row["linkedid"] in scene.pbx.cel_file.read_text()
+
+    play(scenario)
+
+
+async def of_calls(scene: Scene) -> int:
+    count: int = await scene.conn.fetchval("SELECT count(*) FROM appeals WHERE linkedid IS NOT NULL")
+    return count

@@ -67,6 +67,33 @@ LEAKS = {
 
 TAKEN = {"appeal": "5b0f3a3e-8c1d-5a55-9f0e-0d4a7f0c7c11", "visit": True}
 
+PROOFS = {
+    "items": [{
+        "id": 41, "pbx": "pbx1", "ran_at": "2026-03-03T00:40:02Z", "since": "2026-03-01T22:40:00Z",
+        "until": "2026-03-03T00:39:55Z", "failure": "", "agree": True, "pbx_calls": 1843, "appeals": 1842,
+        "missing": 1, "incomplete": 0, "extra": 0, "repaired": 1, "missing_calls": ["pbx1-1772452800.17"],
+        "extra_calls": [], "refused_lines": 0, "complaint": "",
+    }],
+    "next": None,
+}  # fmt: skip
+STEPS = {
+    "appeal": "5b0f3a3e-8c1d-5a55-9f0e-0d4a7f0c7c11", "started_at": "2026-03-02T12:05:00Z",
+    "ended_at": "2026-03-02T12:08:00Z", "status": "answered", "lost_reason": None, "complete": True,
+    "steps": [
+        {"kind": "started", "at": "2026-03-02T12:05:00Z", "seconds": 0.0},
+        {"kind": "group_entered", "at": "2026-03-02T12:05:01Z", "seconds": 1.0, "group": "sales"},
+        {"kind": "rang", "at": "2026-03-02T12:05:01.5Z", "seconds": 1.5, "who": "201"},
+        {"kind": "answered", "at": "2026-03-02T12:05:06Z", "seconds": 6.0, "who": "201"},
+        {"kind": "ended", "at": "2026-03-02T12:08:00Z", "seconds": 180.0},
+    ],
+}  # fmt: skip
+
+
+def picture(kind: str) -> dict[int, ResponseSpec]:
+    """The responses of a handler that draws."""
+    drawn = ResponseSpec(str, generate_examples=False, description="Drawn", media_type=kind)
+    return {200: drawn, **{status: _refusal(status, *told) for status, told in REFUSALS.items()}}
+
 
 def of(answer: type, example: dict[str, Any], *, status: int = 200) -> dict[int, ResponseSpec]:
     """The responses of a handler: its answer with an example, and each way to refuse."""
