@@ -24,6 +24,7 @@ from callrouter.appeals.model import Appeal, CallAppeal, PageAppeal
 from callrouter.appeals.row import AppealRow
 from callrouter.appeals.settings import Settings
 from callrouter.appeals.store import write
+from callrouter.appeals.touching import judge_marked
 from callrouter.clock import Clock
 from callrouter.db.connect import TROUBLE, Pool
 
@@ -87,7 +88,9 @@ class Publisher:
         self._finished.clear()
         try:
             while not self._stopping.is_set():
-                if not await self._publish_all():
+                published = await self._publish_all()
+                await self._judge()
+                if not published:
                     await self._settle()
                     await self._journal.wait(IDLE_SECONDS)
             while await self._publish_all():
@@ -214,6 +217,17 @@ class Publisher:
             self._log_rarely("PUBLISH-SETTLE-FAILED", error)
         else:
             self._tell(rows)
+
+    async def _judge(self) -> None:
+        """Say which appeals are multichannel and what deals are owed to. Whoever is at it already, does it for us."""
+        try:
+            async with self._pool.acquire() as connection:
+                while await judge_marked(connection):
+                    pass
+        except (*TROUBLE, *POISON) as error:
+            metrics.publish_failures.labels("judge").inc()
+            if not isinstance(error, asyncpg.LockNotAvailableError):
+                self._log_rarely("TOUCHES-NOT-JUDGED", error)
 
     def _tell(self, rows: Sequence[AppealRow]) -> None:
         if self._on_published and rows:

@@ -165,7 +165,7 @@ async def write(connection: Connection, rows: Sequence[AppealRow], settings: Set
         if judge_again:
             await connection.execute(JUDGE_AGAIN, *_transpose(sorted(judge_again), 2))
         await orders.settle(connection, carried_out)
-        await _announce(connection, fresh)
+        await announce(connection, _by_account(fresh))
     return Written(fresh, len(replaced))
 
 
@@ -284,17 +284,21 @@ def _callers(replaced: list[asyncpg.Record]) -> set[Caller]:
     return {(old["account_id"], old["customer"]) for old in replaced if old["customer"] is not None}
 
 
-async def _announce(connection: Connection, fresh: Iterable[AppealRow]) -> None:
+async def announce(connection: Connection, by_account: Mapping[int, list[UUID]]) -> None:
     """Tell listeners which appeals of which account stand now; of many at once, only that there are many."""
-    by_account: dict[int, list[UUID]] = defaultdict(list)
-    for row in fresh:
-        by_account[row.account_id].append(row.id)
     notices = [
         msgspec.json.encode({"account": account, "ids": ids if len(ids) <= IDS_PER_NOTICE else []}).decode()
         for account, ids in by_account.items()
     ]
     if notices:
         await connection.execute("SELECT pg_notify($1, notice) FROM unnest($2::text[]) AS notice", CHANNEL, notices)
+
+
+def _by_account(fresh: Iterable[AppealRow]) -> dict[int, list[UUID]]:
+    ids: dict[int, list[UUID]] = defaultdict(list)
+    for row in fresh:
+        ids[row.account_id].append(row.id)
+    return ids
 
 
 def _as_json(rows: object) -> str:

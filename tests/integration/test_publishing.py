@@ -40,7 +40,7 @@ def test_row_has_exactly_the_columns_of_the_table(database: str) -> None:
             "SELECT array_agg(column_name::text) FROM information_schema.columns WHERE table_name = 'appeals'"
         )
         await connection.close()
-        filled_by_others = {"multichannel", "touches", "published_at"}
+        filled_by_others = {"multichannel", "touches", "credits", "published_at"}
         assert set(COLUMNS) == set(columns) - filled_by_others
         assert set(ATTRIBUTION_COLUMNS) < set(COLUMNS)
 
