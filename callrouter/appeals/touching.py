@@ -157,7 +157,9 @@ async def _judge(connection: Connection, since: dict[Client, str]) -> list[_Verd
     return sorted(verdicts)
 
 
-def _of_client(appeals: list[asyncpg.Record], visits: list[asyncpg.Record], set_: asyncpg.Record | None) -> list[_Verdict]:
+def _of_client(
+    appeals: list[asyncpg.Record], visits: list[asyncpg.Record], set_: asyncpg.Record | None
+) -> list[_Verdict]:
     rule = Rule(set_["touches"], set_["days"]) if set_ else Rule()
     keeps_chain = bool(set_ and set_["multichannel"])
     theirs = {row["visitor"] for row in visits}

@@ -99,6 +99,11 @@ def local_time(table: str, zone: ZoneInfo, values: Values) -> str:
     return f"{table}.started_at AT TIME ZONE {values.add(zone.key, 'text')}"
 
 
+def column_conditions(filters: Filters, columns: Mapping[str, str], values: Values) -> list[str]:
+    """What is asked of these fields, of whatever table: `columns` says which column each field is there."""
+    return list(_columns(filters, columns, values))
+
+
 def _columns(filters: Filters, columns: Mapping[str, str], values: Values) -> Iterator[str]:
     for name in Filters.__struct_fields__:
         if name not in columns:

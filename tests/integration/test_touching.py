@@ -99,11 +99,14 @@ async def plainly(pool: Pool) -> dict[UUID, tuple[Any, Any, Any]]:
 
 def a_world(chance: random.Random) -> list[Deed]:
     deeds: list[Deed] = [
-        visit(number, f"v{chance.randrange(4)}", chance.randrange(-3000, 100), chance.randrange(4)) for number in range(14)
+        visit(number, f"v{chance.randrange(4)}", chance.randrange(-3000, 100), chance.randrange(4))
+        for number in range(14)
     ]
     for number in range(8):
         visitor = chance.choice([None, "v0", "v1", "v2", "v3"])
-        deeds.append(call(number, chance.randrange(1, 4), chance.randrange(-3000, 120), visitor, chance.choice([0.4, 0.9])))
+        deeds.append(
+            call(number, chance.randrange(1, 4), chance.randrange(-3000, 120), visitor, chance.choice([0.4, 0.9]))
+        )
     deeds += [told_visitor(chance.randrange(1, 4), f"v{each}") for each in range(2)]
     return deeds
 

@@ -1,0 +1,278 @@
+"""A question → one statement over the days that were added up and the rows of the others → the report.
+
+Knows SQL. All that a report reads, it reads under one snapshot (`Reading.as_account(..., snapshot=True)`).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, Final, TypeAlias
+from urllib.parse import urlencode
+
+import asyncpg
+import msgspec
+
+from callrouter.appeals.credit import Model
+from callrouter.db.connect import Connection
+from callrouter.journal.conditions import Values, column_conditions, concerns_visits
+from callrouter.journal.filters import Filters, Ids, Match
+from callrouter.journal.period import day_start
+from callrouter.journal.query import to_query
+from callrouter.reports.facts import COLUMNS, COST_FIELDS, Scope
+from callrouter.reports.figures import FACT_DIMENSIONS, MEASURES, TIMES, TRAFFIC, Dimension, Figures, Sums, figures
+from callrouter.reports.sums import PARTS, Part, cube_for, part_facts
+
+Key: TypeAlias = tuple[str | int | date | None, ...]
+DAY = timedelta(days=1)
+MOST_RANGES = 40
+"""Of marked days; with more of them, all from the first to the last are counted from their rows."""
+
+SUM_COLUMNS: Final = {name: f'r."{name}"' for name in (*TRAFFIC, "group", "employee", "site")}
+SUMMED_FIELDS = frozenset({"since", "until", *SUM_COLUMNS})
+
+KEYS: Final = {
+    **{name: f'"{name}"' for name in (*TRAFFIC, "group", "employee", "site", "hour", "day")},
+    "weekday": "extract(isodow FROM day)::int", "week": "date_trunc('week', day)::date",
+    "month": "date_trunc('month', day)::date",
+}  # fmt: skip
+
+MARKED = """
+SELECT DISTINCT part, day FROM report_marks WHERE account_id = $1 AND day BETWEEN $2 AND $3"""
+BASE = "SELECT currency FROM accounts WHERE id = $1"
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """`filters` has since and until; `by` at least one dimension."""
+
+    filters: Filters
+    by: tuple[Dimension, ...]
+    model: Model = "last_click"
+    limit: int = 1000
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """`filter`: the query that opens the row's appeals in the journal; null where the journal cannot say it."""
+
+    key: dict[str, str | int | date | None]
+    figures: Figures
+    previous: Figures | None = None
+    filter: str | None = None
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    rows: tuple[Row, ...]
+    total: Figures
+    left_off: int
+    """Rows beyond the limit; the total has them."""
+
+
+class _Piece(msgspec.Struct, frozen=True):
+    """What of a part is taken from where: days from sums, `apart` from these; spans from rows."""
+
+    first: date | None = None
+    last: date | None = None
+    apart: tuple[date, ...] = ()
+    spans: tuple[tuple[datetime, datetime], ...] = ()
+
+
+async def answer(connection: Connection, scope: Scope, question: Question) -> Answer:
+    with_visits, with_costs = _concerned(question)
+    parts: list[Part] = [
+        part for part in PARTS if part == "appeals" or (with_visits if part == "visits" else with_costs)
+    ]
+    cube = _cube(question)
+    pieces = await _pieces(connection, scope, question.filters, parts, use_sums=cube is not None)
+    values = Values()
+    base = await connection.fetchval(BASE, scope.account) or ""
+    rows = await connection.fetch(_statement(scope, question, pieces, cube, base, values), *values.all)
+    total, by_key = _folded(rows, question.by)
+    ordered = sorted(by_key.items(), key=lambda item: _order(item, question.by))
+    shown = [
+        Row(key=dict(zip(question.by, key, strict=True)),
+            figures=figures(sums, with_visits=with_visits, with_costs=with_costs),
+            filter=_filter_of(question, key, scope))
+        for key, sums in ordered[: question.limit]
+    ]  # fmt: skip
+    return Answer(
+        rows=tuple(shown), total=figures(total, with_visits=with_visits, with_costs=with_costs),
+        left_off=max(0, len(ordered) - question.limit),
+    )  # fmt: skip
+
+
+def _concerned(question: Question) -> tuple[bool, bool]:
+    """Whether visits, and costs, can be told of: a visit has no employee, a cost no hour."""
+    by = set(question.by)
+    of_people = bool(by & {"group", "employee"})
+    with_visits = concerns_visits(question.filters) and not of_people
+    with_costs = question.filters.asked <= COST_FIELDS and not of_people and "hour" not in by
+    return with_visits, with_costs
+
+
+def _cube(question: Question) -> str | None:
+    asked = question.filters.asked
+    if not asked <= SUMMED_FIELDS:
+        return None
+    wanted = (set(question.by) & set(FACT_DIMENSIONS)) | (asked - {"since", "until"})
+    return cube_for(frozenset(wanted), question.model)
+
+
+async def _pieces(
+    connection: Connection, scope: Scope, filters: Filters, parts: Sequence[Part], *, use_sums: bool
+) -> dict[Part, _Piece]:
+    since, until = _bounds(filters)
+    if not use_sums:
+        return {part: _Piece(spans=((since, until),)) for part in parts}
+    marked: dict[str, set[date]] = defaultdict(set)
+    days = since.astimezone(scope.zone).date(), until.astimezone(scope.zone).date()
+    for row in await connection.fetch(MARKED, scope.account, *days):
+        marked[row["part"]].add(row["day"])
+    return {part: _piece(scope, since, until, marked[part]) for part in parts}
+
+
+def _piece(scope: Scope, since: datetime, until: datetime, marked: set[date]) -> _Piece:
+    """Marked days from their rows, and what of the first and last day the period has."""
+    first, end = since.astimezone(scope.zone).date(), until.astimezone(scope.zone).date()
+    if day_start(first, scope.zone) < since:
+        first += DAY
+    if first >= end:
+        return _Piece(spans=((since, until),))
+    apart = sorted(day for day in marked if first <= day < end)
+    if len(apart) > MOST_RANGES:
+        apart = [apart[0] + n * DAY for n in range((apart[-1] - apart[0]).days + 1)]
+    edges = [(since, day_start(first, scope.zone)), (day_start(end, scope.zone), until)]
+    runs = [(day_start(begin, scope.zone), day_start(last + DAY, scope.zone)) for begin, last in _runs(apart)]
+    spans = tuple(span for span in (*edges, *runs) if span[0] < span[1])
+    return _Piece(first=first, last=end - DAY, apart=tuple(apart), spans=spans)
+
+
+def _runs(days: Sequence[date]) -> list[tuple[date, date]]:
+    """Days one after the other as one."""
+    runs: list[tuple[date, date]] = []
+    for day in days:
+        if runs and runs[-1][1] + DAY == day:
+            runs[-1] = (runs[-1][0], day)
+        else:
+            runs.append((day, day))
+    return runs
+
+
+def _bounds(filters: Filters) -> tuple[datetime, datetime]:
+    return (
+        filters.since or datetime(1971, 1, 1, tzinfo=UTC),
+        filters.until or datetime.combine(date(9000, 1, 1), time.min, tzinfo=UTC),
+    )
+
+
+def _statement(
+    scope: Scope, question: Question, pieces: dict[Part, _Piece], cube: str | None, base: str, values: Values
+) -> str:
+    named = ", ".join(f"{KEYS[name]} AS k{index}" for index, name in enumerate(question.by))
+    sets = ", ".join(f"k{index}" for index in range(len(question.by)))
+    told = ", ".join(f"sum({name}) AS {name}" for name in MEASURES)
+    currency = values.add(base, "text")
+    account = values.add(scope.account, "bigint")
+    facts = " UNION ALL ".join(_sources(scope, question, pieces, cube, values))
+    sums = ", ".join(
+        f"{name} * coalesce(x.rate, 1) AS {name}" if name in {"revenue", "cost"} else name for name in MEASURES
+    )
+    return f"""
+SELECT grouping({sets}) <> 0 AS is_total, {sets}, currency, {told}
+FROM (
+    SELECT {named}, CASE WHEN x.rate IS NULL THEN f.currency ELSE {currency} END AS currency, {sums}
+    FROM ({facts}) f LEFT JOIN LATERAL (
+        SELECT e.rate FROM exchange_rates e
+        WHERE f.currency <> '' AND f.currency <> {currency} AND e.account_id = {account} AND e.currency = f.currency
+            AND e.day <= f.day
+        ORDER BY e.day DESC LIMIT 1) x ON true
+) keyed
+GROUP BY GROUPING SETS (({sets}, currency), (currency))"""  # noqa: S608 - values are parameters
+
+
+def _sources(
+    scope: Scope, question: Question, pieces: dict[Part, _Piece], cube: str | None, values: Values
+) -> Iterator[str]:
+    for part, piece in pieces.items():
+        if cube is not None and piece.first is not None:
+            yield _from_sums(scope, question, part, piece, cube, values)
+        for since, until in piece.spans:
+            filters = msgspec.structs.replace(question.filters, since=since, until=until)
+            for select in part_facts(part, scope, filters, question.model, values):
+                yield _added_up(select, question.by)
+
+
+def _added_up(select: str, by: tuple[Dimension, ...]) -> str:
+    """A table's facts, by no more than what is asked: what is joined afterwards is small. Money keeps its day's rate."""
+    day = "day" if set(by) & {"day", "week", "month", "weekday"} else "CASE WHEN currency <> '' THEN day END"
+    dims = [day, "currency", *(f'"{name}"' for name in FACT_DIMENSIONS if name in by)]
+    told = [f"{day} AS day", "currency"]
+    told += [f'"{name}"' if name in by else _nothing(name) for name in FACT_DIMENSIONS]
+    told += [f"sum({name}) AS {name}" for name in MEASURES]
+    return f"SELECT {', '.join(told)} FROM ({select}) s GROUP BY {', '.join(dims)}"  # noqa: S608 - names of columns
+
+
+def _nothing(name: str) -> str:
+    kind = {"site": "bigint", "hour": "int"}.get(name, "text")
+    return f'NULL::{kind} AS "{name}"'
+
+
+def _from_sums(scope: Scope, question: Question, part: Part, piece: _Piece, cube: str, values: Values) -> str:
+    where = [
+        f"r.account_id = {values.add(scope.account, 'bigint')}",
+        f"r.cube = {values.add(cube, 'text')}",
+        f"r.model = {values.add(question.model if part == 'appeals' else '', 'text')}",
+        f"r.part = {values.add(part, 'text')}",
+        f"r.day BETWEEN {values.add(piece.first, 'date')} AND {values.add(piece.last, 'date')}",
+        *column_conditions(question.filters, SUM_COLUMNS, values),
+    ]
+    if piece.apart:
+        where.append(f"r.day <> ALL ({values.add(list(piece.apart), 'date[]')})")
+    columns = ", ".join(f'r."{name}"' for name in COLUMNS)
+    return _added_up(f"SELECT {columns} FROM report_sums r WHERE {' AND '.join(where)}", question.by)  # noqa: S608
+
+
+def _folded(rows: Sequence[asyncpg.Record], by: tuple[Dimension, ...]) -> tuple[Sums, dict[Key, Sums]]:
+    total: dict[str, dict[str, int | Decimal]] = {}
+    by_key: dict[Key, dict[str, dict[str, int | Decimal]]] = defaultdict(dict)
+    for row in rows:
+        sums: dict[str, int | Decimal] = {name: row[name] for name in MEASURES}
+        if row["is_total"]:
+            total[row["currency"]] = sums
+        else:
+            by_key[tuple(row[f"k{index}"] for index in range(len(by)))][row["currency"]] = sums
+    return total, dict(by_key)
+
+
+def _order(item: tuple[Key, Sums], by: tuple[Dimension, ...]) -> tuple[Any, ...]:
+    """By time where rows are times, else the most appeals first, then visits."""
+    key, sums = item
+    plain = tuple("" if part is None else str(part) for part in key)
+    if by[0] in TIMES:
+        return tuple(f"{part:02}" if isinstance(part, int) else str(part) for part in key)
+    counted = [-sum(of[name] for of in sums.values()) for name in ("appeals", "visits", "cost")]
+    return (*counted, plain)
+
+
+def _filter_of(question: Question, key: Key, scope: Scope) -> str | None:
+    """The row's appeals, as the journal is asked for them. A share in an appeal is no field of it."""
+    if question.model != "last_click" and {*question.by, *question.filters.asked} & set(TRAFFIC):
+        return None
+    told: dict[str, Any] = {"spam": False}
+    since, until = _bounds(question.filters)
+    for name, value in zip(question.by, key, strict=True):
+        if isinstance(value, date):
+            start, end = _span_of(name, value, scope)
+            since, until = max(since, start), min(until, end)
+        elif name in {"site", "hour", "weekday"}:
+            told[name] = Ids(empty=True) if value is None else Ids(any_of=(int(value),))
+        else:
+            told[name] = Match(any_of=(str(value),)) if value else Match(empty=True)
+    return urlencode(to_query(msgspec.structs.replace(question.filters, **told, since=since, until=until)))
+
+
+def _span_of(name: str, first: date, scope: Scope) -> tuple[datetime, datetime]:
+    days = {"day": 1, "week": 7}.get(name)
+    after = first + timedelta(days=days) if days else (first.replace(day=28) + timedelta(days=4)).replace(day=1)
+    return day_start(first, scope.zone), day_start(after, scope.zone)
