@@ -27,8 +27,8 @@ from callrouter.reports.sums import PARTS, Part, cube_for, part_facts
 
 Key: TypeAlias = tuple[str | int | date | None, ...]
 DAY = timedelta(days=1)
-MOST_RANGES = 40
-"""Of marked days; with more of them, all from the first to the last are counted from their rows."""
+MOST_RUNS = 6
+"""Of marked days, for each is a SELECT more to plan; with more of them, days between the nearest are counted as well."""
 
 SUM_COLUMNS: Final = {name: f'r."{name}"' for name in (*TRAFFIC, "group", "employee", "site")}
 SUMMED_FIELDS = frozenset({"since", "until", *SUM_COLUMNS})
@@ -140,22 +140,25 @@ def _piece(scope: Scope, since: datetime, until: datetime, marked: set[date]) ->
     if first >= end:
         return _Piece(spans=((since, until),))
     apart = sorted(day for day in marked if first <= day < end)
-    if len(apart) > MOST_RANGES:
-        apart = [apart[0] + n * DAY for n in range((apart[-1] - apart[0]).days + 1)]
+    days_apart = _runs(apart)
     edges = [(since, day_start(first, scope.zone)), (day_start(end, scope.zone), until)]
-    runs = [(day_start(begin, scope.zone), day_start(last + DAY, scope.zone)) for begin, last in _runs(apart)]
+    runs = [(day_start(begin, scope.zone), day_start(last + DAY, scope.zone)) for begin, last in days_apart]
     spans = tuple(span for span in (*edges, *runs) if span[0] < span[1])
-    return _Piece(first=first, last=end - DAY, apart=tuple(apart), spans=spans)
+    from_rows = tuple(begin + n * DAY for begin, last in days_apart for n in range((last - begin).days + 1))
+    return _Piece(first=first, last=end - DAY, apart=from_rows, spans=spans)
 
 
 def _runs(days: Sequence[date]) -> list[tuple[date, date]]:
-    """Days one after the other as one."""
+    """Days one after the other as one; of too many runs the nearest become one, with the days between."""
     runs: list[tuple[date, date]] = []
     for day in days:
         if runs and runs[-1][1] + DAY == day:
             runs[-1] = (runs[-1][0], day)
         else:
             runs.append((day, day))
+    while len(runs) > MOST_RUNS:
+        nearest = min(range(1, len(runs)), key=lambda index: runs[index][0] - runs[index - 1][1])
+        runs[nearest - 1 : nearest + 1] = [(runs[nearest - 1][0], runs[nearest][1])]
     return runs
 
 

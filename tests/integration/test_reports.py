@@ -257,7 +257,7 @@ def questions(chance: random.Random) -> Iterable[Question]:
         yield Question(filters=filters, by=by, model=chance.choice(MODELS))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_every_figure_is_the_sum_of_the_rows_that_are_there(database: str, seed: int) -> None:
     async def run() -> None:
         world = World(seed)
@@ -266,7 +266,7 @@ def test_every_figure_is_the_sum_of_the_rows_that_are_there(database: str, seed:
             await pool.executemany(
                 "INSERT INTO clients (account_id, id, first_touch_at) VALUES (7, $1, $2)", [(n, FIRST) for n in (1, 2, 3)]
             )
-            for _ in range(3):
+            for _ in range(2):
                 for zone in ("UTC", "Asia/Kolkata"):
                     await pool.execute("UPDATE accounts SET time_zone = $1 WHERE id = 7", zone)
                     await world.go_on(pool, 30)
