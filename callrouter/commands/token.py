@@ -9,7 +9,7 @@ import asyncpg
 import click
 import msgspec
 
-from callrouter.commands.options import config_option, given_time, inventory_work, print_json, print_rows, with_postgres
+from callrouter.commands.options import config_option, given_time, inventory_work, print_json, with_postgres
 from callrouter.people.roles import SCOPES, Scope
 from callrouter.pool.inventory import account_named
 from callrouter.web.api import tokens
@@ -51,7 +51,10 @@ def add_token(
 @config_option
 def list_tokens(config_file: Path | None) -> None:
     """List the tokens, revoked ones too: one JSON object a line."""
-    print_rows(config_file, tokens.LIST)
+    for each in with_postgres(config_file, tokens.list_tokens):
+        told = msgspec.structs.asdict(each)
+        number, account = told.pop("id"), told.pop("account_name")
+        print_json({"token": number, **told, "account": account})
 
 
 @token.command("revoke")

@@ -15,7 +15,7 @@ from callrouter.db.connect import Connection
 from callrouter.people import audit, browser_sessions
 from callrouter.people.model import Caller, Locale
 from callrouter.people.roles import SCOPES_OF, Role, may_give
-from callrouter.pool.inventory import OPERATOR, Refused
+from callrouter.pool.inventory import OPERATOR, Refused, Unknown
 
 EMAIL = re.compile(r"[^@\s<>\"',;:\\]{1,64}@[^@\s<>\"',;:\\]{1,190}")
 LONGEST_NAME = 120
@@ -52,6 +52,11 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     disabled: bool | None = None
 
 
+def settable(user: User) -> list[object]:
+    """What another may have changed since it was read."""
+    return [user.name, user.role, user.locale, user.disabled_at]
+
+
 def email_of(text: str) -> str:
     """As it is kept and compared. Raises Refused."""
     email = text.strip().lower()
@@ -83,13 +88,13 @@ async def add_user(
         except asyncpg.ForeignKeyViolationError:
             raise Refused("there is no account {account}", account=account) from None
         await audit.record(conn, account, by, "user.add", who[0], role=role)
-        return await _user(conn, account, user)
+        return await user_numbered(conn, user, account)
 
 
 async def change_user(conn: Connection, account: int, user: int, change: Change, *, by: Caller | None = None) -> User:
-    """Raises Refused; LookupError if the account has no such user. Who is disabled is signed out at once."""
+    """Raises Refused; Unknown if the account has no such user. Who is disabled is signed out at once."""
     async with conn.transaction():
-        before = await _user(conn, account, user, lock=True)
+        before = await user_numbered(conn, user, account, lock=True)
         if by and by.user == user and (change.disabled or change.role not in (None, before.role)):
             raise Refused("nobody disables himself or changes his own role: another may")
         if change.role:
@@ -103,7 +108,7 @@ async def change_user(conn: Connection, account: int, user: int, change: Change,
         )
         if disabled:
             await browser_sessions.end_all(conn, account, user)
-        after = await _user(conn, account, user)
+        after = await user_numbered(conn, user, account)
         await _tell_change(conn, before, after, by)
         return after
 
@@ -114,7 +119,7 @@ async def set_password(
 ) -> None:  # fmt: skip
     """His browsers are signed out, but for the one in which he changes it himself."""
     async with conn.transaction():
-        before = await _user(conn, account, user, lock=True)
+        before = await user_numbered(conn, user, account, lock=True)
         own = by is not None and by.user == user
         if by and not own:
             _require_givable(account, before.role, by)
@@ -137,9 +142,13 @@ async def list_users(conn: Connection, account: int | None = None) -> list[User]
     return [_told(row) for row in rows]
 
 
-async def user_numbered(conn: Connection, user: int, account: int | None = None) -> User | None:
-    row = await conn.fetchrow(f"{USERS} WHERE id = $1 AND ($2::bigint IS NULL OR account_id = $2)", user, account)
-    return _told(row) if row else None
+async def user_numbered(conn: Connection, user: int, account: int | None = None, *, lock: bool = False) -> User:
+    """Raises Unknown. `lock`: nobody else changes him until the transaction ends."""
+    query = f"{USERS} WHERE id = $1 AND ($2::bigint IS NULL OR account_id = $2)" + (" FOR UPDATE" if lock else "")
+    row = await conn.fetchrow(query, user, account)
+    if row is None:
+        raise Unknown(user)
+    return _told(row)
 
 
 async def user_named(conn: Connection, email: str) -> User:
@@ -169,14 +178,6 @@ async def _tell_change(conn: Connection, before: User, after: User, by: Caller |
         await audit.record(conn, after.account, by, "user.change", after.email, **told)
     if (before.disabled_at is None) != (after.disabled_at is None):
         await audit.record(conn, after.account, by, "user.disable" if after.disabled_at else "user.enable", after.email)
-
-
-async def _user(conn: Connection, account: int, user: int, *, lock: bool = False) -> User:
-    query = f"{USERS} WHERE account_id = $1 AND id = $2" + (" FOR UPDATE" if lock else "")
-    row = await conn.fetchrow(query, account, user)
-    if row is None:
-        raise LookupError(user)
-    return _told(row)
 
 
 def _told(row: asyncpg.Record) -> User:

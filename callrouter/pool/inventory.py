@@ -31,6 +31,10 @@ class Refused(ValueError):
         self.values = values
 
 
+class Unknown(LookupError):
+    """There is none of that id, or it is another account's, which is not told apart."""
+
+
 async def add_account(conn: Connection, name: str) -> int:
     if await conn.fetchval("SELECT 1 FROM accounts WHERE name = $1", name):
         raise Refused(f"there is an account named {name!r} already")

@@ -22,24 +22,33 @@ from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.directory import Directory
 from callrouter.pool.directory_source import DirectorySource
 from callrouter.pool.holders import Store
+from callrouter.pool.inventory import Refused, Unknown
 from callrouter.pool.keys import NAMESPACE
 from callrouter.pool.store import LeaseStore, Lifetimes, StoreUnavailable
 from callrouter.sessions.device import prepare
 from callrouter.web.api.access import Access
+from callrouter.web.api.accounts import account_handlers
 from callrouter.web.api.appeals import appeal_handlers
+from callrouter.web.api.audit_route import audit_handler
 from callrouter.web.api.leaks import leak_handlers
 from callrouter.web.api.leases import lease_handlers
 from callrouter.web.api.reading import Reading
 from callrouter.web.api.reconciliations import reconciliation_handlers
 from callrouter.web.api.routes import api_router, openapi_config
 from callrouter.web.api.steps import step_handlers
+from callrouter.web.api.token_routes import token_handlers
+from callrouter.web.api.users import user_handlers
 from callrouter.web.operation import Check, operation_handlers
 from callrouter.web.outbox import Outbox
+from callrouter.web.pages.account import account_page, accounts_page
 from callrouter.web.pages.entering import Entering
 from callrouter.web.pages.ground import Ground
 from callrouter.web.pages.own import own_page
+from callrouter.web.pages.record import record_page
 from callrouter.web.pages.router import Errors, pages_router
 from callrouter.web.pages.sign_in import sign_in_page
+from callrouter.web.pages.tokens import tokens_page
+from callrouter.web.pages.users import users_page
 from callrouter.web.problem import Refusal
 from callrouter.web.visitor.addresses import Addresses
 from callrouter.web.visitor.callbacks import Callbacks
@@ -152,6 +161,10 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Web:
             *appeal_handlers(access, reading, visits, directory, lambda: outbox.journal, clock=clock),
             *step_handlers(access, reading),
             *reconciliation_handlers(access, reading),
+            *account_handlers(access, reading),
+            *user_handlers(access, reading),
+            *token_handlers(access, reading),
+            audit_handler(access, reading),
         ]
     )
     ground = Ground(access, reading)
@@ -161,6 +174,8 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Web:
         lifespan=[services],
         exception_handlers={
             Refusal: errors.refused,
+            Refused: errors.cannot_be_done,
+            Unknown: errors.unknown,
             HTTPException: errors.refused_by_framework,
             Exception: errors.failed,
         },
@@ -179,6 +194,11 @@ def _pages(settings: WebSettings, ground: Ground) -> Router:
         [
             sign_in_page(ground, entering),
             own_page(ground, entering),
+            account_page(ground),
+            users_page(ground, entering),
+            tokens_page(ground),
+            record_page(ground),
+            accounts_page(ground),
         ],
     )
 

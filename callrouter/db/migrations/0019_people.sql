@@ -48,3 +48,6 @@ CREATE TABLE repeated_writes (
 CREATE INDEX repeated_writes_by_age ON repeated_writes (at);
 COMMENT ON TABLE repeated_writes IS 'Idempotency keys of a day: what was asked (its hash) and what was answered.';
 SELECT wall_off('repeated_writes');
+
+-- An account sets how its own figures are told; its name and what the operator grants it stay the operator's.
+GRANT UPDATE (time_zone, currency, multichannel, multichannel_touches, multichannel_days) ON accounts TO callrouter_scoped;

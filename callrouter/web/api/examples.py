@@ -14,7 +14,8 @@ REFUSALS = {
     401: ("No valid token", "invalid-token", "The token is not valid"),
     403: ("The token lacks a scope", "missing-scope", "The token may not do this"),
     404: ("Nothing that concerns this account", "unknown-number", "No such number"),
-    422: ("What is told fits nobody", "nobody", "It is nobody's appeal"),
+    412: ("Changed since it was read (If-Match)", "changed-meanwhile", "Somebody changed it meanwhile"),
+    422: ("It cannot be done, and why", "refused", "A name is wanted"),
     429: ("Too many wrong tokens from this address", "too-many-wrong-tokens", "Too many wrong tokens"),
     503: ("A server that is needed is away", "database-away", "The database does not answer"),
 }
@@ -65,6 +66,32 @@ LEAKS = {
 }  # fmt: skip
 
 
+ACCOUNT = {
+    "id": 2, "name": "Windows", "time_zone": "Europe/Moscow", "currency": "RUB", "multichannel": True,
+    "multichannel_touches": 2, "multichannel_days": 90, "created_at": "2026-03-02T12:00:00Z",
+}  # fmt: skip
+ACCOUNTS = {"items": [ACCOUNT], "next": None}
+USER = {
+    "id": 7, "account": 2, "email": "anna@windows.example", "name": "Anna", "role": "manager", "locale": "ru",
+    "password": True, "disabled_at": None, "created_at": "2026-03-02T12:00:00Z", "signed_in_at": "2026-03-02T12:30:00Z",
+}  # fmt: skip
+USERS = {"items": [USER]}
+ADDED_USER = {"user": USER, "password": "kx7mq-4hw2n-zt8pf"}
+TOKEN = {
+    "id": 3, "account": 2, "account_name": "Windows", "name": "CRM", "scopes": ["appeals:read"],
+    "created_at": "2026-03-02T12:00:00Z", "expires_at": None, "last_used_at": None, "revoked_at": None,
+}  # fmt: skip
+TOKENS = {"items": [TOKEN]}
+MADE_TOKEN = {
+    "id": 3, "account": 2, "name": "CRM", "scopes": ["appeals:read"], "expires_at": None, "secret": "crt_…",
+}  # fmt: skip
+AUDIT = {
+    "items": [{
+        "id": 41, "at": "2026-03-02T12:00:00Z", "account": 2, "action": "user.add", "subject": "anna@windows.example",
+        "user": 5, "user_name": "Boris", "token": None, "token_name": None, "details": {"role": "manager"},
+    }],
+    "next": "2026-03-02T12:00:00+00:00~41",
+}  # fmt: skip
 TAKEN = {"appeal": "5b0f3a3e-8c1d-5a55-9f0e-0d4a7f0c7c11", "visit": True}
 
 PROOFS = {

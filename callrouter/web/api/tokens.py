@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -14,10 +14,30 @@ from callrouter.db.connect import Connection
 from callrouter.people import audit
 from callrouter.people.model import Caller
 from callrouter.people.roles import Scope
+from callrouter.pool.inventory import Refused
 
+LONGEST_NAME = 120
+LONGEST_LIFE = timedelta(days=36500)
 PREFIX = "crt_"
 """So that a token that got into a file or a chat is known for what it is."""
 TOKEN = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{43}}")
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """One that was made, without its secret, which is not kept."""
+
+    id: int
+    account: int
+    account_name: str
+    name: str
+    scopes: tuple[str, ...]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+    def in_force(self, now: datetime) -> bool:
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +78,24 @@ async def revoke_token(conn: Connection, token: int, *, account: int | None = No
     return row is not None
 
 
+async def list_tokens(conn: Connection, account: int | None = None) -> list[Token]:
+    """Of one account, or of all; those in force first."""
+    return [Token(**dict(row)) for row in await conn.fetch(LIST, account)]
+
+
+def name_of(text: str) -> str:
+    name = " ".join(text.split())
+    if not name or len(name) > LONGEST_NAME or not name.isprintable():
+        raise Refused("say in {most} characters what the token is for", most=LONGEST_NAME)
+    return name
+
+
+def require_future(expires_at: datetime | None, now: datetime) -> datetime | None:
+    if expires_at is not None and (expires_at.tzinfo is None or not now < expires_at < now + LONGEST_LIFE):
+        raise Refused("a token expires at a time to come, told with its offset")
+    return expires_at
+
+
 async def find_caller(conn: Connection, secret: str) -> Caller | None:
     """Whom the token stands for; None: unknown, revoked or expired."""
     digest = hashed(secret)
@@ -75,8 +113,10 @@ REVOKE = """
 UPDATE tokens SET revoked_at = now() WHERE id = $1 AND ($2::bigint IS NULL OR account_id = $2) AND revoked_at IS NULL
 RETURNING account_id, name"""
 LIST = """
-SELECT t.id AS token, t.name, a.name AS account, t.scopes, t.created_at, t.expires_at, t.last_used_at, t.revoked_at
-FROM tokens t JOIN accounts a ON a.id = t.account_id ORDER BY t.id"""
+SELECT t.id, t.account_id AS account, a.name AS account_name, t.name, t.scopes, t.created_at, t.expires_at,
+       t.last_used_at, t.revoked_at
+FROM tokens t JOIN accounts a ON a.id = t.account_id WHERE ($1::bigint IS NULL OR t.account_id = $1)
+ORDER BY t.revoked_at IS NOT NULL OR coalesce(t.expires_at < now(), false), t.id"""
 # `idle`: a token in steady use is noted once a minute.
 FIND = """
 SELECT account_id, id, hash, scopes, coalesce(last_used_at < now() - interval '1 minute', true) AS idle

@@ -48,6 +48,9 @@ class Formats:
     def clock(self, at: datetime | None, *, seconds: bool = False) -> str:
         return DASH if at is None else at.astimezone(self.zone).strftime("%H:%M:%S" if seconds else "%H:%M")
 
+    def clock_in(self, time_zone: str) -> str:
+        return datetime.now(zone(time_zone)).strftime("%H:%M")
+
     def machine(self, at: datetime) -> str:
         """For `<time datetime>`."""
         return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -11,6 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
+from callrouter.pool.inventory import Refused, Unknown
 from callrouter.web import metrics, problem
 from callrouter.web.api.routes import BASE
 from callrouter.web.cookies import AnyRequest
@@ -75,6 +76,13 @@ class Errors:
             return problem.refused(request, refusal)
         metrics.REFUSED.labels(reason=refusal.kind).inc()
         return self._page(request, refusal.problem.status, refusal.kind, retry_s=refusal.retry_s)
+
+    def cannot_be_done(self, request: AnyRequest, error: Refused) -> Response[bytes]:
+        """Of the API; a page says it beside its form."""
+        return self.refused(request, Refusal(422, "refused", str(error)))
+
+    def unknown(self, request: AnyRequest, _error: Unknown) -> Response[bytes]:
+        return self.refused(request, Refusal(404, "unknown", "There is none", "Or it is another account's."))
 
     def refused_by_framework(self, request: AnyRequest, error: HTTPException) -> Response[bytes]:
         if not for_a_person(request):

@@ -1,0 +1,97 @@
+"""/api/v1/accounts: the operator's customers. An account sees and changes itself only."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response, get, patch, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import JSONBody
+
+from callrouter.people import accounts, audit
+from callrouter.people.accounts import Account, AccountChange
+from callrouter.pool import inventory
+from callrouter.pool.inventory import Refused
+from callrouter.web.api import examples
+from callrouter.web.api.access import Access, ApiRequest
+from callrouter.web.api.changes import (
+    After,
+    Id,
+    IfMatch,
+    Key,
+    Limit,
+    asked_account,
+    meant_account,
+    require_operator,
+    require_unchanged,
+    tagged,
+    told_once,
+)
+from callrouter.web.api.reading import Reading
+
+LONGEST_NAME = 120
+
+
+class NewAccount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_NAME)]
+    time_zone: str | None = None
+    currency: str | None = None
+
+
+class Accounts(msgspec.Struct, frozen=True):
+    items: list[Account]
+    next: int | None = None
+
+
+def account_handlers(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
+    @get("/accounts", responses=examples.of(Accounts, examples.ACCOUNTS), summary="Accounts")
+    async def listed(request: ApiRequest, after: After = 0, limit: Limit = 100) -> Accounts:
+        """The operator sees all, an account itself."""
+        caller = await access.caller(request, "settings:read")
+        async with reading.as_account(caller.account) as conn:
+            found = await accounts.read_accounts(conn, asked_account(caller, None), after=after, limit=limit)
+        return Accounts(found, found[-1].id if len(found) == limit else None)
+
+    @post("/accounts", responses=examples.of(Account, examples.ACCOUNT, status=201), summary="Add an account")
+    async def add(request: ApiRequest, data: JSONBody[NewAccount], key: Key = None) -> Account:
+        """By the operator only."""
+        caller = await access.caller(request, "operate")
+        require_operator(caller)
+
+        async def work(conn: Any) -> Account:
+            name = account_name(data.name)
+            added = await inventory.add_account(conn, name)
+            await audit.record(conn, added, caller, "account.add", name)
+            given = AccountChange(time_zone=data.time_zone, currency=data.currency)
+            return await accounts.change_account(conn, added, given, by=caller)
+
+        answer: Account = await told_once(reading, caller, key, ["account", data], work=work)
+        return answer
+
+    @get("/accounts/{account:int}", responses=examples.of(Account, examples.ACCOUNT), summary="An account")
+    async def one(request: ApiRequest, account: Id) -> Response[Account]:
+        caller = await access.caller(request, "settings:read")
+        async with reading.as_account(caller.account) as conn:
+            found = await accounts.account_numbered(conn, meant_account(caller, account))
+        return tagged(found, found)
+
+    @patch("/accounts/{account:int}", responses=examples.of(Account, examples.ACCOUNT), summary="Change an account")
+    async def change(
+        request: ApiRequest, account: Id, data: JSONBody[AccountChange], if_match: IfMatch = None
+    ) -> Response[Account]:
+        """What is left out stays. With `If-Match` only if nobody changed it since it was read."""
+        caller = await access.caller(request, "settings:write")
+        async with reading.changing(caller.account) as conn:
+            require_unchanged(if_match, await accounts.lock_account(conn, meant_account(caller, account)))
+            found = await accounts.change_account(conn, account, data, by=caller)
+        return tagged(found, found)
+
+    return [listed, add, one, change]
+
+
+def account_name(text: str) -> str:
+    name = " ".join(text.split())
+    if not name or not name.isprintable():
+        raise Refused("a name is wanted")
+    return name
