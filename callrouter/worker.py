@@ -13,6 +13,7 @@ from datetime import timedelta
 import structlog
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 
+from callrouter.appeals import touching
 from callrouter.appeals.orders import miss_stale
 from callrouter.background import Background
 from callrouter.config import address
@@ -32,6 +33,7 @@ from callrouter.pool.store import FAILURES, LeaseStore, Lifetimes
 from callrouter.pool.sweeper import Sweeper
 from callrouter.probe import Probe
 from callrouter.reach import unreachable
+from callrouter.reports import sums
 
 log = structlog.get_logger()
 
@@ -93,6 +95,8 @@ class Worker:
         self._background.keep("leaks", lambda: leak_search.watch(postgres, self._config.attribution.window))
         kept = timedelta(days=self._config.worker.keep_leases_days)
         self._background.keep("retention", lambda: retention.keep_forgetting(postgres, kept))
+        self._background.keep("touches", lambda: touching.keep_judging(postgres))
+        self._background.keep("report-sums", lambda: sums.keep_sums(postgres))
         self._background.keep("stale-callbacks", lambda: self._miss_stale_callbacks(postgres))
         self._background.start("check-servers", self._tell_unreachable())
         for name, part in (("history", history), ("sweeper", sweeper)):

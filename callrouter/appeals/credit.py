@@ -70,7 +70,7 @@ def _by_position(count: int) -> list[float]:
 
 
 def _split(weights: Sequence[float]) -> list[int]:
-    """Whole millionths in proportion to the weights; what rounding leaves goes to the largest remainders, earlier first."""
+    """Whole millionths in proportion; what rounding leaves goes to the largest remainders, the earlier first."""
     total = sum(weights)
     exact = [weight / total * WHOLE for weight in weights]
     shares = [int(share) for share in exact]

@@ -1,11 +1,12 @@
 """Judges marked clients: which appeals are multichannel, who has a share in them, and to which appeal deals are owed.
 
-Knows SQL; the rules are in `multichannel` and `credit`. Marks are left by triggers, with whatever changes the facts. One
-at a time judges, behind a lock that writers of visits share: so no verdict rests on older facts than the one before.
+Knows SQL; the rules are in `multichannel` and `credit`. Marks are left by triggers, with whatever changes the facts.
+One at a time judges, behind a lock that writers of visits share: no verdict rests on older facts than the one before.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -14,13 +15,17 @@ from uuid import UUID
 
 import asyncpg
 import msgspec
+import structlog
 
 from callrouter.appeals.credit import credits_of
 from callrouter.appeals.multichannel import Rule, Touch, stories
 from callrouter.appeals.store import announce
-from callrouter.db.connect import Connection
+from callrouter.db.connect import TROUBLE, Connection, Pool
+
+log = structlog.get_logger()
 
 STEP = 500
+EVERY_SECONDS = 1.0
 LOCK_TIMEOUT = "500ms"
 """Less than Postgres waits before it looks for deadlocks: who judges gives way, and never makes a publisher repeat."""
 
@@ -115,6 +120,20 @@ class _Verdict(NamedTuple):
     credits: str | None
 
 
+async def keep_judging(postgres: Pool) -> None:
+    """For ever: what publishers left, and what came of visits, merges and deals. Several workers may."""
+    while True:
+        try:
+            async with postgres.acquire() as connection:
+                while await judge_marked(connection):
+                    pass
+        except asyncpg.LockNotAvailableError:
+            pass
+        except TROUBLE as error:
+            log.warning("TOUCHES-NOT-JUDGED", reason=str(error) or type(error).__name__)
+        await asyncio.sleep(EVERY_SECONDS)
+
+
 async def judge_marked(connection: Connection, *, step: int = STEP) -> int:
     """Judge some marked clients in a transaction; returns how many, 0 when there are none.
 
@@ -184,7 +203,7 @@ def _of_client(
 
 
 def _known_by_appeals(appeals: list[asyncpg.Record]) -> Iterable[Touch]:
-    """Visits that appeals were credited to, and those that led to them: the history may not have them yet, or no more."""
+    """Visits that appeals were credited to, or owed to: the history may not have them yet, or no more."""
     for row in appeals:
         if row["session"] and row["at"] and row["confidence"] > 0.5:  # noqa: PLR2004 - more than an even chance
             yield _touch(row)

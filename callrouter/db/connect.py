@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 import asyncpg
 import msgspec
@@ -90,9 +90,13 @@ def decode_jsonb(data: bytes) -> object:
 
 
 @asynccontextmanager
-async def scoped(pool: Pool, account: int) -> AsyncIterator[Connection]:
-    """A transaction that sees and changes the rows of `account` only: row-level security, not the query, says so."""
-    async with pool.acquire() as connection, connection.transaction():
+async def scoped(pool: Pool, account: int, *, snapshot: bool = False) -> AsyncIterator[Connection]:
+    """A transaction that sees and changes the rows of `account` only: row-level security, not the query, says so.
+
+    `snapshot`: all its statements see the same rows.
+    """
+    isolation: Literal["repeatable_read"] | None = "repeatable_read" if snapshot else None
+    async with pool.acquire() as connection, connection.transaction(isolation=isolation):
         await connection.execute("SELECT set_config('callrouter.account', $1, true)", str(account))
         await connection.execute("SET LOCAL ROLE callrouter_scoped")
         yield connection

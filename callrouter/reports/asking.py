@@ -21,18 +21,22 @@ from callrouter.journal.conditions import Values, column_conditions, concerns_vi
 from callrouter.journal.filters import Filters, Ids, Match
 from callrouter.journal.period import day_start
 from callrouter.journal.query import to_query
+from callrouter.reports import metrics
 from callrouter.reports.facts import COLUMNS, COST_FIELDS, Scope
 from callrouter.reports.figures import FACT_DIMENSIONS, MEASURES, TIMES, TRAFFIC, Dimension, Figures, Sums, figures
 from callrouter.reports.sums import PARTS, Part, cube_for, part_facts
 
 Key: TypeAlias = tuple[str | int | date | None, ...]
 DAY = timedelta(days=1)
+MOST_ROWS = 100_000
+"""Of one answer: a report is read by people; whoever wants all rows takes the journal."""
 MOST_RUNS = 6
-"""Of marked days, for each is a SELECT more to plan; with more of them, days between the nearest are counted as well."""
+"""Of marked days: each is one more SELECT to plan. With more of them, days between the nearest are counted as well."""
 
 SUM_COLUMNS: Final = {name: f'r."{name}"' for name in (*TRAFFIC, "group", "employee", "site")}
 SUMMED_FIELDS = frozenset({"since", "until", *SUM_COLUMNS})
 
+MONEY = ("revenue", "cost")
 KEYS: Final = {
     **{name: f'"{name}"' for name in (*TRAFFIC, "group", "employee", "site", "hour", "day")},
     "weekday": "extract(isodow FROM day)::int", "week": "date_trunc('week', day)::date",
@@ -69,6 +73,14 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """Rows beyond the limit; the total has them."""
 
 
+class Compared(msgspec.Struct, frozen=True, kw_only=True):
+    """The period before, as long."""
+
+    since: datetime
+    until: datetime
+    total: Figures
+
+
 class _Piece(msgspec.Struct, frozen=True):
     """What of a part is taken from where: days from sums, `apart` from these; spans from rows."""
 
@@ -78,16 +90,28 @@ class _Piece(msgspec.Struct, frozen=True):
     spans: tuple[tuple[datetime, datetime], ...] = ()
 
 
+class _Made(msgspec.Struct, frozen=True):
+    """What the statement is made of. `cube`: the sums that it reads; None: rows only."""
+
+    scope: Scope
+    question: Question
+    cube: str | None
+    pieces: dict[Part, _Piece]
+    values: Values
+
+
 async def answer(connection: Connection, scope: Scope, question: Question) -> Answer:
+    """The report, as one snapshot shows it: the transaction must be at least "repeatable read"."""
     with_visits, with_costs = _concerned(question)
     parts: list[Part] = [
         part for part in PARTS if part == "appeals" or (with_visits if part == "visits" else with_costs)
     ]
     cube = _cube(question)
     pieces = await _pieces(connection, scope, question.filters, parts, use_sums=cube is not None)
-    values = Values()
+    made = _Made(scope, question, cube, pieces, Values())
     base = await connection.fetchval(BASE, scope.account) or ""
-    rows = await connection.fetch(_statement(scope, question, pieces, cube, base, values), *values.all)
+    with metrics.report_seconds.labels("rows" if cube is None else "sums").time():
+        rows = await connection.fetch(_statement(made, base), *made.values.all)
     total, by_key = _folded(rows, question.by)
     ordered = sorted(by_key.items(), key=lambda item: _order(item, question.by))
     shown = [
@@ -100,6 +124,35 @@ async def answer(connection: Connection, scope: Scope, question: Question) -> An
         rows=tuple(shown), total=figures(total, with_visits=with_visits, with_costs=with_costs),
         left_off=max(0, len(ordered) - question.limit),
     )  # fmt: skip
+
+
+async def compared(connection: Connection, scope: Scope, question: Question) -> tuple[Answer, Compared]:
+    """The report with each row's figures of the period before. Days are told beside those as far from its start."""
+    now = await answer(connection, scope, question)
+    since, until = period_before(question.filters, scope)
+    filters = msgspec.structs.replace(question.filters, since=since, until=until)
+    before = await answer(connection, scope, msgspec.structs.replace(question, filters=filters, limit=MOST_ROWS))
+    shift = (_bounds(question.filters)[0].astimezone(scope.zone).date() - since.astimezone(scope.zone).date()).days
+    known = {
+        tuple(value + shift * DAY if isinstance(value, date) else value for value in row.key.values()): row.figures
+        for row in before.rows
+    }
+    if {"week", "month"} & set(question.by):
+        known = {}
+    rows = tuple(
+        msgspec.structs.replace(row, previous=known.get(tuple(row.key.values()))) for row in now.rows
+    )  # fmt: skip
+    told = msgspec.structs.replace(now, rows=rows)
+    return told, Compared(since=since, until=until, total=before.total)
+
+
+def period_before(filters: Filters, scope: Scope) -> tuple[datetime, datetime]:
+    """As many days before, where the period is of whole days: a day is not always as long."""
+    since, until = _bounds(filters)
+    first, end = since.astimezone(scope.zone).date(), until.astimezone(scope.zone).date()
+    if day_start(first, scope.zone) == since and day_start(end, scope.zone) == until:
+        return day_start(first - (end - first), scope.zone), since
+    return since - (until - since), since
 
 
 def _concerned(question: Question) -> tuple[bool, bool]:
@@ -169,45 +222,39 @@ def _bounds(filters: Filters) -> tuple[datetime, datetime]:
     )
 
 
-def _statement(
-    scope: Scope, question: Question, pieces: dict[Part, _Piece], cube: str | None, base: str, values: Values
-) -> str:
-    named = ", ".join(f"{KEYS[name]} AS k{index}" for index, name in enumerate(question.by))
-    sets = ", ".join(f"k{index}" for index in range(len(question.by)))
+def _statement(made: _Made, base: str) -> str:
+    by, values = made.question.by, made.values
+    named = ", ".join(f"{KEYS[name]} AS k{index}" for index, name in enumerate(by))
+    keys = ", ".join(f"k{index}" for index in range(len(by)))
     told = ", ".join(f"sum({name}) AS {name}" for name in MEASURES)
-    currency = values.add(base, "text")
-    account = values.add(scope.account, "bigint")
-    facts = " UNION ALL ".join(_sources(scope, question, pieces, cube, values))
-    sums = ", ".join(
-        f"{name} * coalesce(x.rate, 1) AS {name}" if name in {"revenue", "cost"} else name for name in MEASURES
-    )
+    sums = ", ".join(f"{name} * coalesce(x.rate, 1) AS {name}" if name in MONEY else name for name in MEASURES)
+    currency, account = values.add(base, "text"), values.add(made.scope.account, "bigint")
     return f"""
-SELECT grouping({sets}) <> 0 AS is_total, {sets}, currency, {told}
+SELECT grouping({keys}) <> 0 AS is_total, {keys}, currency, {told}
 FROM (
     SELECT {named}, CASE WHEN x.rate IS NULL THEN f.currency ELSE {currency} END AS currency, {sums}
-    FROM ({facts}) f LEFT JOIN LATERAL (
+    FROM ({" UNION ALL ".join(_sources(made))}) f LEFT JOIN LATERAL (
         SELECT e.rate FROM exchange_rates e
         WHERE f.currency <> '' AND f.currency <> {currency} AND e.account_id = {account} AND e.currency = f.currency
             AND e.day <= f.day
         ORDER BY e.day DESC LIMIT 1) x ON true
 ) keyed
-GROUP BY GROUPING SETS (({sets}, currency), (currency))"""  # noqa: S608 - values are parameters
+GROUP BY GROUPING SETS (({keys}, currency), (currency))"""  # noqa: S608 - values are parameters
 
 
-def _sources(
-    scope: Scope, question: Question, pieces: dict[Part, _Piece], cube: str | None, values: Values
-) -> Iterator[str]:
-    for part, piece in pieces.items():
-        if cube is not None and piece.first is not None:
-            yield _from_sums(scope, question, part, piece, cube, values)
+def _sources(made: _Made) -> Iterator[str]:
+    question = made.question
+    for part, piece in made.pieces.items():
+        if made.cube is not None and piece.first is not None:
+            yield _from_sums(made, part, piece, made.cube)
         for since, until in piece.spans:
             filters = msgspec.structs.replace(question.filters, since=since, until=until)
-            for select in part_facts(part, scope, filters, question.model, values):
+            for select in part_facts(part, made.scope, filters, question.model, made.values):
                 yield _added_up(select, question.by)
 
 
 def _added_up(select: str, by: tuple[Dimension, ...]) -> str:
-    """A table's facts, by no more than what is asked: what is joined afterwards is small. Money keeps its day's rate."""
+    """A table's facts, by no more than what is asked: what is joined afterwards is small. Money keeps its day."""
     day = "day" if set(by) & {"day", "week", "month", "weekday"} else "CASE WHEN currency <> '' THEN day END"
     dims = [day, "currency", *(f'"{name}"' for name in FACT_DIMENSIONS if name in by)]
     told = [f"{day} AS day", "currency"]
@@ -221,9 +268,10 @@ def _nothing(name: str) -> str:
     return f'NULL::{kind} AS "{name}"'
 
 
-def _from_sums(scope: Scope, question: Question, part: Part, piece: _Piece, cube: str, values: Values) -> str:
+def _from_sums(made: _Made, part: Part, piece: _Piece, cube: str) -> str:
+    values, question = made.values, made.question
     where = [
-        f"r.account_id = {values.add(scope.account, 'bigint')}",
+        f"r.account_id = {values.add(made.scope.account, 'bigint')}",
         f"r.cube = {values.add(cube, 'text')}",
         f"r.model = {values.add(question.model if part == 'appeals' else '', 'text')}",
         f"r.part = {values.add(part, 'text')}",

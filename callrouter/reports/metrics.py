@@ -9,7 +9,7 @@ BUCKETS = (0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15)
 add_up_seconds = Histogram(
     "callrouter_reports_add_up_seconds", "Time to add up one day of an account, by part.", ["part"], buckets=BUCKETS
 )
-asked = Histogram(
-    "callrouter_reports_seconds", "Time to answer a report, from days added up before or from rows.", ["from_"],
+report_seconds = Histogram(
+    "callrouter_reports_seconds", "Time to answer a report, from sums of days or from rows.", ["source"],
     buckets=BUCKETS,
 )  # fmt: skip

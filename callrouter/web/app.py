@@ -30,10 +30,13 @@ from callrouter.web.api.access import Access
 from callrouter.web.api.accounts import account_handlers
 from callrouter.web.api.appeals import appeal_handlers
 from callrouter.web.api.audit_route import audit_handler
+from callrouter.web.api.costs import cost_handlers
+from callrouter.web.api.deals import deal_handlers
 from callrouter.web.api.leaks import leak_handlers
 from callrouter.web.api.leases import lease_handlers
 from callrouter.web.api.reading import Reading
 from callrouter.web.api.reconciliations import reconciliation_handlers
+from callrouter.web.api.reports import report_handlers
 from callrouter.web.api.routes import api_router, openapi_config
 from callrouter.web.api.steps import step_handlers
 from callrouter.web.api.token_routes import token_handlers
@@ -165,6 +168,9 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Web:
             *user_handlers(access, reading),
             *token_handlers(access, reading),
             audit_handler(access, reading),
+            *report_handlers(access, reading, clock),
+            *deal_handlers(access, reading),
+            *cost_handlers(access, reading),
         ]
     )
     ground = Ground(access, reading)

@@ -110,7 +110,9 @@ class World:
         seed = str(self.chance.random())
         kind = self.chance.randrange(8)
         if kind == 0:
-            await connection.execute(f"UPDATE appeals SET is_unique = NOT is_unique WHERE id = {some.format('appeals')}", seed)
+            await connection.execute(
+                f"UPDATE appeals SET is_unique = NOT is_unique WHERE id = {some.format('appeals')}", seed
+            )
         elif kind == 1:
             await connection.execute(
                 f"""INSERT INTO appeal_notes (account_id, appeal_id, spam) SELECT 7, id, true FROM appeals
@@ -118,7 +120,9 @@ class World:
                     ON CONFLICT (account_id, appeal_id) DO UPDATE SET spam = NOT appeal_notes.spam""", seed,
             )  # fmt: skip
         elif kind == 2:
-            await connection.execute(f"DELETE FROM appeals WHERE account_id = 7 AND id = {some.format('appeals')}", seed)
+            await connection.execute(
+                f"DELETE FROM appeals WHERE account_id = 7 AND id = {some.format('appeals')}", seed
+            )
         elif kind == 3:
             async with connection.transaction():
                 one, other = self.chance.sample([1, 2, 3], 2)
@@ -180,7 +184,9 @@ async def plainly(pool: Pool, question: Question) -> dict[tuple[Any, ...], dict[
             if weight := each.get(question.model, 0):
                 yield {name: each.get("region" if name == "location" else name, "") for name in TRAFFIC}, weight
 
-    spam = {row["appeal_id"] for row in await pool.fetch("SELECT appeal_id FROM appeal_notes WHERE spam AND account_id = 7")}
+    spam = {
+        row["appeal_id"] for row in await pool.fetch("SELECT appeal_id FROM appeal_notes WHERE spam AND account_id = 7")
+    }
     appeals = {row["id"]: row for row in await pool.fetch("SELECT * FROM appeals WHERE account_id = 7")}
     for row in appeals.values():
         own = {"site": row["site_id"], "group": row["final_group"] or "", "employee": row["employee"] or ""}
@@ -195,13 +201,21 @@ async def plainly(pool: Pool, question: Question) -> dict[tuple[Any, ...], dict[
         if row["id"] in spam:
             counted = {**dict.fromkeys(counted, False), "spam": True}
         for source, weight in shares(row):
-            add(row["started_at"], {**own, **source}, **{name: weight if is_so else 0 for name, is_so in counted.items()})
+            add(
+                row["started_at"],
+                {**own, **source},
+                **{name: weight if is_so else 0 for name, is_so in counted.items()},
+            )
     for deal in await pool.fetch("SELECT * FROM deals WHERE account_id = 7"):
         amount, currency = worth(deal["revenue"] if deal["won"] is not False else Decimal(0), deal["currency"])
         owed = appeals.get(deal["appeal_id"])
         if owed is None and filters.asked > {"since", "until"}:
             continue
-        own = {"site": owed["site_id"], "group": owed["final_group"] or "", "employee": owed["employee"] or ""} if owed else {}
+        own = (
+            {"site": owed["site_id"], "group": owed["final_group"] or "", "employee": owed["employee"] or ""}
+            if owed
+            else {}
+        )
         for source, weight in shares(owed) if owed else [({}, WHOLE)]:
             add(deal["appeal_at"] if owed else deal["opened_at"], {**own, **source},
                 **{f"deals {currency}": weight, f"revenue {currency}": amount * weight / WHOLE})  # fmt: skip
@@ -264,7 +278,8 @@ def test_every_figure_is_the_sum_of_the_rows_that_are_there(database: str, seed:
         async with indian_shop(database) as pool:
             await pool.execute("INSERT INTO exchange_rates VALUES (7, 'USD', '2020-01-01', 90)")
             await pool.executemany(
-                "INSERT INTO clients (account_id, id, first_touch_at) VALUES (7, $1, $2)", [(n, FIRST) for n in (1, 2, 3)]
+                "INSERT INTO clients (account_id, id, first_touch_at) VALUES (7, $1, $2)",
+                [(n, FIRST) for n in (1, 2, 3)],
             )
             for _ in range(2):
                 for zone in ("UTC", "Asia/Kolkata"):
@@ -295,7 +310,14 @@ def test_every_figure_opens_the_journal_rows_that_it_counts(database: str) -> No
             await world.go_on(pool, 120)
             await settled(pool)
             by: tuple[Dimension, ...]
-            for by in [("channel", "campaign"), ("site",), ("group",), ("weekday", "hour"), ("month",), ("week", "location")]:
+            for by in [
+                ("channel", "campaign"),
+                ("site",),
+                ("group",),
+                ("weekday", "hour"),
+                ("month",),
+                ("week", "location"),
+            ]:
                 told = await asked(pool, Question(filters=Filters(since=FIRST, until=NOW), by=by))
                 for row in told.rows:
                     for figure, narrower in JOURNAL_ROWS.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Literal
 
 import asyncpg
 
@@ -31,14 +32,18 @@ class Reading:
             self._pool.terminate()
 
     @asynccontextmanager
-    async def as_account(self, account: int) -> AsyncIterator[Connection]:
-        """Read-only. Row-level security walls every account in but the operator's, which sees all."""
+    async def as_account(self, account: int, *, snapshot: bool = False) -> AsyncIterator[Connection]:
+        """Read-only. Row-level security walls every account in but the operator's, which sees all.
+
+        `snapshot`: all that is read is as it was at one moment.
+        """
         async with self._connection() as pool, AsyncExitStack() as stack:
             if account == OPERATOR:
                 conn: Connection = await stack.enter_async_context(pool.acquire())
-                await stack.enter_async_context(conn.transaction(readonly=True))
+                isolation: Literal["repeatable_read"] | None = "repeatable_read" if snapshot else None
+                await stack.enter_async_context(conn.transaction(readonly=True, isolation=isolation))
             else:
-                conn = await stack.enter_async_context(scoped(pool, account))
+                conn = await stack.enter_async_context(scoped(pool, account, snapshot=snapshot))
                 await conn.execute("SET TRANSACTION READ ONLY")
             yield conn
 

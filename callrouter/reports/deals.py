@@ -1,0 +1,263 @@
+"""Sales: told by people, programs and files; tied to clients; every change kept. Knows SQL.
+
+A deal of a CRM is known by the CRM's name and its id there: told again, it is the same deal, changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import msgspec
+
+from callrouter.db.connect import Connection
+from callrouter.numbers import NotANumber, parse_number
+from callrouter.pool.inventory import Refused, Unknown
+from callrouter.reports import money
+from callrouter.reports.figures import plain
+from callrouter.reports.money import NoSense, Table
+from callrouter.reports.owner import Who, client_of
+
+FACTS = (
+    "crm", "crm_id", "title", "stage", "funnel", "url", "employee", "revenue", "currency", "opened_at", "closed_at",
+    "won", "ga_client_id", "ym_client_id",
+)  # fmt: skip
+COLUMNS = (*FACTS, "phone", "email", "crm_client", "client")
+KEPT = (*FACTS, "client_id")
+"""What history tells of."""
+YES, NO = {"true", "1", "yes", "да", "won"}, {"false", "0", "no", "нет", "lost"}
+
+LISTED = "account_id, id, client_id, appeal_id, appeal_at, history, version, changed_at, created_at"
+READ = f"SELECT {LISTED}, {', '.join(FACTS)} FROM deals "  # noqa: S608 - names of columns
+FIND = READ + "WHERE ($1::bigint IS NULL OR account_id = $1) AND id = $2"
+OF_CRM = "SELECT id FROM deals WHERE account_id = $1 AND crm = $2 AND crm_id = $3 FOR UPDATE"
+PAGE = (
+    READ
+    + """WHERE account_id = $1 AND ($2::timestamptz IS NULL OR opened_at >= $2)
+    AND ($3::timestamptz IS NULL OR opened_at < $3) AND ($4::bigint IS NULL OR client_id = $4)
+    AND ($5::timestamptz IS NULL OR (opened_at, id) < ($5, $6)) ORDER BY opened_at DESC, id DESC LIMIT $7"""
+)
+ADD = f"""
+INSERT INTO deals (account_id, client_id, {", ".join(FACTS)})
+VALUES ($1, $2, {", ".join(f"${n + 3}" for n in range(len(FACTS)))}) RETURNING id"""  # noqa: S608 - names of columns
+CHANGE = f"""
+UPDATE deals SET {", ".join(f"{name} = ${n + 4}" for n, name in enumerate(KEPT))}, history = history || $3::text::jsonb,
+    version = version + 1, changed_at = now()
+WHERE account_id = $1 AND id = $2"""  # noqa: S608 - names of columns
+REMOVE = "DELETE FROM deals WHERE account_id = $1 AND id = $2"
+COUNTRY = "SELECT country FROM sites WHERE account_id = $1 ORDER BY id LIMIT 1"
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """A deal as it is told: what is None is not told."""
+
+    revenue: Decimal | None = None
+    currency: str | None = None
+    opened_at: datetime | None = None
+    closed_at: datetime | None = None
+    won: bool | None = None
+    crm: str | None = None
+    crm_id: str | None = None
+    title: str | None = None
+    stage: str | None = None
+    funnel: str | None = None
+    url: str | None = None
+    employee: str | None = None
+    ga_client_id: str | None = None
+    ym_client_id: str | None = None
+    who: Who = Who()
+
+
+class Deal(msgspec.Struct, frozen=True, kw_only=True):
+    account: int
+    id: int
+    client: int | None
+    appeal: str | None
+    """The appeal that it is owed to."""
+    crm: str
+    crm_id: str | None
+    title: str
+    stage: str
+    funnel: str
+    url: str
+    employee: str
+    revenue: str
+    currency: str
+    opened_at: datetime
+    closed_at: datetime | None
+    won: bool | None
+    cycle_days: float | None
+    """From opened to closed."""
+    ga_client_id: str
+    ym_client_id: str
+    changed_at: datetime
+    history: Any
+    """What was changed when and by whom, the oldest first."""
+    version: int
+
+
+async def tell(connection: Connection, account: int, told: Told, *, by: str) -> Deal:
+    """Add a deal, or change the one that its CRM's id names. In a transaction."""
+    if told.crm_id:
+        known = await connection.fetchval(OF_CRM, account, told.crm or "", told.crm_id)
+        if known is not None:
+            return await change(connection, account, known, told, by=by)
+    if told.opened_at is None or told.revenue is None:
+        raise Refused("a deal wants opened_at and revenue")
+    client = await client_of(connection, account, _who(told))
+    base = told.currency or await connection.fetchval("SELECT currency FROM accounts WHERE id = $1", account)
+    values = {
+        **EMPTY,
+        **{name: value for name in FACTS if (value := getattr(told, name)) is not None},
+        "currency": base,
+    }
+    try:
+        async with connection.transaction():
+            deal = await connection.fetchval(ADD, account, client, *(values[name] for name in FACTS))
+    except asyncpg.UniqueViolationError:  # told at the same time
+        return await tell(connection, account, told, by=by)
+    return await deal_numbered(connection, account, deal)
+
+
+async def change(connection: Connection, account: int, deal: int, told: Told, *, by: str) -> Deal:
+    """What is not told stays. History keeps what it was."""
+    row = await connection.fetchrow(FIND + " FOR UPDATE", account, deal)
+    if row is None:
+        raise Unknown(f"there is no deal {deal}")
+    after = {name: row[name] if (value := getattr(told, name)) is None else value for name in FACTS}
+    who = _who(told)
+    after["client_id"] = await client_of(connection, account, who) if who != Who() else row["client_id"]
+    changes = {name: [_shown(row[name]), _shown(after[name])] for name in KEPT if row[name] != after[name]}
+    if changes:
+        entry = {"at": datetime.now(UTC), "by": by, "changes": changes}
+        noted = msgspec.json.encode([entry]).decode().replace("\\u0000", "\\ufffd")
+        await connection.execute(CHANGE, account, deal, noted, *(after[name] for name in KEPT))
+    return await deal_numbered(connection, account, deal)
+
+
+async def remove(connection: Connection, account: int, deal: int) -> None:
+    await connection.execute(REMOVE, account, deal)
+
+
+async def deal_numbered(connection: Connection, account: int | None, deal: int, *, lock: bool = False) -> Deal:
+    row = await connection.fetchrow(FIND + (" FOR UPDATE" if lock else ""), account, deal)
+    if row is None:
+        raise Unknown(f"there is no deal {deal}")
+    return _deal(row)
+
+
+async def read_deals(
+    connection: Connection, account: int, *, since: datetime | None = None, until: datetime | None = None,
+    client: int | None = None, behind: tuple[datetime, int] | None = None, limit: int = 100,
+) -> list[Deal]:  # fmt: skip
+    """The latest opened first."""
+    at, last = behind or (None, None)
+    return [_deal(row) for row in await connection.fetch(PAGE, account, since, until, client, at, last, limit)]
+
+
+async def country_of(connection: Connection, account: int) -> str:
+    """Where the account's clients write their numbers."""
+    return await connection.fetchval(COUNTRY, account) or "RU"
+
+
+def read_file(content: bytes, zone: ZoneInfo, country: str) -> Table[Told]:
+    """Deals of a CSV file with a header; all its faults at once."""
+
+    def read(cells: Mapping[str, str]) -> Told:
+        return told_in(cells, zone, country)
+
+    return money.read_table(content, COLUMNS, ("opened_at", "revenue"), read)
+
+
+async def import_deals(connection: Connection, account: int, table: Table[Told], *, by: str) -> int:
+    """All of them, or none. In a transaction; a client that is none refuses the file with its line."""
+    if table.faults:
+        raise Refused("\n".join(str(fault) for fault in table.faults))
+    for line, told in table.rows:
+        try:
+            await tell(connection, account, told, by=by)
+        except Refused as error:
+            raise Refused(f"line {line}: {error}") from None
+    return len(table.rows)
+
+
+def told_in(cells: Mapping[str, str], zone: ZoneInfo, country: str) -> Told:
+    """Texts → a deal. Raises NoSense, with all that makes none."""
+    texts = {name: money.line_of_text(text) for name, text in cells.items() if text.strip()}
+    read: dict[str, Any] = {
+        "revenue": money.amount, "currency": money.currency, "opened_at": lambda text: money.moment(text, zone),
+        "closed_at": lambda text: money.moment(text, zone), "won": _yes, "url": link, "client": money.count,
+        "phone": lambda text: phone(text, country), "email": email,
+    }  # fmt: skip
+    wrong, made = [], {}
+    for name, text in texts.items():
+        try:
+            made[name] = read.get(name, str)(text)
+        except NoSense as error:
+            wrong.append(f"{name}: {error}")
+    wrong += [f"{name} is missing" for name in ("opened_at", "revenue") if name not in texts]
+    if wrong:
+        raise NoSense("; ".join(wrong))
+    who = Who(**{name: made[name] for name in ("client", "phone", "email", "crm_client") if name in made})
+    return Told(**{name: made[name] for name in FACTS if name in made}, who=who)
+
+
+def phone(text: str, country: str) -> str:
+    try:
+        return parse_number(text[:64], country)
+    except NotANumber as error:
+        raise NoSense(str(error)) from None
+
+
+def email(text: str) -> str:
+    told = text.strip().lower()
+    if not 3 <= len(told) <= 254 or "@" not in told[1:-1] or any(sign.isspace() for sign in told):  # noqa: PLR2004
+        raise NoSense(f"{text[:40]!r} is no e-mail address")
+    return told
+
+
+def link(text: str) -> str:
+    """Shown as a link to whoever reads the card: a script in it would run as he."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        parts = urlsplit("")
+    if text and not (parts.scheme in {"http", "https"} and parts.netloc):
+        raise NoSense(f"{text[:40]!r} is no address that begins with https://")
+    return text
+
+
+EMPTY: dict[str, Any] = {
+    "crm": "", "crm_id": None, "title": "", "stage": "", "funnel": "", "url": "", "employee": "", "closed_at": None,
+    "won": None, "ga_client_id": "", "ym_client_id": "",
+}  # fmt: skip
+
+
+def _yes(text: str) -> bool:
+    if text.lower() not in YES | NO:
+        raise NoSense(f"{text[:40]!r} is neither true nor false")
+    return text.lower() in YES
+
+
+def _who(told: Told) -> Who:
+    return msgspec.structs.replace(told.who, ga_client_id=told.ga_client_id or "", ym_client_id=told.ym_client_id or "")
+
+
+def _shown(value: object) -> object:
+    return plain(value) if isinstance(value, Decimal) else value
+
+
+def _deal(row: asyncpg.Record) -> Deal:
+    opened, closed = row["opened_at"], row["closed_at"]
+    return Deal(
+        account=row["account_id"], id=row["id"], client=row["client_id"],
+        appeal=str(row["appeal_id"]) if row["appeal_id"] else None, revenue=plain(row["revenue"]),
+        cycle_days=(closed - opened).total_seconds() / 86400 if closed else None, changed_at=row["changed_at"],
+        history=row["history"], version=row["version"],
+        **{name: row[name] for name in FACTS if name != "revenue"},
+    )  # fmt: skip
