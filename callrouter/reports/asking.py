@@ -60,7 +60,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """`filter`: the query that opens the row's appeals in the journal; null where the journal cannot say it."""
 
-    key: dict[str, str | int | date | None]
+    key: dict[str, str | int | None]
+    """Days, weeks and months by their first day, as 2026-03-01."""
     figures: Figures
     previous: Figures | None = None
     filter: str | None = None
@@ -115,7 +116,7 @@ async def answer(connection: Connection, scope: Scope, question: Question) -> An
     total, by_key = _folded(rows, question.by)
     ordered = sorted(by_key.items(), key=lambda item: _order(item, question.by))
     shown = [
-        Row(key=dict(zip(question.by, key, strict=True)),
+        Row(key=_shown(question.by, key),
             figures=figures(sums, with_visits=with_visits, with_costs=with_costs),
             filter=_filter_of(question, key, scope))
         for key, sums in ordered[: question.limit]
@@ -134,7 +135,7 @@ async def compared(connection: Connection, scope: Scope, question: Question) -> 
     before = await answer(connection, scope, msgspec.structs.replace(question, filters=filters, limit=MOST_ROWS))
     shift = (_bounds(question.filters)[0].astimezone(scope.zone).date() - since.astimezone(scope.zone).date()).days
     known = {
-        tuple(value + shift * DAY if isinstance(value, date) else value for value in row.key.values()): row.figures
+        tuple(_later(value, shift) if name == "day" else value for name, value in row.key.items()): row.figures
         for row in before.rows
     }
     if {"week", "month"} & set(question.by):
@@ -144,6 +145,14 @@ async def compared(connection: Connection, scope: Scope, question: Question) -> 
     )  # fmt: skip
     told = msgspec.structs.replace(now, rows=rows)
     return told, Compared(since=since, until=until, total=before.total)
+
+
+def _shown(by: tuple[Dimension, ...], key: Key) -> dict[str, str | int | None]:
+    return {name: str(part) if isinstance(part, date) else part for name, part in zip(by, key, strict=True)}
+
+
+def _later(day: object, days: int) -> str:
+    return str(date.fromisoformat(str(day)) + days * DAY)
 
 
 def period_before(filters: Filters, scope: Scope) -> tuple[datetime, datetime]:

@@ -59,8 +59,8 @@ def test_deal_is_a_browsers_client_by_the_ids_of_google_and_yandex(database: str
     async def run() -> None:
         async with connected(database) as connection:
             await connection.execute(
-                """INSERT INTO visits (account_id, started_at, session, visitor, site_id, seen_at, channel, source, medium,
-                       ga_client_id) VALUES (7, $1, 's', 'v', 70, $1, 'social', 'vk', '', 'GA1.2')""",
+                """INSERT INTO visits (account_id, started_at, session, visitor, site_id, seen_at, channel, source,
+                       medium, ga_client_id) VALUES (7, $1, 's', 'v', 70, $1, 'social', 'vk', '', 'GA1.2')""",
                 NOON,
             )
             deal = await tell(connection, ga_client_id="GA1.2", who=Who(phone="79161234567"))

@@ -4,42 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl
-from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
 
 from callrouter.appeals.credit import MODELS, WHOLE
-from callrouter.appeals.merging import merge
 from callrouter.appeals.touching import judge_marked
-from callrouter.db.connect import Connection, Pool
+from callrouter.db.connect import Pool
 from callrouter.journal.conditions import Values, appeal_conditions
 from callrouter.journal.filters import Filters, Ids, Match
 from callrouter.journal.query import parse
-from callrouter.reports.asking import Answer, Question, answer
+from callrouter.reports.asking import Answer, Question, Row, answer, compared
 from callrouter.reports.facts import Scope
-from callrouter.reports.figures import DIMENSIONS, JOURNAL_ROWS, TRAFFIC, Dimension, Figures
+from callrouter.reports.figures import DIMENSIONS, JOURNAL_ROWS, Dimension, Figures
 from callrouter.reports.sums import add_up_stale
 from tests.integration.publishing import shop
+from tests.plain_reports import FIRST, NOW, ZONE, PlainSums, World, moment
 
-ZONE = ZoneInfo("Asia/Kolkata")
-NOW = datetime.now(UTC)
-FIRST = NOW - timedelta(days=12)
-SOURCES = [("paid_search", "yandex", "cpc", "windows"), ("paid_search", "google", "cpc", ""), ("direct", "(direct)", "(none)", ""),
-           ("social", "vk", "social", "doors")]  # fmt: skip
 SCOPE = Scope(7, ZONE)
-
-
-def moment(chance: random.Random) -> datetime:
-    return FIRST + timedelta(seconds=chance.randrange(12 * 86400))
 
 
 @asynccontextmanager
@@ -50,194 +38,10 @@ async def indian_shop(database: str) -> AsyncIterator[Pool]:
         yield pool
 
 
-class World:
-    """Changes of every kind, told to Postgres as daemons and people tell them."""
-
-    def __init__(self, seed: int) -> None:
-        self.chance = random.Random(seed)
-        self.serial = 0
-
-    async def visit(self, connection: Connection) -> None:
-        channel, source, medium, campaign = self.chance.choice(SOURCES)
-        self.serial += 1
-        await connection.execute(
-            """INSERT INTO visits (account_id, started_at, session, visitor, site_id, seen_at, channel, source, medium,
-                   campaign, keyword, landing_page, location, device, number, overflow)
-               VALUES ($11, $1, $2, $3, $4, $1, $5, $6, $7, $8, $9, 'https://s/', 'Москва', 'phone', $10, $10::text IS NULL)""",
-            moment(self.chance), f"s{self.serial}", f"v{self.chance.randrange(5)}", self.chance.choice([70, 71]), channel,
-            source, medium, campaign, self.chance.choice(["", "окна"]), self.chance.choice([None, "74950000001"]),
-            self.chance.choice([7, 7, 7, 8]),
-        )  # fmt: skip
-
-    async def appeal(self, connection: Connection) -> None:
-        chance = self.chance
-        channel, source, medium, campaign = chance.choice([*SOURCES, (None,) * 4])
-        self.serial += 1
-        status = chance.choice(["answered", "lost"])
-        await connection.execute(
-            """INSERT INTO appeals (account_id, started_at, id, kind, direction, site_id, client_id, visitor, confidence,
-                   session, status, wait_s, talk_s, is_unique, quality, final_group, employee, channel, source, medium,
-                   campaign, method)
-               VALUES ($20, $1, $2, $3, $4, $5, $6, $7, 0.9, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-                   $21)""",
-            moment(chance), UUID(int=self.serial), chance.choice(["call", "call", "call", "form", "email"]),
-            chance.choice(["inbound", "inbound", "outbound"]), chance.choice([70, 71, None]), chance.choice([1, 2, 3, None]),
-            chance.choice(["v0", "v1", "v2", None]), chance.choice([None, "s1"]), status, chance.random() * 60,
-            chance.random() * 200, chance.random() < 0.5, chance.random() < 0.5 and status == "answered",
-            chance.choice([None, "sales"]), chance.choice([None, "Anna"]), channel, source, medium, campaign,
-            chance.choice([7, 7, 7, 8]), chance.choice(["holder", "static"]),
-        )  # fmt: skip
-
-    async def deal(self, connection: Connection) -> None:
-        await connection.execute(
-            """INSERT INTO deals (account_id, client_id, revenue, currency, opened_at, won) VALUES (7, $1, $2, $3, $4, $5)""",
-            self.chance.choice([1, 2, 3, None]), Decimal(self.chance.randrange(10**7)) / 10000,
-            self.chance.choice(["RUB", "EUR", "USD"]), moment(self.chance), self.chance.choice([True, False, None]),
-        )  # fmt: skip
-
-    async def cost(self, connection: Connection) -> None:
-        channel, source, medium, campaign = self.chance.choice(SOURCES)
-        await connection.execute(
-            """INSERT INTO costs (account_id, day, site_id, channel, source, medium, campaign, amount, currency, clicks)
-               VALUES (7, $1, $2, $3, $4, $5, $6, $7, $8, 3)""",
-            moment(self.chance).date(), self.chance.choice([None, 70]), channel, source, medium, campaign,
-            Decimal(self.chance.randrange(10**6)) / 10000, self.chance.choice(["RUB", "USD"]),
-        )  # fmt: skip
-
-    async def change(self, connection: Connection) -> None:
-        """Flags that move, spam, merges, erasure, a deal that is changed, a visit that goes on."""
-        some = "(SELECT id FROM {} WHERE account_id = 7 ORDER BY md5(id::text || $1) LIMIT 1)"
-        seed = str(self.chance.random())
-        kind = self.chance.randrange(8)
-        if kind == 0:
-            await connection.execute(
-                f"UPDATE appeals SET is_unique = NOT is_unique WHERE id = {some.format('appeals')}", seed
-            )
-        elif kind == 1:
-            await connection.execute(
-                f"""INSERT INTO appeal_notes (account_id, appeal_id, spam) SELECT 7, id, true FROM appeals
-                    WHERE account_id = 7 AND id = {some.format("appeals")}
-                    ON CONFLICT (account_id, appeal_id) DO UPDATE SET spam = NOT appeal_notes.spam""", seed,
-            )  # fmt: skip
-        elif kind == 2:
-            await connection.execute(
-                f"DELETE FROM appeals WHERE account_id = 7 AND id = {some.format('appeals')}", seed
-            )
-        elif kind == 3:
-            async with connection.transaction():
-                one, other = self.chance.sample([1, 2, 3], 2)
-                await merge(connection, 7, one, other, kind="email", value="x")
-        elif kind == 4:
-            await connection.execute(f"UPDATE deals SET revenue = revenue + 1 WHERE id = {some.format('deals')}", seed)
-        elif kind == 5:
-            await connection.execute(f"DELETE FROM deals WHERE account_id = 7 AND id = {some.format('deals')}", seed)
-        elif kind == 6:
-            await connection.execute(
-                "UPDATE visits SET number = '74950000002' WHERE session = (SELECT session FROM visits ORDER BY md5(session || $1) LIMIT 1)",
-                seed,
-            )
-        else:
-            await connection.execute(f"UPDATE costs SET amount = amount * 2 WHERE id = {some.format('costs')}", seed)
-
-    async def go_on(self, pool: Pool, steps: int) -> None:
-        deeds = [self.visit, self.appeal, self.deal, self.cost, self.change]
-        for _ in range(steps):
-            async with pool.acquire() as connection:
-                (deed,) = self.chance.choices(deeds, [5, 6, 2, 2, 2])
-                await deed(connection)
-                if self.chance.random() < 0.1:
-                    await judge_marked(connection)
-                if self.chance.random() < 0.1:
-                    await add_up_stale(connection, limit=4)
-
-
-async def plainly(pool: Pool, question: Question) -> dict[tuple[Any, ...], dict[str, Any]]:
-    """The measures of every key, from all rows, one by one; the key () is the total."""
-    sums: dict[tuple[Any, ...], dict[str, Any]] = defaultdict(lambda: defaultdict(Decimal))
-    filters = question.filters
-    assert filters.since
-    assert filters.until
-
-    def add(at: datetime, dims: dict[str, Any], **measures: Any) -> None:
-        local = at.astimezone(ZONE)
-        day = local.date()
-        dims = {**dict.fromkeys(DIMENSIONS, ""), "site": None, "hour": local.hour, **dims, "day": day, "weekday": day.isoweekday(),
-                "week": day - timedelta(days=day.weekday()), "month": day.replace(day=1)}  # fmt: skip
-        if not (filters.since <= at < filters.until):  # type: ignore[operator]
-            return
-        for name in filters.asked - {"since", "until"}:
-            asked = getattr(filters, name)
-            if asked.any_of and dims[name] not in asked.any_of:
-                return
-        for key in ((), tuple(dims[name] for name in question.by)):
-            for name, value in measures.items():
-                sums[key][name] += Decimal(value)
-
-    def worth(amount: Decimal, currency: str) -> tuple[Decimal, str]:
-        return (amount * 90, "RUB") if currency == "USD" else (amount, currency)
-
-    def shares(row: Any) -> Iterable[tuple[dict[str, Any], int]]:
-        if question.model == "last_click" or row["credits"] is None or row["method"] == "static":
-            yield {name: row[name] or "" for name in TRAFFIC}, WHOLE
-            return
-        for each in row["credits"]:
-            if weight := each.get(question.model, 0):
-                yield {name: each.get("region" if name == "location" else name, "") for name in TRAFFIC}, weight
-
-    spam = {
-        row["appeal_id"] for row in await pool.fetch("SELECT appeal_id FROM appeal_notes WHERE spam AND account_id = 7")
-    }
-    appeals = {row["id"]: row for row in await pool.fetch("SELECT * FROM appeals WHERE account_id = 7")}
-    for row in appeals.values():
-        own = {"site": row["site_id"], "group": row["final_group"] or "", "employee": row["employee"] or ""}
-        call = row["kind"] == "call" and row["direction"] == "inbound"
-        counted = {
-            "appeals": True, "calls": call, "outgoing": row["kind"] == "call" and not call, "forms": row["kind"] == "form",
-            "emails": row["kind"] == "email", "lost": call and row["status"] == "lost",
-            "answered": call and row["status"] == "answered", "unique_calls": call and row["is_unique"],
-            "quality": call and row["quality"], "unique_quality": call and row["quality"] and row["is_unique"],
-            "multichannel": row["multichannel"], "spam": False,
-        }  # fmt: skip
-        if row["id"] in spam:
-            counted = {**dict.fromkeys(counted, False), "spam": True}
-        for source, weight in shares(row):
-            add(
-                row["started_at"],
-                {**own, **source},
-                **{name: weight if is_so else 0 for name, is_so in counted.items()},
-            )
-    for deal in await pool.fetch("SELECT * FROM deals WHERE account_id = 7"):
-        amount, currency = worth(deal["revenue"] if deal["won"] is not False else Decimal(0), deal["currency"])
-        owed = appeals.get(deal["appeal_id"])
-        if owed is None and filters.asked > {"since", "until"}:
-            continue
-        own = (
-            {"site": owed["site_id"], "group": owed["final_group"] or "", "employee": owed["employee"] or ""}
-            if owed
-            else {}
-        )
-        for source, weight in shares(owed) if owed else [({}, WHOLE)]:
-            add(deal["appeal_at"] if owed else deal["opened_at"], {**own, **source},
-                **{f"deals {currency}": weight, f"revenue {currency}": amount * weight / WHOLE})  # fmt: skip
-    if not set(question.by) & {"group", "employee"}:
-        visits = await pool.fetch("SELECT * FROM visits WHERE account_id = 7 ORDER BY started_at, session")
-        known = set()
-        for row in visits:
-            day = row["visitor"], row["site_id"], row["started_at"].astimezone(ZONE).date()
-            add(row["started_at"], {**{name: row[name] for name in TRAFFIC}, "site": row["site_id"]}, visits=1,
-                shown=row["number"] is not None, visitors=day not in known, overflow=row["overflow"])  # fmt: skip
-            known.add(day)
-    if not set(question.by) & {"group", "employee", "hour"}:
-        for row in await pool.fetch("SELECT * FROM costs WHERE account_id = 7"):
-            amount, currency = worth(row["amount"], row["currency"])
-            add(datetime.combine(row["day"], datetime.min.time(), tzinfo=ZONE),
-                {**{name: row[name] for name in ("channel", "source", "medium", "campaign")}, "site": row["site_id"]},
-                **{f"cost {currency}": amount, "clicks": row["clicks"]})  # fmt: skip
-    return sums
-
-
-COUNTS = ("appeals", "calls", "outgoing", "forms", "emails", "lost", "answered", "unique_calls", "quality", "unique_quality",
-          "multichannel", "spam")  # fmt: skip
+COUNTS = (
+    "appeals", "calls", "outgoing", "forms", "emails", "lost", "answered", "unique_calls", "quality", "unique_quality",
+    "multichannel", "spam",
+)  # fmt: skip
 
 
 def same(told: Figures, expected: dict[str, Any]) -> None:
@@ -254,13 +58,18 @@ def same(told: Figures, expected: dict[str, Any]) -> None:
         assert round((of.deals if of else 0) * WHOLE) == expected.get(f"deals {currency}", 0)
 
 
+def key_of(row: Row) -> tuple[str, ...]:
+    return tuple(str(part) for part in row.key.values())
+
+
 async def asked(pool: Pool, question: Question) -> Answer:
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         return await answer(connection, SCOPE, question)
 
 
 def questions(chance: random.Random) -> Iterable[Question]:
-    for by in [(name,) for name in DIMENSIONS] + [("channel", "campaign"), ("day", "channel"), ("weekday", "hour")]:
+    every = [(name,) for name in DIMENSIONS] + [("channel", "campaign"), ("day", "channel"), ("weekday", "hour")]
+    for by in chance.sample(every, 9):
         since, until = sorted((moment(chance), moment(chance)))
         since = chance.choice([FIRST - timedelta(days=400), since])
         filters = Filters(since=since, until=until)
@@ -286,11 +95,12 @@ def test_every_figure_is_the_sum_of_the_rows_that_are_there(database: str, seed:
                     await pool.execute("UPDATE accounts SET time_zone = $1 WHERE id = 7", zone)
                     await world.go_on(pool, 30)
                 for question in questions(world.chance):
-                    told, expected = await asked(pool, question), await plainly(pool, question)
+                    told, expected = await asked(pool, question), await PlainSums(question).read(pool)
                     same(told.total, expected.pop((), {}))
-                    assert {tuple(row.key.values()) for row in told.rows} == set(expected), question
+                    plain = {tuple(str(part) for part in key): sums for key, sums in expected.items()}
+                    assert {key_of(row) for row in told.rows} == set(plain), question
                     for row in told.rows:
-                        same(row.figures, expected[tuple(row.key.values())])
+                        same(row.figures, plain[key_of(row)])
 
     asyncio.run(run())
 
@@ -387,5 +197,25 @@ def test_removed_old_visits_stay_counted(database: str) -> None:
             assert before.total.visits
             await pool.execute("DELETE FROM visits")
             assert await asked(pool, question) == before
+
+    asyncio.run(run())
+
+
+def test_period_before_stands_beside_its_rows(database: str) -> None:
+    async def run() -> None:
+        async with indian_shop(database) as pool:
+            await World(9).go_on(pool, 60)
+            middle = FIRST + timedelta(days=6)
+            for by in (("channel",), ("day",)):
+                question = Question(filters=Filters(since=middle, until=NOW), by=by)  # type: ignore[arg-type]
+                async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
+                    told, before = await compared(connection, SCOPE, question)
+                earlier = msgspec.structs.replace(question, filters=Filters(since=FIRST, until=middle))
+                alone = await asked(pool, earlier)
+                assert (before.since, before.until, before.total) == (FIRST, middle, alone.total)
+                assert told.rows
+                known = [row.figures for row in alone.rows]
+                assert all(row.previous is None or row.previous in known for row in told.rows)
+                assert any(row.previous for row in told.rows)
 
     asyncio.run(run())

@@ -1,4 +1,4 @@
-"""Multichannel verdicts in Postgres: whatever the order in which facts arrive, they are what the rules say of them all."""
+"""Multichannel verdicts in Postgres: in whatever order facts arrive, they are what the rules say of them all."""
 
 from __future__ import annotations
 
@@ -85,7 +85,8 @@ async def plainly(pool: Pool) -> dict[UUID, tuple[Any, Any, Any]]:
     expected = {}
     for client, theirs in appeals.items():
         touches = [
-            Touch(at=v["started_at"], session=v["session"], visitor=v["visitor"], channel=v["channel"], source=v["source"])
+            Touch(at=v["started_at"], session=v["session"], visitor=v["visitor"], channel=v["channel"],
+                  source=v["source"])
             for v in visits if v["visitor"] in visitors[client]
         ]  # fmt: skip
         for appeal, story in stories(touches, theirs, Rule()).items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -45,10 +46,8 @@ def test_an_amount_comes_back_as_it_was(value: Decimal) -> None:
 def test_no_text_is_read_but_to_sense_or_a_refusal(text: str) -> None:
     for read in (money.amount, money.currency, money.day, money.count, lambda t: money.moment(t, MOSCOW), deals.email,
                  deals.link, lambda t: deals.phone(t, "RU")):  # fmt: skip
-        try:
+        with suppress(NoSense):
             read(text)
-        except NoSense as error:
-            assert str(error)
 
 
 @given(st.binary(max_size=300))

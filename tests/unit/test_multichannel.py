@@ -13,6 +13,7 @@ from callrouter.appeals.multichannel import LONGEST_CHAIN, Rule, Story, Touch, s
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+PLAIN = Rule()
 A, B, C = (UUID(int=number) for number in (1, 2, 3))
 
 
@@ -21,7 +22,7 @@ def touch(hours: float, source: str = "yandex", channel: str = "paid_search", se
     return Touch(at=at, session=session or f"{hours} {source}", channel=channel, source=source)
 
 
-def led_to(*touches: Touch, rule: Rule = Rule(), **appeals: float) -> dict[str, Story]:
+def led_to(*touches: Touch, rule: Rule = PLAIN, **appeals: float) -> dict[str, Story]:
     ids = {name: UUID(int=number) for number, name in enumerate(sorted(appeals))}
     told = stories(touches, {ids[name]: NOON + hours * HOUR for name, hours in appeals.items()}, rule)
     return {name: told[ids[name]] for name in appeals}
