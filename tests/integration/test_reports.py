@@ -207,7 +207,7 @@ def test_period_before_stands_beside_its_rows(database: str) -> None:
             await World(9).go_on(pool, 60)
             middle = FIRST + timedelta(days=6)
             for by in (("channel",), ("day",)):
-                question = Question(filters=Filters(since=middle, until=NOW), by=by)  # type: ignore[arg-type]
+                question = Question(filters=Filters(since=middle, until=NOW), by=by)
                 async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
                     told, before = await compared(connection, SCOPE, question)
                 earlier = msgspec.structs.replace(question, filters=Filters(since=FIRST, until=middle))
