@@ -28,6 +28,10 @@ from tests.integration.publishing import shop
 from tests.plain_reports import FIRST, NOW, ZONE, PlainSums, World, moment
 
 SCOPE = Scope(7, ZONE)
+ALONE: tuple[tuple[Dimension, ...], ...] = (("channel",), ("day",))
+FILTERED: tuple[tuple[Dimension, ...], ...] = (
+    ("channel", "campaign"), ("site",), ("group",), ("weekday", "hour"), ("month",), ("week", "location"),
+)  # fmt: skip
 
 
 @asynccontextmanager
@@ -119,15 +123,7 @@ def test_every_figure_opens_the_journal_rows_that_it_counts(database: str) -> No
         async with indian_shop(database) as pool:
             await world.go_on(pool, 120)
             await settled(pool)
-            by: tuple[Dimension, ...]
-            for by in [
-                ("channel", "campaign"),
-                ("site",),
-                ("group",),
-                ("weekday", "hour"),
-                ("month",),
-                ("week", "location"),
-            ]:
+            for by in FILTERED:
                 told = await asked(pool, Question(filters=Filters(since=FIRST, until=NOW), by=by))
                 for row in told.rows:
                     for figure, narrower in JOURNAL_ROWS.items():
@@ -206,7 +202,7 @@ def test_period_before_stands_beside_its_rows(database: str) -> None:
         async with indian_shop(database) as pool:
             await World(9).go_on(pool, 60)
             middle = FIRST + timedelta(days=6)
-            for by in (("channel",), ("day",)):
+            for by in ALONE:
                 question = Question(filters=Filters(since=middle, until=NOW), by=by)
                 async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
                     told, before = await compared(connection, SCOPE, question)

@@ -42,8 +42,7 @@ def test_examples_are_of_the_types_that_are_answered() -> None:
         Costs: report_examples.COSTS, Replaced: report_examples.REPLACED, Rates: report_examples.RATES,
     }  # fmt: skip
     for kind, example in examples.items():
-        told = msgspec.convert(example, kind)
-        assert set(msgspec.to_builtins(told)) == set(example)
+        assert set(msgspec.to_builtins(msgspec.convert(example, kind))) == set(example)
 
 
 def test_deals_are_told_changed_and_removed_by_whoever_read_the_last_state(settings: WebSettings) -> None:
