@@ -1,0 +1,147 @@
+"""The journal page by page: rows that pass the filters, in an order, each once, whatever is written meanwhile.
+
+Paging is by keyset: a page begins behind the last row of the one before, so that rows that come in between neither
+repeat nor hide any other.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal, get_args
+from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import asyncpg
+import msgspec
+
+from callrouter.db.connect import Connection
+from callrouter.journal.conditions import Values, appeal_conditions
+from callrouter.journal.filters import Filters
+from callrouter.journal.keyset import cursor_of, cursor_text
+from callrouter.journal.row import LISTED, AppealTold, joined, selected, told
+
+Sort = Literal[
+    "-started_at", "started_at", "-wait_s", "wait_s", "-talk_s", "talk_s", "-confidence", "confidence",
+    "-time_on_site_s", "time_on_site_s", "-pages", "pages",
+]  # fmt: skip
+SORTS: tuple[Sort, ...] = get_args(Sort)
+LONGEST_PAGE = 500
+MOST_COUNTED = 10_000
+"""Beyond it a list says "more than": to count a whole history takes as long as to read it."""
+
+
+class Cursor(msgspec.Struct, frozen=True, array_like=True):
+    """Behind which row the next page begins, in which order."""
+
+    sort: str
+    value: float | None
+    at: datetime
+    id: UUID
+
+    def text(self) -> str:
+        return cursor_text(self)
+
+    @staticmethod
+    def of(text: str, sort: str) -> Cursor:
+        """Raises ValueError for what is no cursor of ours, or one of another order."""
+        cursor = cursor_of(text, Cursor)
+        if cursor.sort != sort or cursor.at.tzinfo is None:
+            raise ValueError("a cursor of another order")
+        return cursor
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of an account's journal. `zone`: the account's."""
+
+    account: int
+    zone: ZoneInfo
+    filters: Filters = Filters()
+    fields: tuple[str, ...] = LISTED
+    sort: Sort = "-started_at"
+    cursor: Cursor | None = None
+    limit: int = 100
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    items: tuple[AppealTold, ...]
+    next: str | None
+    """The cursor of the next page; null: this is the last."""
+
+
+async def read_page(conn: Connection, asked: Asked) -> Page:
+    """The rows of one page."""
+    values = Values()
+    key, descends = _key(asked.sort)
+    order = ", ".join(f"{part}{' DESC' if descends else ''}" for part in key)
+    where = appeal_conditions(asked.filters, asked.account, asked.zone, values)
+    if asked.cursor is not None:
+        where += f" AND {_behind(key, asked.cursor, values, descends=descends)}"
+    extra = "" if len(key) == len(BY_TIME) else f', {key[0]} AS "sort value"'
+    sql = f"""
+        SELECT {selected(asked.fields)}{extra} FROM appeals a{joined(asked.fields)}
+        WHERE {where} ORDER BY {order} LIMIT {values.add(asked.limit + 1, "int")}"""  # noqa: S608
+    rows = await conn.fetch(sql, *values.all)
+    last = rows[asked.limit - 1] if len(rows) > asked.limit else None
+    following = None
+    if last is not None:
+        value = last["sort value"] if extra else None
+        following = Cursor(asked.sort, value, last["started_at"], last["id"]).text()
+    return Page(items=tuple(told(_without_sort(row), asked.account) for row in rows[: asked.limit]), next=following)
+
+
+BY_TIME = ("a.started_at", "a.id")
+
+
+def _key(sort: str) -> tuple[tuple[str, ...], bool]:
+    """What rows are in order of, all parts in one direction; and whether that is downwards."""
+    name = sort.removeprefix("-")
+    key = BY_TIME if name == "started_at" else (f"coalesce(a.{name}, -1)::double precision", *BY_TIME)
+    return key, sort.startswith("-")
+
+
+def _behind(key: tuple[str, ...], cursor: Cursor, values: Values, *, descends: bool) -> str:
+    sign = "<" if descends else ">"
+    at, last = values.add(cursor.at, "timestamptz"), values.add(cursor.id, "uuid")
+    if len(key) == len(BY_TIME):
+        return f"a.started_at {sign}= {at} AND ({', '.join(key)}) {sign} ({at}, {last})"
+    value = values.add(-1.0 if cursor.value is None else cursor.value, "double precision")
+    return f"({', '.join(key)}) {sign} ({value}, {at}, {last})"
+
+
+def _without_sort(row: asyncpg.Record) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "sort value"}
+
+
+async def count(conn: Connection, account: int, zone: ZoneInfo, filters: Filters, most: int = MOST_COUNTED) -> int:
+    """How many rows pass, up to one more than `most`."""
+    values = Values()
+    where = appeal_conditions(filters, account, zone, values)
+    sql = f"""
+        SELECT count(*) FROM (
+            SELECT FROM appeals a WHERE {where} LIMIT {values.add(most + 1, "int")}) passed"""  # noqa: S608
+    found: int = await conn.fetchval(sql, *values.all)
+    return found
+
+
+class Clock(msgspec.Struct, frozen=True):
+    """Whose clock and whose national numbers an account goes by."""
+
+    zone: ZoneInfo
+    country: str
+
+
+async def clock_of(conn: Connection, account: int) -> Clock | None:
+    """None: there is no such account."""
+    row = await conn.fetchrow(CLOCK, account)
+    if row is None:
+        return None
+    try:
+        zone = ZoneInfo(row["time_zone"])
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        zone = ZoneInfo("UTC")
+    return Clock(zone, row["country"] or "RU")
+
+
+CLOCK = """
+SELECT time_zone, (SELECT country FROM sites s WHERE s.account_id = a.id ORDER BY s.id LIMIT 1) AS country
+FROM accounts a WHERE id = $1"""

@@ -1,0 +1,133 @@
+"""Visits as people read them: page by page by the same filters as appeals, and one in full with its pages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import msgspec
+
+from callrouter.db.connect import Connection
+from callrouter.journal.conditions import Values, visit_conditions
+from callrouter.journal.filters import Filters
+from callrouter.journal.keyset import Behind
+
+MOST_PAGES = 500
+
+
+class VisitTold(msgspec.Struct, frozen=True, kw_only=True):
+    """One visit; `number`: the substitute number shown first, null if none was leased."""
+
+    session: str
+    visitor: str
+    site: int
+    started_at: datetime
+    seen_at: datetime
+    ended_at: datetime | None
+    time_on_site_s: float
+    bounce: bool
+    channel: str
+    source: str
+    medium: str
+    campaign: str
+    keyword: str
+    content: str
+    click_id: str
+    landing_page: str
+    referrer: str
+    page: str
+    title: str
+    pages: int
+    device: str
+    os: str
+    browser: str
+    location: str
+    ga_client_id: str
+    ga_session_id: str
+    ym_client_id: str
+    ym_counter: str
+    overflow: bool
+    number: str | None
+
+
+class PageSeen(msgspec.Struct, frozen=True, kw_only=True):
+    at: datetime
+    url: str
+    title: str
+    seconds: float | None
+
+
+class VisitInFull(msgspec.Struct, frozen=True, kw_only=True):
+    """`client`: whose visitor it was, if he is known; `appeals`: what came of it. `cut`: there were more pages."""
+
+    visit: VisitTold
+    client: int | None
+    pages: tuple[PageSeen, ...]
+    appeals: tuple[UUID, ...]
+    cut: bool = False
+
+
+class VisitPage(msgspec.Struct, frozen=True, kw_only=True):
+    items: tuple[VisitTold, ...]
+    next: str | None
+
+
+async def read_visits(
+    conn: Connection, account: int, zone: ZoneInfo, filters: Filters, *, behind: Behind | None, limit: int
+) -> VisitPage:
+    """The latest first. `filters` are those that `concerns_visits` allows."""
+    values = Values()
+    where = visit_conditions(filters, account, zone, values)
+    if behind is not None:
+        at, last = values.add(behind.at, "timestamptz"), values.add(behind.id, "text")
+        where += f" AND v.started_at <= {at} AND (v.started_at, v.session) < ({at}, {last})"
+    sql = f"""
+        SELECT {COLUMNS} FROM visits v {BOUNCE} WHERE {where}
+        ORDER BY v.started_at DESC, v.session DESC LIMIT {values.add(limit + 1, "int")}"""  # noqa: S608
+    rows = [visit_told(row) for row in await conn.fetch(sql, *values.all)]
+    following = Behind(rows[limit - 1].started_at, rows[limit - 1].session).text() if len(rows) > limit else None
+    return VisitPage(items=tuple(rows[:limit]), next=following)
+
+
+async def read_visit(conn: Connection, account: int, session: str) -> VisitInFull | None:
+    """None: the account has none of this id."""
+    row = await conn.fetchrow(ONE, account, session)
+    if row is None:
+        return None
+    visit = visit_told(row)
+    pages = await conn.fetch(PAGES, account, session, visit.started_at, MOST_PAGES + 1)
+    client = await conn.fetchval(CLIENT, account, visit.visitor)
+    appeals = await conn.fetch(APPEALS, account, session, visit.started_at)
+    return VisitInFull(
+        visit=visit, client=client, pages=tuple(PageSeen(**dict(page)) for page in pages[:MOST_PAGES]),
+        appeals=tuple(appeal["id"] for appeal in appeals), cut=len(pages) > MOST_PAGES,
+    )  # fmt: skip
+
+
+def visit_told(row: asyncpg.Record) -> VisitTold:
+    return VisitTold(**{name: row[name] for name in VisitTold.__struct_fields__})
+
+
+_DERIVED = {
+    "site": "v.site_id",
+    "time_on_site_s": "extract(epoch FROM v.seen_at - v.started_at)::double precision",
+    "bounce": "v.pages = 1 AND extract(epoch FROM v.seen_at - v.started_at) < coalesce(s.bounce_s, 15)",
+}
+COLUMNS = ", ".join(f'{_DERIVED.get(name, f"v.{name}")} AS "{name}"' for name in VisitTold.__struct_fields__)
+BOUNCE = "LEFT JOIN sites s ON (s.account_id, s.id) = (v.account_id, v.site_id)"
+ONE = f"""
+SELECT {COLUMNS} FROM visits v {BOUNCE} WHERE v.account_id = $1 AND v.session = $2
+ORDER BY v.started_at LIMIT 1"""  # noqa: S608
+# A visit ends half an hour after its last sign of life: two days hold its pages, and few partitions are looked at.
+PAGES = """
+SELECT at, url, title, seconds FROM visit_pages
+WHERE account_id = $1 AND session = $2
+    AND at >= $3::timestamptz - interval '1 hour' AND at < $3::timestamptz + interval '2 days'
+ORDER BY sequence, at LIMIT $4"""
+CLIENT = "SELECT client_id FROM client_identities WHERE account_id = $1 AND kind = 'visitor' AND value = $2"
+APPEALS = """
+SELECT id FROM appeals
+WHERE account_id = $1 AND session = $2 AND started_at >= $3 AND started_at < $3::timestamptz + interval '4 days'
+ORDER BY started_at LIMIT 100"""
