@@ -28,6 +28,7 @@ COMMANDS = {
     "source": ("source", "How the traffic source of a first hit is classified."),
     "record": ("captures", "Write what a live PBX sends to a capture."),
     "reconcile": ("reconcile", "Prove the appeals by the PBX's own record, and repair them."),
+    "export": ("export", "Appeals as JSON lines, CSV or XLSX."),
     "replay": ("captures", "Tell the calls of captures, one JSON line each."),
 }
 """Command → its module and what it does, in the order of `--help`."""

@@ -91,17 +91,26 @@ class Journals(Protocol):
     async def append(self, appeal: CallAppeal) -> None: ...
 
 
+class Watched(Protocol):
+    """Who shows calls as they go on; what he is told costs no time."""
+
+    def rings(self, pbx: str, channel: str, resolution: Resolution) -> None: ...
+    def ended(self, pbx: str, channel: str, linkedid: str, resolution: Resolution | None, at: datetime) -> None: ...
+
+
 class Desk:
     """`default_route` is where calls go that nothing else routes."""
 
     def __init__(
-        self, resolver: Resolves, journal: Journals, clock: Clock, *, deadline: float, default_route: str = ""
-    ) -> None:
+        self, resolver: Resolves, journal: Journals, clock: Clock, *, deadline: float, default_route: str = "",
+        watched: Watched | None = None,
+    ) -> None:  # fmt: skip
         self._resolver = resolver
         self._journal = journal
         self._clock = clock
         self.deadline = deadline
         self._default_route = default_route
+        self._watched = watched
         self._writing = Background()
         self._asking = Background()
         self._known: dict[CallKey, Known] = {}
@@ -131,6 +140,8 @@ class Desk:
                 self._hung_up_meanwhile(resolution, question)
         if resolution is None:
             return {"CALLROUTER_ROUTE": self._default_route, "CALLROUTER_STATUS": "unattributed"}
+        if self._watched and before.resolution is None:
+            self._watched.rings(*key, resolution)
         return dialplan_variables(resolution)
 
     def came_late(self, question: Question) -> None:
@@ -185,6 +196,8 @@ class Desk:
                 ASKED_LATE.inc()
                 resolution = msgspec.structs.replace(resolution, late=True)
             self._keep(key, msgspec.structs.replace(known, resolution=resolution))
+            if self._watched:
+                self._watched.rings(*key, resolution)
 
     def _ended(self, record: CallRecord) -> None:
         channel = self._channel_of.pop((record.pbx, record.linkedid), record.linkedid)
@@ -194,6 +207,8 @@ class Desk:
         if len(self._gone) > MOST_ENDED:
             del self._gone[next(iter(self._gone))]
         ENDED.labels(record.direction, record.status).inc()
+        if self._watched:
+            self._watched.ended(record.pbx, channel, record.linkedid, known.resolution, record.ended_at)
         if record.direction == "internal":
             if known is not NOTHING_KNOWN:
                 self._not_followed(1, record.pbx)

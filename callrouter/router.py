@@ -44,6 +44,7 @@ from callrouter.probe import Probe
 from callrouter.proving import Prover
 from callrouter.reach import unreachable
 from callrouter.regulars import Regulars
+from callrouter.ringing import Ringing
 
 log = structlog.get_logger()
 
@@ -100,9 +101,13 @@ class Router:
         publisher = self._publisher(postgres, late, journal, regulars)
         stack.push_async_callback(publisher.stop, FINISH_SECONDS)
         settings = self._config.router
+        ringing = Ringing(postgres)
+        ringing.start()
+        stack.push_async_callback(ringing.stop)
         desk = Desk(
-            resolver, journal, self._clock, deadline=settings.deadline_ms / 1000, default_route=settings.default_route
-        )
+            resolver, journal, self._clock, deadline=settings.deadline_ms / 1000, default_route=settings.default_route,
+            watched=ringing,
+        )  # fmt: skip
         predecessor = handover.taken(self._folder)
         desk.take_over(predecessor.known, predecessor.calls)
         links = self._links(desk, predecessor.trackers)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from callrouter.db.connect import Connection
+from callrouter.journal.conditions import Values, appeal_conditions
+from callrouter.journal.filters import Filters
 from callrouter.journal.notes import Note, note_of
 from callrouter.journal.row import FIELDS, AppealTold, joined, selected, told
 
@@ -34,12 +37,17 @@ async def read_appeal(conn: Connection, account: int, appeal: UUID) -> AppealInF
     )  # fmt: skip
 
 
-async def read_some(conn: Connection, account: int, appeals: list[UUID], fields: tuple[str, ...]) -> list[AppealTold]:
-    """Those of the ids that the account has, the latest first."""
+async def read_passing(
+    conn: Connection, account: int, zone: ZoneInfo, filters: Filters, appeals: list[UUID], fields: tuple[str, ...]
+) -> list[AppealTold]:
+    """Those of the appeals that pass the filters, the latest first."""
+    values = Values()
+    where = appeal_conditions(filters, account, zone, values)
     sql = f"""
         SELECT {selected(fields)} FROM appeals a{joined(fields)}
-        WHERE a.account_id = $1 AND a.id = ANY ($2) ORDER BY a.started_at DESC, a.id DESC"""  # noqa: S608
-    return [told(row, account) for row in await conn.fetch(sql, account, appeals)]
+        WHERE {where} AND a.id = ANY ({values.add(appeals, "uuid[]")})
+        ORDER BY a.started_at DESC, a.id DESC"""  # noqa: S608
+    return [told(row, account) for row in await conn.fetch(sql, *values.all)]
 
 
 def why(appeal: AppealTold) -> str:

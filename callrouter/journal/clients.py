@@ -152,13 +152,17 @@ HIS = "i.account_id = c.account_id AND i.client_id = c.id"
 PHONES_OF = "SELECT i.client_id FROM client_identities i WHERE i.kind = 'phone'"
 
 
+async def exists(conn: Connection, account: int, client: int) -> bool:
+    return await conn.fetchrow(CLIENT, account, client) is not None
+
+
 async def read_card(conn: Connection, account: int, client: int) -> Card | None:
     """None: the account has no such client; `survivor_of` tells whether he became another."""
     row = await conn.fetchrow(CLIENT, account, client)
     if row is None:
         return None
     found = await conn.fetch(IDENTITIES, account, client)
-    visitors = [each["value"] for each in found if each["kind"] == "visitor"]
+    visitors = await visitors_of(conn, account, client)
     appeals = await conn.fetchrow(APPEALS, account, client)
     visits = await conn.fetchrow(VISITS, account, visitors)
     deals = await conn.fetch(REVENUE, account, client)
@@ -179,6 +183,17 @@ async def read_card(conn: Connection, account: int, client: int) -> Card | None:
     )  # fmt: skip
 
 
+async def visitors_of(conn: Connection, account: int, client: int) -> list[str]:
+    """Whose visits are his: as he told himself, or as his calls were credited with more than an even chance."""
+    return [row["visitor"] for row in await conn.fetch(VISITORS, account, client)]
+
+
+async def by_phone(conn: Connection, account: int, phone: str) -> tuple[int, str | None] | None:
+    """The client whom a number is known of, and his name."""
+    row = await conn.fetchrow(BY_PHONE, account, phone)
+    return (row["id"], row["name"]) if row else None
+
+
 async def survivor_of(conn: Connection, account: int, client: int) -> int | None:
     """Whom a client that is no more became by a merge, over however many merges."""
     survivor: int | None = await conn.fetchval(SURVIVOR, account, client)
@@ -189,6 +204,12 @@ CLIENT = "SELECT name, note, first_touch_at, created_at FROM clients WHERE accou
 IDENTITIES = """
 SELECT kind, value, first_seen_at, last_seen_at FROM client_identities WHERE account_id = $1 AND client_id = $2
 ORDER BY kind, first_seen_at, value"""
+VISITORS = """
+SELECT visitor FROM client_visitors WHERE account_id = $1 AND client_id = $2
+UNION SELECT value FROM client_identities WHERE account_id = $1 AND client_id = $2 AND kind = 'visitor'"""
+BY_PHONE = """
+SELECT c.id, c.name FROM client_identities i JOIN clients c ON c.account_id = i.account_id AND c.id = i.client_id
+WHERE i.account_id = $1 AND i.kind = 'phone' AND i.value = $2"""
 _FIRST = "(SELECT {0} FROM appeals WHERE account_id = $1 AND client_id = $2{1} ORDER BY started_at, id LIMIT 1)"
 APPEALS = f"""
 SELECT count(*) AS appeals, count(*) FILTER (WHERE kind = 'call') AS calls,

@@ -30,7 +30,7 @@ class Values:
 
 
 RENAMED = {
-    "site": "site_id", "client": "client_id", "group": "final_group", "unique": "is_unique",
+    "account": "account_id", "site": "site_id", "client": "client_id", "group": "final_group", "unique": "is_unique",
     "pending": "attribution_pending",
 }  # fmt: skip
 APART = frozenset({"since", "until", "hour", "weekday", "q", "first", "spam", "tag", "comment"})

@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 
 from callrouter.db.connect import Connection
+from callrouter.journal.clients import visitors_of
 from callrouter.journal.keyset import Behind
 from callrouter.journal.row import FIELDS, AppealTold, joined, selected, told
 from callrouter.journal.visits import BOUNCE, COLUMNS, VisitTold, visit_told
@@ -80,7 +81,7 @@ class HistoryAsked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def read_history(conn: Connection, asked: HistoryAsked, behind: Behind | None = None) -> History:
-    visitors = [row["value"] for row in await conn.fetch(VISITORS, asked.account, asked.client)]
+    visitors = await visitors_of(conn, asked.account, asked.client)
     sql = PART.format(way="" if asked.ascends else "DESC", sign=">" if asked.ascends else "<")
     rows = await conn.fetch(
         sql, asked.account, asked.client, visitors, list(asked.what),
@@ -121,7 +122,6 @@ async def _facts(conn: Connection, account: int, rows: Sequence[Any]) -> dict[tu
     return facts
 
 
-VISITORS = "SELECT value FROM client_identities WHERE account_id = $1 AND client_id = $2 AND kind = 'visitor'"
 _ALL = """
     SELECT 'appeal' AS what, started_at AS at, id::text AS id, kind, direction
     FROM appeals WHERE account_id = $1 AND client_id = $2

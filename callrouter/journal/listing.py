@@ -25,6 +25,7 @@ Sort = Literal[
     "-time_on_site_s", "time_on_site_s", "-pages", "pages",
 ]  # fmt: skip
 SORTS: tuple[Sort, ...] = get_args(Sort)
+UTC_ZONE = ZoneInfo("UTC")
 LONGEST_PAGE = 500
 MOST_COUNTED = 10_000
 """Beyond it a list says "more than": to count a whole history takes as long as to read it."""
@@ -138,7 +139,7 @@ async def clock_of(conn: Connection, account: int) -> Clock | None:
     try:
         zone = ZoneInfo(row["time_zone"])
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        zone = ZoneInfo("UTC")
+        zone = UTC_ZONE
     return Clock(zone, row["country"] or "RU")
 
 

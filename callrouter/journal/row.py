@@ -42,6 +42,7 @@ class AppealTold(msgspec.Struct, kw_only=True):
 
     id: UUID
     started_at: datetime
+    account: Id = UNSET
     kind: AppealKind | UnsetType = UNSET
     direction: Text = UNSET
     status: Text = UNSET
@@ -110,13 +111,15 @@ class AppealTold(msgspec.Struct, kw_only=True):
     comment: Text = UNSET
     steps: list[Step] | UnsetType = UNSET
     candidates: list[Rival] | UnsetType = UNSET
+    touches: list[dict[str, Any]] | UnsetType = UNSET
+    """What led to a multichannel appeal, the earliest first."""
     details: dict[str, Any] | UnsetType | None = UNSET
     revision: Id = UNSET
     published_at: Moment = UNSET
 
 
 FIELDS: tuple[str, ...] = AppealTold.__struct_fields__
-LONG = frozenset({"steps", "candidates", "details"})
+LONG = frozenset({"account", "steps", "candidates", "touches", "details"})
 """Fields that a list does not have unless they are asked for."""
 LISTED = tuple(name for name in FIELDS if name not in LONG)
 
@@ -151,6 +154,8 @@ def told(row: Mapping[str, Any] | asyncpg.Record, account: int) -> AppealTold:
         values["candidates"] = rivals(values["candidates"], account)
     if "steps" in values:
         values["steps"] = msgspec.convert(values["steps"] or [], list[Step])
+    if "touches" in values:
+        values["touches"] = values["touches"] if isinstance(values["touches"], list) else []
     if "details" in values and not isinstance(values["details"], dict):
         values["details"] = None
     return AppealTold(**values)

@@ -97,13 +97,19 @@ async def read_visit(conn: Connection, account: int, session: str) -> VisitInFul
     if row is None:
         return None
     visit = visit_told(row)
-    pages = await conn.fetch(PAGES, account, session, visit.started_at, MOST_PAGES + 1)
+    pages = await pages_of(conn, account, session, visit.started_at, MOST_PAGES + 1)
     client = await conn.fetchval(CLIENT, account, visit.visitor)
     appeals = await conn.fetch(APPEALS, account, session, visit.started_at)
     return VisitInFull(
-        visit=visit, client=client, pages=tuple(PageSeen(**dict(page)) for page in pages[:MOST_PAGES]),
+        visit=visit, client=client, pages=pages[:MOST_PAGES],
         appeals=tuple(appeal["id"] for appeal in appeals), cut=len(pages) > MOST_PAGES,
     )  # fmt: skip
+
+
+async def pages_of(
+    conn: Connection, account: int, session: str, started_at: datetime, most: int = MOST_PAGES
+) -> tuple[PageSeen, ...]:
+    return tuple(PageSeen(**dict(page)) for page in await conn.fetch(PAGES, account, session, started_at, most))
 
 
 def visit_told(row: asyncpg.Record) -> VisitTold:
@@ -126,7 +132,10 @@ SELECT at, url, title, seconds FROM visit_pages
 WHERE account_id = $1 AND session = $2
     AND at >= $3::timestamptz - interval '1 hour' AND at < $3::timestamptz + interval '2 days'
 ORDER BY sequence, at LIMIT $4"""
-CLIENT = "SELECT client_id FROM client_identities WHERE account_id = $1 AND kind = 'visitor' AND value = $2"
+CLIENT = """
+SELECT client_id FROM client_identities WHERE account_id = $1 AND kind = 'visitor' AND value = $2
+UNION ALL (SELECT client_id FROM client_visitors WHERE account_id = $1 AND visitor = $2 ORDER BY judged_at DESC LIMIT 1)
+LIMIT 1"""
 APPEALS = """
 SELECT id FROM appeals
 WHERE account_id = $1 AND session = $2 AND started_at >= $3 AND started_at < $3::timestamptz + interval '4 days'

@@ -12,20 +12,13 @@ import argparse
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
-
-import msgspec
-import numpy as np
 
 from callrouter.db.connect import Connection, connect
 from callrouter.lab.crowd import (
     SITES_PER_ACCOUNT,
     Crowd,
-    account_id,
-    phone_of,
-    site_id,
-    visitor_of,
 )
 from callrouter.lab.volume_rows import APPEALS, VISITS, Day, Rows
 

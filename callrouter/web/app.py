@@ -17,6 +17,7 @@ from litestar.exceptions import HTTPException
 from callrouter.clock import Clock, SystemClock
 from callrouter.db.connect import connect
 from callrouter.garbage import settle_collector
+from callrouter.journal.live import Feed
 from callrouter.people.browser_sessions import Lifetime
 from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.directory import Directory
@@ -30,10 +31,15 @@ from callrouter.web.api.access import Access
 from callrouter.web.api.accounts import account_handlers
 from callrouter.web.api.appeals import appeal_handlers
 from callrouter.web.api.audit_route import audit_handler
+from callrouter.web.api.clients import client_handlers
 from callrouter.web.api.costs import cost_handlers
 from callrouter.web.api.deals import deal_handlers
+from callrouter.web.api.export import export_handlers
+from callrouter.web.api.filtered import Asking
+from callrouter.web.api.journal import journal_handlers
 from callrouter.web.api.leaks import leak_handlers
 from callrouter.web.api.leases import lease_handlers
+from callrouter.web.api.live import live_handlers
 from callrouter.web.api.reading import Reading
 from callrouter.web.api.reconciliations import reconciliation_handlers
 from callrouter.web.api.reports import report_handlers
@@ -41,6 +47,7 @@ from callrouter.web.api.routes import api_router, openapi_config
 from callrouter.web.api.steps import step_handlers
 from callrouter.web.api.token_routes import token_handlers
 from callrouter.web.api.users import user_handlers
+from callrouter.web.api.visits import visit_handlers
 from callrouter.web.operation import Check, operation_handlers
 from callrouter.web.outbox import Outbox
 from callrouter.web.pages.account import account_page, accounts_page
@@ -137,6 +144,7 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Web:
         try:
             yield
         finally:
+            await feed.stop()
             await outbox.close()
             await reading.close()
             await source.stop()
@@ -157,6 +165,7 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Web:
     )
     addresses = Addresses(settings.trusted_proxies)
     access = Access(reading, addresses, life=settings.signed_in)
+    asking, feed = Asking(reading, clock), Feed(link, clock)
     api = api_router(
         [
             *lease_handlers(access, reading, Store(store, client, settings.namespace), clock),
@@ -171,6 +180,11 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Web:
             *report_handlers(access, reading, clock),
             *deal_handlers(access, reading),
             *cost_handlers(access, reading),
+            *journal_handlers(access, asking),
+            *live_handlers(access, asking, feed),
+            *client_handlers(access, asking),
+            *export_handlers(access, asking),
+            *visit_handlers(access, asking),
         ]
     )
     ground = Ground(access, reading)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 REFUSED = Counter("callrouter_web_refused_total", "Requests refused, by reason.", ["reason"])
 FAILED = Counter("callrouter_web_failed_total", "Requests that failed by a fault of ours (logged as WEB-FAILED).")
@@ -32,6 +32,7 @@ API_SECONDS = Histogram(
     ["call"],
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0),
 )
+WATCHERS = Gauge("callrouter_web_watchers", "Browsers and programs that watch the journal live.")
 SIGN_INS = Counter(
     "callrouter_web_sign_ins_total",
     "Sign-ins by outcome: right, wrong, slowed (too many wrong ones before), busy (too many at once).",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from litestar.openapi.datastructures import ResponseSpec
@@ -122,11 +123,22 @@ def picture(kind: str) -> dict[int, ResponseSpec]:
     return {200: drawn, **{status: _refusal(status, *told) for status, told in REFUSALS.items()}}
 
 
-def of(answer: type, example: dict[str, Any], *, status: int = 200) -> dict[int, ResponseSpec]:
-    """The responses of a handler: its answer with an example, and each way to refuse."""
+MORE_REFUSALS = {
+    410: ("It became another by a merge", "merged-client", "This client became another"),
+    412: ("It was changed meanwhile", "changed-meanwhile", "The note is another by now"),
+    428: ("The version that was seen is not named", "no-version", "Say which version you saw"),
+}
+"""Of some handlers only."""
+
+
+def of(
+    answer: type, example: dict[str, Any], *, status: int = 200, also: Collection[int] = ()
+) -> dict[int, ResponseSpec]:
+    """The responses of a handler: its answer with an example, and each way to refuse; `also` those of MORE_REFUSALS."""
     told = "Found" if status == 200 else "Taken"  # noqa: PLR2004
     found = ResponseSpec(answer, generate_examples=False, description=told, examples=[Example(value=example)])
-    return {status: found, **{status: _refusal(status, *told) for status, told in REFUSALS.items()}}
+    refusals = REFUSALS | {status: MORE_REFUSALS[status] for status in also}
+    return {status: found, **{status: _refusal(status, *told) for status, told in refusals.items()}}
 
 
 def _refusal(status: int, description: str, kind: str, title: str) -> ResponseSpec:

@@ -1,0 +1,228 @@
+"""/api/v1/clients: cards, whole histories; joining, parting, forgetting and handing out what is known of a client."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import msgspec
+from litestar import delete, get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath, JSONBody, QueryParameter
+
+from callrouter.appeals.model import AppealKind
+from callrouter.journal import clients, erasure, history, joining
+from callrouter.journal.clients import Card, ClientPage, ClientsAsked
+from callrouter.journal.erasure import Erased
+from callrouter.journal.history import History, HistoryAsked, What
+from callrouter.journal.keyset import Behind
+from callrouter.journal.period import moment
+from callrouter.journal.spelling import phones
+from callrouter.people import audit
+from callrouter.people.model import Caller
+from callrouter.web.api import examples, journal_examples
+from callrouter.web.api.access import Access, ApiRequest
+from callrouter.web.api.filtered import Asking, cursor_read, fitting, known_clock
+from callrouter.web.api.journal import AccountAsked, CursorAsked, Limit
+from callrouter.web.metrics import API_SECONDS
+from callrouter.web.problem import Refusal
+
+ClientId = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+Search = Annotated[str | None, QueryParameter(max_length=200, description="In the name or an e-mail.")]
+Phone = Annotated[str | None, QueryParameter(max_length=64, description="In any spelling, or at least three digits.")]
+Since = Annotated[str | None, QueryParameter(max_length=64, description="A day or a time, on the account's clock.")]
+Until = Annotated[str | None, QueryParameter(max_length=64, description="A day, which is still in it, or a time.")]
+Whats = Annotated[list[What] | None, QueryParameter(description="appeal, visit, deal; all if not given.")]
+Kinds = Annotated[list[AppealKind] | None, QueryParameter(description="Of appeals: only these.")]
+Oldest = Annotated[bool, QueryParameter(description="The earliest first.")]
+
+
+class MergeWith(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    other: ClientId
+
+
+class Merged(msgspec.Struct, frozen=True, kw_only=True):
+    """`client`: who survives, the older of both."""
+
+    client: int
+
+
+class SplitOff(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What shall be another client's; his appeals go with it."""
+
+    identities: Annotated[
+        tuple[joining.IdentityNamed, ...], msgspec.Meta(min_length=1, max_length=joining.IDENTITIES_AT_ONCE)
+    ]
+
+
+class Split(msgspec.Struct, frozen=True, kw_only=True):
+    """`new`: the client with the identities that were split off."""
+
+    client: int
+    new: int
+
+
+class Undone(msgspec.Struct, frozen=True, kw_only=True):
+    undone: bool
+
+
+def client_handlers(access: Access, asking: Asking) -> list[HTTPRouteHandler]:
+    @get("/clients", responses=examples.of(ClientPage, journal_examples.CLIENTS), summary="Clients")
+    async def listed(
+        request: ApiRequest, *, account: AccountAsked = None, q: Search = None, phone: Phone = None,
+        since: Since = None, until: Until = None, cursor: CursorAsked = None, limit: Limit = 100,
+    ) -> ClientPage:  # fmt: skip
+        """The youngest first; `since` and `until` are of the first touch."""
+        with API_SECONDS.labels(call="clients").time():
+            caller = await access.caller(request, "clients:read")
+            before = cursor_read(lambda: clients.client_before(cursor)) if cursor else None
+            async with asking.of(caller, account) as (conn, whose):
+                clock = await known_clock(conn, whose)
+                span = fitting(lambda: _span(clock.zone, since, until))
+                number = fitting(lambda: phones((phone,) if phone else (), clock.country))
+                asked = ClientsAsked(
+                    account=whose, q=_plain(q or ""), phone=number, since=span[0], until=span[1], before=before,
+                    limit=limit,
+                )  # fmt: skip
+                return await clients.read_clients(conn, asked)
+
+    @get(
+        "/clients/{client:int}", responses=examples.of(Card, journal_examples.CARD, also=(410,)),
+        summary="A client's card",
+    )  # fmt: skip
+    async def card(request: ApiRequest, client: FromPath[ClientId], account: AccountAsked = None) -> Card:
+        """Who he is over all numbers, e-mails and browsers. A client that became another by a merge says whom."""
+        with API_SECONDS.labels(call="card").time():
+            caller = await access.caller(request, "clients:read")
+            async with asking.changing(caller, account) as (conn, whose):
+                found = await clients.read_card(conn, whose, client)
+                if found is None:
+                    survivor = await clients.survivor_of(conn, whose, client)
+                    raise _merged(survivor) if survivor else unknown_client()
+                await audit.record(conn, whose, caller, "client.see", client)
+                return found
+
+    return [listed, card, _history(access, asking), *_hands(access, asking), _erase(access, asking)]
+
+
+def _history(access: Access, asking: Asking) -> HTTPRouteHandler:
+    @get(
+        "/clients/{client:int}/history", responses=examples.of(History, journal_examples.HISTORY),
+        summary="A client's whole history",
+    )  # fmt: skip
+    async def whole_history(
+        request: ApiRequest, client: FromPath[ClientId], *, account: AccountAsked = None, what: Whats = None,
+        kind: Kinds = None, since: Since = None, until: Until = None, oldest_first: Oldest = False,
+        cursor: CursorAsked = None, limit: Limit = 50,
+    ) -> History:  # fmt: skip
+        """Appeals, visits and deals, each with its number in the whole history and the time since the one before."""
+        with API_SECONDS.labels(call="history").time():
+            caller = await access.caller(request, "clients:read")
+            behind = cursor_read(lambda: Behind.of(cursor)) if cursor else None
+            async with asking.of(caller, account) as (conn, whose):
+                clock = await known_clock(conn, whose)
+                span = fitting(lambda: _span(clock.zone, since, until))
+                if not await clients.exists(conn, whose, client):
+                    raise unknown_client()
+                asked = HistoryAsked(
+                    account=whose, client=client, what=tuple(what or ("appeal", "visit", "deal")),
+                    kinds=tuple(kind or ()), since=span[0], until=span[1], ascends=oldest_first, limit=limit,
+                )  # fmt: skip
+                return await history.read_history(conn, asked, behind)
+
+    return whole_history
+
+
+def _hands(access: Access, asking: Asking) -> list[HTTPRouteHandler]:
+    @post(
+        "/clients/{client:int}/merge", responses=examples.of(Merged, {"client": 17}), status_code=200,
+        summary="Make one client of two",
+    )  # fmt: skip
+    async def merged(
+        request: ApiRequest, client: FromPath[ClientId], data: JSONBody[MergeWith], account: AccountAsked = None
+    ) -> Merged:
+        """The older survives. It can be undone."""
+        caller = await access.caller(request, "clients:write")
+        async with asking.changing(caller, account) as (conn, whose):
+            survivor = await joining.merge_clients(conn, whose, client, data.other)
+            if survivor is None:
+                raise unknown_client()
+            await audit.record(conn, whose, caller, "client.merge", survivor, one=client, other=data.other)
+            return Merged(client=survivor)
+
+    @post(
+        "/clients/{client:int}/merges/{merge:int}/undo", responses=examples.of(Undone, {"undone": True}),
+        status_code=200, summary="Undo a merge",
+    )  # fmt: skip
+    async def undone(
+        request: ApiRequest, client: FromPath[ClientId], merge: FromPath[ClientId], account: AccountAsked = None
+    ) -> Undone:
+        """What the merge moved goes back, as far as the client still has it."""
+        caller = await access.caller(request, "clients:write")
+        async with asking.changing(caller, account) as (conn, whose):
+            card = await clients.read_card(conn, whose, client)
+            if card is None or merge not in {each.id for each in card.merges}:
+                raise Refusal(404, "unknown-merge", "No such merge", "It is another client's, or undone.")
+            await joining.undo(conn, whose, merge)
+            await audit.record(conn, whose, caller, "client.split", client, merge=merge)
+            return Undone(undone=True)
+
+    @post(
+        "/clients/{client:int}/split", responses=examples.of(Split, {"client": 17, "new": 90}), status_code=200,
+        summary="Make two clients of one",
+    )  # fmt: skip
+    async def split(
+        request: ApiRequest, client: FromPath[ClientId], data: JSONBody[SplitOff], account: AccountAsked = None
+    ) -> Split:
+        """Numbers, e-mails or browsers that are somebody else's, with the appeals that came by them."""
+        caller = await access.caller(request, "clients:write")
+        async with asking.changing(caller, account) as (conn, whose):
+            try:
+                new = await joining.split_client(conn, whose, client, data.identities)
+            except joining.NotHis as error:
+                raise Refusal(422, "not-his", "That cannot be split off", str(error)) from None
+            if new is None:
+                raise unknown_client()
+            await audit.record(conn, whose, caller, "client.split", client, new=new)
+            return Split(client=client, new=new)
+
+    return [merged, undone, split]
+
+
+def _erase(access: Access, asking: Asking) -> HTTPRouteHandler:
+    @delete(
+        "/clients/{client:int}", responses=examples.of(Erased, {"appeals": 3, "visits": 7, "deals": 0}),
+        status_code=200, summary="Forget a client",
+    )  # fmt: skip
+    async def erase(request: ApiRequest, client: FromPath[ClientId], account: AccountAsked = None) -> Erased:
+        """As the law on personal data has it: who he was goes for good, that somebody called stays in the counts."""
+        caller: Caller = await access.caller(request, "clients:write")
+        async with asking.as_service(caller, account) as (conn, whose):
+            erased = await erasure.erase_client(conn, whose, client)
+            if erased is None:
+                raise unknown_client()
+            await audit.record(conn, whose, caller, "client.erase", client)
+            return erased
+
+    return erase
+
+
+def _span(zone: ZoneInfo, since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
+    start = moment(since, zone) if since else None
+    end = moment(until, zone, ends=True) if until else None
+    if start and end and start >= end:
+        raise ValueError("since must lie before until")
+    return start, end
+
+
+def _plain(text: str) -> str:
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def unknown_client() -> Refusal:
+    return Refusal(404, "unknown-client", "No such client")
+
+
+def _merged(survivor: int) -> Refusal:
+    return Refusal(410, "merged-client", "This client became another", f"He is client {survivor} now.")
