@@ -1,7 +1,7 @@
 """Tells the pages which calls ring, and that they ended: from the router through Postgres, never on a call's path.
 
-What is told is put in a queue and forgotten; a task of its own carries it. While Postgres is away, or slow, news grow old
-and are dropped: who looks at a page then sees the appeal later, as always.
+What is told is put in a queue and forgotten; a task of its own carries it. While Postgres is away, or slow, news grow
+old and are dropped: who looks at a page then sees the appeal later, as always.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Ringing:
 
     def _fresh(self) -> list[str]:
         """What waits and is not too old to be of use."""
-        notices = []
+        notices: list[str] = []
         while self._waiting and len(notices) < AT_ONCE:
             at, news = self._waiting.popleft()
             if self._monotonic() - at > FRESH_SECONDS:

@@ -13,7 +13,7 @@ from callrouter.pool.model import Resolution
 from callrouter.sessions.model import Visit
 
 LONGEST_KEY = 64
-"""Characters of a caller's number that are kept: an index must hold it, and hostile caller ids have no such limit."""
+"""Characters kept of a caller's number, a group and the like: an index must hold them, and hostile ones are longer."""
 
 
 def enrich(appeal: Appeal, settings: Settings) -> AppealRow | None:
@@ -91,8 +91,8 @@ def _call_row(appeal: CallAppeal, owner: Owner) -> AppealRow:
         lost_reason=call.lost_reason,
         wait_s=call.wait_s,
         talk_s=call.talk_s,
-        final_group=call.group,
-        employee=call.employee,
+        final_group=call.group and call.group[:LONGEST_KEY],
+        employee=call.employee and call.employee[:LONGEST_KEY],
         steps=call.steps,
         hangup_cause=call.hangup_cause,
         hangup_by=call.hangup_by,
@@ -116,7 +116,7 @@ def _attribute(row: AppealRow, resolution: Resolution) -> None:
         _add_visit(row, resolution.visit)
     elif resolution.binding is not None:
         binding = resolution.binding
-        row.channel, row.source = binding.channel, binding.source
+        row.channel, row.source = binding.channel[:LONGEST_KEY], binding.source
         row.medium, row.campaign = binding.medium, binding.campaign
 
 
@@ -126,7 +126,7 @@ def _add_visit(row: AppealRow, visit: Visit) -> None:
     row.visit_started_at = visit.started_at
     row.time_on_site_s = visit.time_on_site.total_seconds()
     row.pages = visit.pages
-    row.channel, row.source, row.medium = traffic.channel, traffic.source, traffic.medium
+    row.channel, row.source, row.medium = traffic.channel[:LONGEST_KEY], traffic.source, traffic.medium
     row.campaign, row.keyword = traffic.campaign, traffic.keyword
     row.content, row.click_id = traffic.content, traffic.click_id
     row.landing_page, row.referrer = visit.landing_page, visit.referrer

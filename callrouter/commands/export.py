@@ -36,9 +36,7 @@ def export() -> None:
 @export.command()
 @click.argument("filters", nargs=-1, metavar="[NAME=VALUE]…")
 @click.option("--format", "file_format", type=click.Choice(FORMATS), default="jsonl", show_default=True)
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), callback=given_target, help="Instead of stdout."
-)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), callback=given_target, help="Else stdout.")
 @click.option("--account", help="Name or id of one account; all without it, one after the other.")
 @click.option("--field", "fields", multiple=True, help="Only these fields, several or with commas; all without it.")
 @click.option("--period", help=f"One of {', '.join(PERIODS)}.")
@@ -48,9 +46,9 @@ def export() -> None:
 @click.option("--separator", type=click.Choice(list(SIGNS)), default="comma", show_default=True, help="Of CSV.")
 @config_option
 def appeals(
-    filters: tuple[str, ...], *, file_format: FileFormat, out: Path | None, account: str | None, fields: tuple[str, ...],
-    period: str | None, since: str | None, until: str | None, config_file: Path | None, bom: bool,
-    separator: Separator,
+    filters: tuple[str, ...], *, file_format: FileFormat, out: Path | None, account: str | None,
+    fields: tuple[str, ...], period: str | None, since: str | None, until: str | None,
+    config_file: Path | None, bom: bool, separator: Separator,
 ) -> None:  # fmt: skip
     """The journal of appeals: all fields, without a limit, in constant memory; the earliest first.
 

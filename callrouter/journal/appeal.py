@@ -38,7 +38,7 @@ async def read_appeal(conn: Connection, account: int, appeal: UUID) -> AppealInF
 
 
 async def read_passing(
-    conn: Connection, account: int, zone: ZoneInfo, filters: Filters, appeals: list[UUID], fields: tuple[str, ...]
+    conn: Connection, account: int, filters: Filters, appeals: list[UUID], *, zone: ZoneInfo, fields: tuple[str, ...]
 ) -> list[AppealTold]:
     """Those of the appeals that pass the filters, the latest first."""
     values = Values()

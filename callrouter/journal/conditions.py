@@ -125,6 +125,8 @@ def _match(column: str, asked: Match, values: Values) -> Iterator[str]:
     wanted = []
     if asked.any_of:
         wanted.append(_one_of(column, asked.any_of, values, "text"))
+        if not asked.empty and "" not in asked.any_of:
+            yield f"{column} <> ''"  # as partial indexes have it
     if asked.empty or "" in asked.any_of:
         wanted.append(f"coalesce({column}, '') = ''")
     if wanted:

@@ -73,14 +73,19 @@ async def read_page(conn: Connection, asked: Asked) -> Page:
     """The rows of one page."""
     values = Values()
     key, descends = _key(asked.sort)
+    name = asked.sort.removeprefix("-")
     order = ", ".join(f"{part}{' DESC' if descends else ''}" for part in key)
     where = appeal_conditions(asked.filters, asked.account, asked.zone, values)
     if asked.cursor is not None:
         where += f" AND {_behind(key, asked.cursor, values, descends=descends)}"
     extra = "" if len(key) == len(BY_TIME) else f', {key[0]} AS "sort value"'
-    sql = f"""
-        SELECT {selected(asked.fields)}{extra} FROM appeals a{joined(asked.fields)}
-        WHERE {where} ORDER BY {order} LIMIT {values.add(asked.limit + 1, "int")}"""  # noqa: S608
+    limit = values.add(asked.limit + 1, "int")
+    found = f"appeals a WHERE {where} ORDER BY {order} LIMIT {limit}"
+    if is_in_brief(asked.filters, name):
+        found = f"({FOUND}{found}) k JOIN appeals a ON {SAME}{joined(asked.fields)} ORDER BY {order}"
+    else:
+        found = found.replace(" WHERE ", f"{joined(asked.fields)} WHERE ", 1)
+    sql = f"SELECT {selected(asked.fields)}{extra} FROM {found}"  # noqa: S608
     rows = await conn.fetch(sql, *values.all)
     last = rows[asked.limit - 1] if len(rows) > asked.limit else None
     following = None
@@ -88,6 +93,20 @@ async def read_page(conn: Connection, asked: Asked) -> Page:
         value = last["sort value"] if extra else None
         following = Cursor(asked.sort, value, last["started_at"], last["id"]).text()
     return Page(items=tuple(told(_without_sort(row), asked.account) for row in rows[: asked.limit]), next=following)
+
+
+FOUND = "SELECT a.account_id, a.started_at, a.id FROM "
+SAME = "(a.account_id, a.started_at, a.id) = (k.account_id, k.started_at, k.id)"
+IN_BRIEF = frozenset({
+    "since", "until", "hour", "weekday", "kind", "direction", "status", "site", "client", "customer", "called", "group",
+    "employee", "channel", "method", "confidence", "wait_s", "talk_s", "unique", "quality", "late", "first", "spam",
+    "tag", "comment", "started_at",
+})  # fmt: skip
+"""Fields in the index appeals_in_brief, or in notes: rows are looked for there, and only those found are read."""
+
+
+def is_in_brief(filters: Filters, *more: str) -> bool:
+    return filters.asked | set(more) <= IN_BRIEF
 
 
 BY_TIME = ("a.started_at", "a.id")

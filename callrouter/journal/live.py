@@ -1,8 +1,8 @@
 """What happens just now, for whoever watches: appeals as they are published, calls as they ring. Knows no HTTP.
 
-One connection of a process listens for all its watchers. Publishers tell in the transaction that writes (`appeals.store`),
-routers when a call is resolved (`callrouter.ringing`). Who watches too slowly is told that he missed something, and asks
-the journal; so is everybody when the connection was lost.
+One connection of a process listens for all its watchers. Publishers tell in the transaction that writes
+(`appeals.store`), routers when a call is resolved (`callrouter.ringing`). Who watches too slowly is told that he missed
+something, and asks the journal; so is everybody when the connection was lost.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import structlog
 
 from callrouter.appeals.store import CHANNEL
 from callrouter.background import Background
-from callrouter.clock import Clock
 from callrouter.db.connect import TROUBLE
 from callrouter.journal.news import RINGING, CallNews, decode_call
 
@@ -64,9 +63,8 @@ class Watcher:
 class Feed:
     """One per web process. It connects when the first one watches."""
 
-    def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection[asyncpg.Record]]], clock: Clock) -> None:
+    def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection[asyncpg.Record]]]) -> None:
         self._connect = connect
-        self._clock = clock
         self._watchers: dict[int, set[Watcher]] = defaultdict(set)
         self._background = Background()
         self._listening = asyncio.Event()

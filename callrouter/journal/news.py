@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 RINGING = "callrouter_ringing"
-LONGEST_TEXT = 200
+LONGEST_TEXT = 100
 """A notice holds 8000 bytes."""
 
 

@@ -99,7 +99,7 @@ async def read_visit(conn: Connection, account: int, session: str) -> VisitInFul
     visit = visit_told(row)
     pages = await pages_of(conn, account, session, visit.started_at, MOST_PAGES + 1)
     client = await conn.fetchval(CLIENT, account, visit.visitor)
-    appeals = await conn.fetch(APPEALS, account, session, visit.started_at)
+    appeals = await conn.fetch(APPEALS, account, session, visit.started_at, client)
     return VisitInFull(
         visit=visit, client=client, pages=pages[:MOST_PAGES],
         appeals=tuple(appeal["id"] for appeal in appeals), cut=len(pages) > MOST_PAGES,
@@ -137,6 +137,11 @@ SELECT client_id FROM client_identities WHERE account_id = $1 AND kind = 'visito
 UNION ALL (SELECT client_id FROM client_visitors WHERE account_id = $1 AND visitor = $2 ORDER BY judged_at DESC LIMIT 1)
 LIMIT 1"""
 APPEALS = """
-SELECT id FROM appeals
-WHERE account_id = $1 AND session = $2 AND started_at >= $3 AND started_at < $3::timestamptz + interval '4 days'
+SELECT id, started_at FROM appeals WHERE account_id = $1 AND client_id = $4 AND session = $2
+UNION ALL (
+    SELECT a.id, a.started_at FROM (
+        SELECT account_id, started_at, id FROM appeals
+        WHERE account_id = $1 AND started_at >= $3 AND started_at < $3::timestamptz + interval '4 days'
+            AND client_id IS NULL
+    ) k JOIN appeals a ON (a.account_id, a.started_at, a.id) = (k.account_id, k.started_at, k.id) WHERE a.session = $2)
 ORDER BY started_at LIMIT 100"""

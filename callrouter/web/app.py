@@ -165,7 +165,7 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Web:
     )
     addresses = Addresses(settings.trusted_proxies)
     access = Access(reading, addresses, life=settings.signed_in)
-    asking, feed = Asking(reading, clock), Feed(link, clock)
+    asking, feed = Asking(reading, clock), Feed(link)
     api = api_router(
         [
             *lease_handlers(access, reading, Store(store, client, settings.namespace), clock),

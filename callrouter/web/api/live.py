@@ -1,9 +1,10 @@
-"""GET /api/v1/appeals/live: server-sent events of what happens just now: calls that ring, appeals as they are published."""
+"""GET /api/v1/appeals/live: server-sent events of calls that ring, and of appeals as they are published."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 from litestar import get
@@ -15,7 +16,6 @@ from callrouter.db.connect import Connection
 from callrouter.journal import clients, live
 from callrouter.journal.appeal import read_passing
 from callrouter.journal.filters import Filters
-from callrouter.journal.listing import Clock as AccountClock
 from callrouter.journal.live import Feed, Missed, News, Notice
 from callrouter.journal.news import CallNews
 from callrouter.journal.row import LISTED
@@ -49,15 +49,15 @@ def live_handlers(access: Access, asking: Asking, feed: Feed) -> list[HTTPRouteH
     @get("/appeals/live", responses=_stream(), operation_class=OfAppeals, summary="What happens just now")
     async def watch(request: ApiRequest, account: AccountAsked = None, fields: Fields = None) -> Stream:
         """Server-sent events: `hello` once it listens; `appeal` with a row that is new or has changed and passes the
-        filters; `gone` with the id of one that does not pass any more; `ringing` and `ended` of calls; `missed`: ask the
-        journal for what is new. A comment now and then keeps the line open; after half an hour connect anew."""
+        filters; `gone` with the id of one that does not pass any more; `ringing` and `ended` of calls; `missed`: ask
+        the journal for what is new. A comment now and then keeps the line open; after half an hour connect anew."""
         caller = await access.caller(request, "appeals:read")
         names = fitting(lambda: fields_in(fields), "bad-field", "There is no such field") if fields else LISTED
         if len(feed) >= MOST_WATCHERS:
             raise Refusal(503, "busy", "Too many watch already", "Try again in a while.", retry_s=60)
         async with asking.of(caller, account) as (conn, whose):
             filters, clock = await asking.filters(conn, whose, request, OWN)
-        watched = _Watched(asking, caller, whose, filters, clock, names)
+        watched = _Watched(asking, caller, account=whose, filters=filters, zone=clock.zone, fields=names)
         return Stream(
             _events(feed, watched), media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
@@ -70,14 +70,14 @@ class _Watched:
     """What one watcher wants to see."""
 
     def __init__(
-        self, asking: Asking, caller: Caller, account: int, filters: Filters, clock: AccountClock,
+        self, asking: Asking, caller: Caller, *, account: int, filters: Filters, zone: ZoneInfo,
         fields: tuple[str, ...],
     ) -> None:  # fmt: skip
         self._asking = asking
         self._caller = caller
         self.account = account
         self._filters = filters
-        self._clock = clock
+        self._zone = zone
         self._fields = fields
 
     async def told(self, news: list[News]) -> AsyncIterator[bytes]:
@@ -98,7 +98,7 @@ class _Watched:
     async def _appeals(self, conn: Connection, ids: list[UUID]) -> AsyncIterator[bytes]:
         if not ids:
             return
-        rows = await read_passing(conn, self.account, self._clock.zone, self._filters, ids, self._fields)
+        rows = await read_passing(conn, self.account, self._filters, ids, zone=self._zone, fields=self._fields)
         for row in reversed(rows):
             yield event("appeal", row)
         for gone in sorted({*ids} - {row.id for row in rows}):

@@ -9,15 +9,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import httpx
 import msgspec
-from litestar.testing import AsyncTestClient
 
 from callrouter.appeals.row import COLUMNS, AppealRow
 from callrouter.db.connect import Pool, open_pool
 from callrouter.people.roles import SCOPES
 from callrouter.pool.model import Candidate
 from callrouter.web.api.tokens import add_token
-from callrouter.web.app import WebSettings, create_app
+from callrouter.web.app import Web, WebSettings, create_app
 
 KEY = b"a key of the tests, long enough"
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -71,7 +71,8 @@ async def put(postgres: Pool, *rows: AppealRow) -> None:
 async def put_visit(postgres: Pool, session: str, visitor: str, at: datetime, account: int = 2, **told: Any) -> None:
     usual = {
         "account_id": account, "started_at": at, "session": session, "visitor": visitor,
-        "site_id": 1 if account == 2 else 3, "seen_at": at + timedelta(minutes=2), "channel": "paid_search", "source": "yandex", "medium": "cpc",
+        "site_id": 1 if account == 2 else 3, "seen_at": at + timedelta(minutes=2),
+        "channel": "paid_search", "source": "yandex", "medium": "cpc",
     }  # fmt: skip
     columns = usual | told
     places = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
@@ -86,19 +87,17 @@ async def put_visit(postgres: Pool, session: str, visitor: str, at: datetime, ac
 class Journal:
     """The application, the database behind it, and a token of each account with every scope."""
 
-    def __init__(self, client: Any, postgres: Pool, tokens: dict[int, str]) -> None:
+    def __init__(self, app: Web, client: httpx.AsyncClient, postgres: Pool, tokens: dict[int, str]) -> None:
+        self.app = app
         self.client = client
         self.postgres = postgres
         self.tokens = tokens
 
-    async def ask(
-        self, path: str, *, account: int = 2, method: str = "GET", body: object = None, **headers: str
-    ) -> Any:
+    async def ask(self, path: str, *, account: int = 2, method: str = "GET", body: Any = None, **headers: str) -> Any:
         sent = {"authorization": f"Bearer {self.tokens[account]}"} | {
             name.replace("_", "-"): value for name, value in headers.items()
         }
-        more = {"json": body} if body is not None else {}
-        return await self.client.request(method, f"/api/v1{path}", headers=sent, **more)
+        return await self.client.request(method, f"/api/v1{path}", headers=sent, json=body)
 
     async def told(self, path: str, *, account: int = 2, **more: Any) -> Any:
         answer = await self.ask(path, account=account, **more)
@@ -118,8 +117,10 @@ async def journal(valkey_url: str, database: str) -> AsyncIterator[Journal]:
             for account in (1, 2, 3):
                 scopes = tuple(scope for scope in SCOPES if account == 1 or scope != "operate")
                 tokens[account] = (await add_token(conn, account, "test", scopes)).secret
-        async with AsyncTestClient(create_app(settings)) as client:
-            yield Journal(client, postgres, tokens)
+        app = create_app(settings)
+        there = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://callrouter.example")
+        async with app.lifespan(), there as client:
+            yield Journal(app, client, postgres, tokens)
     finally:
         await postgres.close()
 

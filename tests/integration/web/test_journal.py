@@ -118,7 +118,8 @@ def test_filters_find_what_they_say_and_nothing_else(valkey_url: str, database: 
             "quality=true", "quality=false", "channel=direct", "channel=direct&channel=ai", "channel.not=direct",
             "campaign.has=R%25", "campaign.empty=true", "campaign.empty=false", "talk_s.min=60", "wait_s.max=3",
             "site=1", "site.not=1", "customer=8%20(916)%20000-00-07", "customer=0007", "customer.empty=true",
-            "kind=form&kind=chat", "hour=12", "weekday=1", "weekday=2", "since=2026-03-02T12:10", "until=2026-03-02", "until=2026-03-01",
+            "kind=form&kind=chat", "hour=12", "weekday=1", "weekday=2", "since=2026-03-02T12:10",
+            "until=2026-03-02", "until=2026-03-01",
             "q=ведро", "tag=важно", "tag.not=важно", "spam=true", "spam=false", "comment.has=СЧЁТ", "tag.empty=true",
             "comment.empty=true", "confidence.max=0.5", "late=true", "group=sales&employee=7", "pending=false",
             "first=true", "client=1", "q=счёт%20sales",
@@ -223,7 +224,8 @@ async def a_client(here: Journal) -> None:
     await here.postgres.execute("INSERT INTO client_identities VALUES (2, 'visitor', 'v1', 7, $1, $1)", START)
     await here.postgres.execute(
         """INSERT INTO deals (account_id, client_id, title, revenue, currency, opened_at, closed_at)
-           VALUES (2, 7, 'Окна', 100.10, 'RUB', $1, $1::timestamptz + interval '36 hours'), (2, 7, 'Ещё', 0.20, 'RUB', $1, NULL),
+           VALUES (2, 7, 'Окна', 100.10, 'RUB', $1, $1::timestamptz + interval '36 hours'),
+                  (2, 7, 'Ещё', 0.20, 'RUB', $1, NULL),
                   (2, 7, 'Дом', 5, 'EUR', $1, NULL)""",
         START + 60 * MINUTE,
     )  # fmt: skip
