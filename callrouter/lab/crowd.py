@@ -23,9 +23,10 @@ GROWTH = 1.8
 """The last day's traffic by the first day's."""
 
 CHANNELS = (
-    ("paid_search", "yandex", "cpc", 34), ("organic_search", "yandex", "organic", 14), ("direct", "(direct)", "(none)", 13),
-    ("organic_search", "google", "organic", 9), ("paid_social", "vk", "cpc", 8), ("social", "vk", "social", 4),
-    ("referral", "otzovik.example", "referral", 3), ("maps_and_catalogues", "2gis", "referral", 6), ("email", "newsletter", "email", 3),
+    ("paid_search", "yandex", "cpc", 34), ("organic_search", "yandex", "organic", 14),
+    ("direct", "(direct)", "(none)", 13), ("organic_search", "google", "organic", 9), ("paid_social", "vk", "cpc", 8),
+    ("social", "vk", "social", 4), ("referral", "otzovik.example", "referral", 3),
+    ("maps_and_catalogues", "2gis", "referral", 6), ("email", "newsletter", "email", 3),
     ("display", "rtb.example", "banner", 2), ("ai", "chatgpt", "ai", 2), ("messenger", "telegram", "messenger", 1),
     ("offline", "flyer", "qr", 1),
 )  # fmt: skip
@@ -73,14 +74,14 @@ TOWNS = (
 )
 DEVICES = (
     ("mobile", "Android 14", "Chrome Mobile 130", 55), ("mobile", "iOS 18", "Safari 18", 20),
-    ("desktop", "Windows 10", "Chrome 130", 15), ("desktop", "Windows 10", "Yandex 24", 6), ("desktop", "macOS", "Safari 18", 3),
-    ("tablet", "Android 13", "Chrome 129", 1),
+    ("desktop", "Windows 10", "Chrome 130", 15), ("desktop", "Windows 10", "Yandex 24", 6),
+    ("desktop", "macOS", "Safari 18", 3), ("tablet", "Android 13", "Chrome 129", 1),
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Advert:
-    """What brought a visitor: text of COPY, columns `channel` to `referrer` in their order, and the page of the call."""
+    """What brought a visitor, as text of COPY: columns `channel` to `referrer` in order, and the page of the call."""
 
     traffic: str
     pages: str

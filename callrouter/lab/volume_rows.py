@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,12 +26,13 @@ from callrouter.lab.crowd import (
 )
 
 APPEALS = (
-    "account_id", "started_at", "id", "kind", "site_id", "client_id", "pbx", "linkedid", "direction", "caller", "called",
-    "caller_raw", "called_raw", "customer", "answered_at", "ended_at", "status", "lost_reason", "wait_s", "talk_s",
-    "final_group", "employee", "steps", "hangup_cause", "hangup_by", "recording", "agi_ms", "complete", "method",
-    "confidence", "candidates", "resolution_ms", "session", "visitor", "visit_started_at", "time_on_site_s", "pages",
+    "account_id", "started_at", "id", "kind", "site_id", "client_id", "pbx", "linkedid", "direction", "caller",
+    "called", "caller_raw", "called_raw", "customer", "answered_at", "ended_at", "status", "lost_reason", "wait_s",
+    "talk_s", "final_group", "employee", "steps", "hangup_cause", "hangup_by", "recording", "agi_ms", "complete",
+    "method", "confidence", "candidates", "resolution_ms", "session", "visitor", "visit_started_at", "time_on_site_s", "pages",
     "channel", "source", "medium", "campaign", "keyword", "content", "click_id", "landing_page", "referrer", "page",
-    "title", "device", "os", "browser", "location", "is_unique", "quality", "multichannel", "email", "person", "details",
+    "title", "device", "os", "browser", "location", "is_unique", "quality", "multichannel", "email", "person",
+    "details",
 )  # fmt: skip
 VISITS = (
     "account_id", "started_at", "session", "visitor", "site_id", "seen_at", "ended_at", "channel", "source", "medium",
@@ -43,6 +44,7 @@ KINDS = ("call", "out", "form", "callback", "chat", "email")
 KIND_SHARES = (0.80, 0.07, 0.08, 0.03, 0.015, 0.005)
 METHODS = ("holder", "static", "caller_memory", "last_holder", "unattributed")
 METHOD_SHARES = (0.62, 0.08, 0.1, 0.05, 0.15)
+SURE = {"holder": 0.93, "static": 1, "caller_memory": 0.85, "last_holder": 0.6, "unattributed": 0}
 LOST = ("abandoned_queue", "abandoned_ringing", "no_answer", "busy", "abandoned_ivr")
 GROUPS = ("Продажи", "Сервис", "Опт", "Доставка", "Бухгалтерия", "Секретарь")
 NAMES = ("Анна", "Иван", "Мария", "Пётр", "Ольга", "Сергей", "Елена", "Олег", "Ирина", "Глеб", "Софья", "Яков")
@@ -62,8 +64,41 @@ class Day:
     notes: list[str] = field(default_factory=list)
     clients: list[str] = field(default_factory=list)
     identities: list[str] = field(default_factory=list)
+    visitors: list[str] = field(default_factory=list)
     deals: list[str] = field(default_factory=list)
     costs: list[str] = field(default_factory=list)
+
+
+class Happened(NamedTuple):
+    """An appeal before it is text: times are text already, `dice` is what the rest is drawn from."""
+
+    client: int
+    first: bool
+    at: str
+    answered: str
+    ended: str
+    came: str
+    wait: float
+    talk: float
+    before: float
+    kind: int
+    method: int
+    advert: int
+    dice: int
+    uuid: str
+
+
+class Came(NamedTuple):
+    """A visit."""
+
+    at: str
+    left: str
+    session: str
+    visitor: str
+    site: int
+    pages: int
+    place: str
+    number: str
 
 
 class Rows:
@@ -71,8 +106,7 @@ class Rows:
 
     def __init__(self, crowd: Crowd) -> None:
         self._crowd = crowd
-        self._adverts = cache(lambda which: adverts(which, crowd.seed))
-        self._places = cache(lambda which: places(which, crowd.seed))
+        self._known = cache(lambda which: Known(*adverts(which, crowd.seed), places(which, crowd.seed)))
 
     def day(self, n: int) -> Day:
         told = Day()
@@ -93,7 +127,7 @@ class Rows:
         )
         firsts = np.arange(len(clients)) < young - old
         order = chance.permutation(len(clients))
-        day = _AccountDay(told, crowd.start(n), which, chance, self._adverts(which), self._places(which))
+        day = _AccountDay(told, crowd.start(n), which, chance, self._known(which))
         day.appeals(clients[order].tolist(), firsts[order].tolist())
         visits = crowd.before(crowd.visits, which, n + 1) - crowd.before(crowd.visits, which, n) - day.credited
         known = _returning(max(old, 1), max(0, visits) // 4, chance) + crowd.first_client(which) + 1
@@ -116,19 +150,23 @@ def _time(line: str) -> str:
     return line.split("\t", 2)[1]
 
 
+class Known(NamedTuple):
+    """What an account has to draw from."""
+
+    adverts: list[Advert]
+    likely: np.ndarray[Any, np.dtype[np.float64]]
+    spots: list[str]
+
+
 class _AccountDay:
     """One account's day, written into `told`."""
 
-    def __init__(
-        self, told: Day, start: Any, which: int, chance: np.random.Generator,
-        known: tuple[list[Advert], np.ndarray[Any, np.dtype[np.float64]]], spots: list[str],
-    ) -> None:  # fmt: skip
+    def __init__(self, told: Day, start: datetime, which: int, chance: np.random.Generator, known: Known) -> None:
         self.told, self.which, self.chance = told, which, chance
         self.account = account_id(which)
         self.midnight = np.datetime64(start.replace(tzinfo=None), "ms")
         self.start = start
-        self.adverts, self.likely = known
-        self.spots = spots
+        self.adverts, self.likely, self.spots = known
         self.credited = 0
 
     def appeals(self, clients: Sequence[int], firsts: Sequence[bool]) -> None:
@@ -146,107 +184,106 @@ class _AccountDay:
             chance.integers(0, 1 << 30, count).tolist(), self._uuids(count), strict=True,
         )  # fmt: skip
         for row in columns:
-            self._appeal(*row)
+            self._appeal(Happened(*row))
 
-    def _appeal(
-        self, client: int, first: bool, at: str, answered: str, ended: str, came: str, wait: float, talk: float,
-        before: float, kind: int, method: int, advert: int, dice: int, uuid: str,
-    ) -> None:  # fmt: skip
-        site = site_id(self.which, dice % SITES_PER_ACCOUNT)
-        session = f"{dice:08x}{uuid[:8]}"
-        shown = f"7495{self.which:03}{dice % 2000:04}"
-        bought = self.adverts[advert]
-        seen = METHODS[method] not in {"static", "unattributed"} and kind != 1
-        traffic = f"{bought.traffic}\t{bought.pages}" if seen else NO_TRAFFIC
-        if METHODS[method] == "static":
-            traffic = f"offline\tflyer\tqr\tcampaign-{dice % 30}" + f"\t{N}" * 7
-        place = self.spots[dice % len(self.spots)]
-        visit = (
-            f"{session}\t{visitor_of(client)}\t{came}\t{before}\t{dice % 9 + 1}\t{traffic}\t{place}"
-            if seen
-            else f"{N}\t{N}\t{N}\t{N}\t{N}\t{traffic}\t{NO_PLACE}"
+    def _appeal(self, told: Happened) -> None:
+        site = site_id(self.which, told.dice % SITES_PER_ACCOUNT)
+        session = f"{told.dice:08x}{told.uuid[:8]}"
+        shown = f"7495{self.which:03}{told.dice % 2000:04}"
+        bought = self.adverts[told.advert]
+        is_call = told.kind <= 1
+        seen = METHODS[told.method] not in {"static", "unattributed"} and told.kind != 1
+        place = self.spots[told.dice % len(self.spots)]
+        name = NAMES[told.client % len(NAMES)] if told.client % 3 == 0 or not is_call else N
+        call = (
+            self._call(told, shown) if is_call else "\t".join((*[N] * 7, phone_of(told.client), N, told.at, *[N] * 12))
         )
-        phone, name = phone_of(client), NAMES[client % len(NAMES)] if client % 3 == 0 or kind > 1 else N
-        if kind <= 1:
-            call = self._call(phone, shown, at, answered, ended, wait, talk, kind, dice, uuid)
-            how = METHODS[method if kind == 0 else -1]
-            sure = (0.93, 1, 0.85, 0.6, 0)[method] if kind == 0 else 0
-            candidates = (
-                f'[{{"method":"{how}","account":{self.account},"site":{site},"session":"{session}","weight":{sure},'
-                f'"since":{before}}},{{"method":"last_holder","account":{self.account},"site":{site},'
-                f'"session":"{uuid[:16]}","weight":0.04,"since":4000.0}}]'
-                if seen
-                else "[]"
-            )
-            extra = f"{N}\t{name}\t{N}"
-        else:
-            call = self._page_call(phone, at)
-            how, sure, candidates = ("page", 1, N) if seen else ("unattributed", 0, N)
-            extra = f"client{client}@mail.example\t{name}\t" + f'{{"text":"Перезвоните, интересуют {WHAT[dice % 12]}"}}'
-        unique = "t" if first and kind == 0 else "f"
-        quality = "t" if talk >= 60 and kind <= 1 else "f"  # noqa: PLR2004
+        kind = "call" if is_call else KINDS[told.kind]
+        unique = "t" if told.first and told.kind == 0 else "f"
+        quality = "t" if told.talk >= 60 and is_call else "f"  # noqa: PLR2004
+        said = f"{N}\t{name}\t{N}"
+        if not is_call:
+            said = f"client{told.client}@mail.example\t{name}\t" + f'{{"text":"Интересуют {WHAT[told.dice % 12]}"}}'
         self.told.appeals.append(
-            f"{self.account}\t{at}\t{uuid}\t{'call' if kind <= 1 else KINDS[kind]}\t{site}\t{client}\t{call}\t{how}\t{sure}\t"
-            f"{candidates}\t1.7\t{visit}\t{unique}\t{quality}\t{'t' if dice % 5 == 0 else 'f'}\t{extra}\n"
+            f"{self.account}\t{told.at}\t{told.uuid}\t{kind}\t{site}\t{told.client}\t{call}\t"
+            f"{self._credit(told, site, session, seen=seen)}\t{self._source(told, session, place, seen=seen)}\t"
+            f"{unique}\t{quality}\t{'t' if told.dice % 5 == 0 else 'f'}\t{said}\n"
         )
         if seen:
             self.credited += 1
-            self._visit(came, session, visitor_of(client), site, at, bought, dice % 9 + 1, place, shown)
-            self.told.pages.append(
-                f"{self.account}\t{came}\t{session}\t1\t{bought.pages}\n{self.account}\t{at}\t{session}\t2\t{bought.pages}\n"
-            )
-        if first:
-            self._client(client, at, name, dice)
-        if dice % 31 == 0:
-            tags = "{важно}" if dice % 2 else "{перезвонить,опт}"
-            self.told.notes.append(
-                f"{self.account}\t{uuid}\t{'t' if dice % 5 == 0 else 'f'}\t{tags}\tКлиент просил счёт\n"
-            )
+            visitor = visitor_of(told.client)
+            self._visit(bought, Came(told.came, told.at, session, visitor, site, told.dice % 9 + 1, place, shown))
+            for n, at in enumerate((told.came, told.at), start=1):
+                self.told.pages.append(f"{self.account}\t{at}\t{session}\t{n}\t{bought.pages}\n")
+        if told.first:
+            self._client(told.client, told.at, name, told.dice)
+        if told.dice % 31 == 0:
+            tags = "{важно}" if told.dice % 2 else "{перезвонить,опт}"
+            spam = "t" if told.dice % 5 == 0 else "f"
+            self.told.notes.append(f"{self.account}\t{told.uuid}\t{spam}\t{tags}\tКлиент просил счёт\n")
 
-    def _call(
-        self, phone: str, shown: str, at: str, answered: str, ended: str, wait: float, talk: float, kind: int, dice: int,
-        uuid: str,
-    ) -> str:  # fmt: skip
-        group, employee = GROUPS[dice % 97 % len(GROUPS)], f"{100 + dice % 89 % 40}"
-        heard = talk > 0
-        incoming = kind == 0
-        steps = f'[{{"at":"{at}","kind":"started"}},{{"at":"{at}","kind":"group_entered","group":"{group}"}},'
-        steps += f'{{"at":"{at}","kind":"rang","who":"{employee}"}},'
-        steps += f'{{"at":"{answered}","kind":"answered","who":"{employee}"}},' if heard else ""
-        steps += f'{{"at":"{ended}","kind":"ended"}}]'
+    def _credit(self, told: Happened, site: int, session: str, *, seen: bool) -> str:
+        """Columns `method` to `resolution_ms`."""
+        if told.kind > 1:
+            return f"page\t1\t{N}\t{N}" if seen else f"unattributed\t0\t{N}\t{N}"
+        method = METHODS[told.method] if told.kind == 0 else "unattributed"
+        sure = SURE[method]
+        if not seen:
+            return f"{method}\t{sure}\t[]\t1.7"
+        first = f'{{"method":"{method}","account":{self.account},"site":{site},"session":"{session}","weight":{sure}}}'
+        earlier = f'"account":{self.account},"site":{site},"session":"{told.uuid[:16]}","weight":0.04'
+        other = f'{{"method":"last_holder",{earlier}}}'
+        return f"{method}\t{sure}\t[{first},{other}]\t1.7"
+
+    def _source(self, told: Happened, session: str, place: str, *, seen: bool) -> str:
+        """Columns `session` to `location`."""
+        if seen:
+            bought = self.adverts[told.advert]
+            visit = f"{session}\t{visitor_of(told.client)}\t{told.came}\t{told.before}\t{told.dice % 9 + 1}"
+            return f"{visit}\t{bought.traffic}\t{bought.pages}\t{place}"
+        is_static = METHODS[told.method] == "static"
+        traffic = (
+            "\t".join(("offline", "flyer", "qr", f"campaign-{told.dice % 30}", *[N] * 7)) if is_static else NO_TRAFFIC
+        )
+        return "\t".join((*[N] * 5, traffic, NO_PLACE))
+
+    def _call(self, told: Happened, shown: str) -> str:
+        """Columns `pbx` to `complete`."""
+        group, employee = GROUPS[told.dice % 97 % len(GROUPS)], f"{100 + told.dice % 89 % 40}"
+        heard, incoming, phone = told.talk > 0, told.kind == 0, phone_of(told.client)
+        steps = f'[{{"at":"{told.at}","kind":"started"}},{{"at":"{told.at}","kind":"group_entered","group":"{group}"}},'
+        steps += f'{{"at":"{told.at}","kind":"rang","who":"{employee}"}},'
+        steps += f'{{"at":"{told.answered}","kind":"answered","who":"{employee}"}},' if heard else ""
+        steps += f'{{"at":"{told.ended}","kind":"ended"}}]'
         caller, called = (phone, shown) if incoming else (employee, phone)
         return "\t".join((
-            "pbx1", f"pbx1-{uuid[:13]}", "inbound" if incoming else "outbound", caller, called, f"+{caller}", f"+{called}",
-            phone, answered if heard else N, ended, "answered" if heard else "lost", N if heard else LOST[dice % len(LOST)],
-            str(wait), str(talk), group if incoming else N, employee if heard else N, steps, "16",
-            "caller" if dice % 3 else "employee", f"/recordings/{uuid}.wav" if heard else N, "2.4", "t",
+            "pbx1", f"pbx1-{told.uuid[:13]}", "inbound" if incoming else "outbound", caller, called, f"+{caller}",
+            f"+{called}", phone, told.answered if heard else N, told.ended, "answered" if heard else "lost",
+            N if heard else LOST[told.dice % len(LOST)], str(told.wait), str(told.talk), group if incoming else N,
+            employee if heard else N, steps, "16", "caller" if told.dice % 3 else "employee",
+            f"/recordings/{told.uuid}.wav" if heard else N, "2.4", "t",
         ))  # fmt: skip
 
-    def _page_call(self, phone: str, at: str) -> str:
-        return "\t".join((N, N, N, N, N, N, N, phone, N, at, *[N] * 12))
-
-    def _visit(
-        self, came: str, session: str, visitor: str, site: int, left: str, advert: Advert, pages: int, place: str,
-        number: str,
-    ) -> None:  # fmt: skip
+    def _visit(self, advert: Advert, came: Came) -> None:
         self.told.visits.append(
-            f"{self.account}\t{came}\t{session}\t{visitor}\t{site}\t{left}\t{left}\t{advert.traffic}\t{advert.pages}\t{pages}\t"
-            f"{place}\t{visitor[:9]}.{session[:9]}\t{session}\t{number}\n"
+            f"{self.account}\t{came.at}\t{came.session}\t{came.visitor}\t{came.site}\t{came.left}\t{came.left}\t"
+            f"{advert.traffic}\t{advert.pages}\t{came.pages}\t{came.place}\t{came.visitor[:9]}.{came.session[:9]}\t"
+            f"{came.session}\t{came.number}\n"
         )
 
     def _client(self, client: int, at: str, name: str, dice: int) -> None:
         account, phone = self.account, phone_of(client)
         self.told.clients.append(f"{account}\t{client}\t{name}\t{at}\t{at}\n")
         self.told.identities.append(f"{account}\tphone\t{phone}\t{client}\t{at}\t{at}\n")
-        self.told.identities.append(f"{account}\tvisitor\t{visitor_of(client)}\t{client}\t{at}\t{at}\n")
+        self.told.visitors.append(f"{account}\t{visitor_of(client)}\t{client}\t{at}\n")
         if client % 4 == 0:
             self.told.identities.append(f"{account}\temail\tclient{client}@mail.example\t{client}\t{at}\t{at}\n")
         if client % 12 == 0:
             won = client % 24 == 0
+            title, stage = f"{WHAT[dice % 12]} {HOW[dice % 10]}", "Успех" if won else "В работе"
             self.told.deals.append(
-                f"{account}\t{client}\tbitrix24\t{client}\t{WHAT[dice % 12]} {HOW[dice % 10]}\t{'Успех' if won else 'В работе'}\t"
-                f"Общая\thttps://crm.example/deal/{client}/\t{NAMES[dice % 12]}\t{dice % 300_000}.50\tRUB\t{at}\t"
-                f"{at if won else N}\t{'t' if won else N}\n"
+                f"{account}\t{client}\tbitrix24\t{client}\t{title}\t{stage}\tОбщая\thttps://crm.example/deal/{client}/\t"
+                f"{NAMES[dice % 12]}\t{dice % 300_000}.50\tRUB\t{at}\t{at if won else N}\t{'t' if won else N}\n"
             )
 
     def visits(self, known: Sequence[int], strangers: int) -> None:
@@ -254,17 +291,18 @@ class _AccountDay:
         count, chance = len(known) + strangers, self.chance
         started = self._times(count)
         stay = chance.exponential(90, count)
+        visitors = [*map(visitor_of, known), *(f"{n:016x}" for n in chance.integers(0, 1 << 62, strangers).tolist())]
+        bought = chance.choice(len(self.adverts), count, p=self.likely).tolist()
         columns = zip(
-            [*map(visitor_of, known), *(f"{n:016x}" for n in chance.integers(0, 1 << 62, strangers).tolist())],
-            _texts(started), _texts(started + _ms(stay)), chance.choice(len(self.adverts), count, p=self.likely).tolist(),
+            visitors, _texts(started), _texts(started + _ms(stay)), bought,
             chance.integers(0, 1 << 30, count).tolist(), chance.integers(0, 1 << 32, count).tolist(), strict=True,
         )  # fmt: skip
         for visitor, came, left, advert, dice, more in columns:
             site = site_id(self.which, dice % SITES_PER_ACCOUNT)
-            place = self.spots[dice % len(self.spots)]
-            pages = 1 if dice % 2 else dice % 7 + 1
-            self._visit(came, f"{dice:08x}{more:08x}", visitor, site, left, self.adverts[advert], pages, place,
-                        f"7495{self.which:03}{dice % 2000:04}" if dice % 4 else N)  # fmt: skip
+            number = f"7495{self.which:03}{dice % 2000:04}" if dice % 4 else N
+            place, pages = self.spots[dice % len(self.spots)], 1 if dice % 2 else dice % 7 + 1
+            told = Came(came, left, f"{dice:08x}{more:08x}", visitor, site, pages, place, number)
+            self._visit(self.adverts[advert], told)
 
     def costs(self) -> None:
         day = (self.start + timedelta(hours=3)).date().isoformat()
