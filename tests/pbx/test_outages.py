@@ -256,6 +256,59 @@ async def published(stack: Stack, appeals: int) -> bool:
     )
 
 
+def test_a_second_router_answers_for_one_that_is_frozen_or_dead(play: Play) -> None:
+    """Also one whose own way to the lease store is slow, within its deadline."""
+
+    async def scenario(scene: Scene) -> None:
+        usual, way = scene.pbx.attachment, Cable(scene.port("valkey"))
+        redis = scene.stack.redis.replace(f":{scene.port('valkey')}", f":{await way.open()}")
+        second = Stack(scene.folder / "standby", postgres=scene.stack.postgres, redis=redis)
+        second.configure(section(scene.pbx, "agi"))
+        async with running(second, "router"):
+            await scene.pbx.attach(replace(usual, agi_2=second.agi))
+            people = [await scene.visitor() for _ in range(6)]
+            scene.stack.signal("router", signal.SIGSTOP)
+            frozen = await asyncio.gather(*(scene.call(one) for one in people[:2]))
+            scene.stack.signal("router", signal.SIGCONT)
+            await scene.stack.stop("router", by=signal.SIGKILL)
+            dead = await asyncio.gather(*(scene.call(one) for one in people[2:4]))
+            way.delay_s = DEADLINE
+            slow = await asyncio.gather(*(scene.call(one, talk_s=3.0) for one in people[4:]))
+            way.delay_s = 0.0
+            told_right(dead, await scene.appeals(*dead, having=SETTLED), late=False, complete=True)
+            told_right(slow, await scene.appeals(*slow, having=SETTLED), late=True, complete=True)
+        await scene.stack.start("router")
+        await scene.pbx.attach(usual)
+        await way.close()
+        rang(frozen, USUAL + WATCHDOG / 2)
+        rang(dead, USUAL)
+        rang(slow, USUAL + DEADLINE)
+        told_right(frozen, await scene.appeals(*frozen, seconds=20, having=SETTLED), late=False)
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("mode", ["ari", "watch"])
+def test_calls_ring_and_are_attributed_whichever_way_the_pbx_is_attached(play: Play, mode: Attach) -> None:
+    """The lease store frozen, Postgres killed, the router killed with calls in progress and frozen, one after another."""
+
+    async def scenario(scene: Scene) -> None:
+        usual = scene.pbx.attachment
+        await scene.stack.stop("router")
+        scene.stack.configure(section(scene.pbx, mode))
+        await scene.pbx.attach(replace(usual, mode=mode))
+        await scene.stack.start("router")
+        await until(lambda: connected(scene))
+        with scene.frozen("valkey"):
+            without_store = await talking(scene, [2.5, 3.0], people)
+        async with scene.without("postgres", "killed"):
+            without_postgres = await talking(scene, [0.5, 3.0])
+        await scene.stack.stop("router", by=signal.SIGKILL)
+        without_router = await talking(scene, [0.5, 3.0])
+
+    play(scenario)
+
+
 def test_what_nobody_could_attribute_is_settled_from_the_history(play: Play) -> None:
     """Of the tests above that left calls pending."""
 
