@@ -16,7 +16,10 @@ from dataclasses import replace
 import pytest
 
 from callrouter.demo import section
+from callrouter.lab.asterisk import Attach
+from callrouter.lab.cable import Cable
 from callrouter.lab.stack import Stack, running
+from callrouter.lab.verdict import Placed
 from tests.pbx.scene import (
     DEADLINE,
     KNOWN,
@@ -26,6 +29,7 @@ from tests.pbx.scene import (
     Play,
     Scene,
     connected,
+    entered_bridges,
     in_hand,
     rang,
     several,
@@ -290,23 +294,48 @@ def test_a_second_router_answers_for_one_that_is_frozen_or_dead(play: Play) -> N
 
 @pytest.mark.parametrize("mode", ["ari", "watch"])
 def test_calls_ring_and_are_attributed_whichever_way_the_pbx_is_attached(play: Play, mode: Attach) -> None:
-    """The lease store frozen, Postgres killed, the router killed with calls in progress and frozen, one after another."""
+    """The lease store frozen, Postgres killed, the router frozen and killed, in turn, under calls that go on."""
 
     async def scenario(scene: Scene) -> None:
         usual = scene.pbx.attachment
-        await scene.stack.stop("router")
-        scene.stack.configure(section(scene.pbx, mode))
-        await scene.pbx.attach(replace(usual, mode=mode))
-        await scene.stack.start("router")
-        await until(lambda: connected(scene))
+        people = iter([await scene.visitor() for _ in range(9)])
+
+        async def calls(*talks: float) -> asyncio.Future[list[Placed]]:
+            """Begun now, and answered."""
+            before = entered_bridges(scene)
+            placed = asyncio.gather(*(scene.call(next(people), talk_s=talk) for talk in talks))
+            await until(lambda: entered_bridges(scene) >= before + 2 * len(talks))
+            return placed
+
+        await attached(scene, mode)
         with scene.frozen("valkey"):
-            without_store = await talking(scene, [2.5, 3.0], people)
+            placed = [await calls(2.5, 3.0)]
         async with scene.without("postgres", "killed"):
-            without_postgres = await talking(scene, [0.5, 3.0])
+            placed.append(await calls(0.5, 6.0))
+        scene.stack.signal("router", signal.SIGSTOP)
+        held = await calls(0.3)
+        scene.stack.signal("router", signal.SIGCONT)
+        placed.append(await calls(8.0))
         await scene.stack.stop("router", by=signal.SIGKILL)
-        without_router = await talking(scene, [0.5, 3.0])
+        placed.append(await calls(0.5, 6.0))
+        await scene.stack.start("router")
+        told = [call for each in placed for call in await each]
+        await attached(scene, "agi")
+        await scene.pbx.attach(usual)
+        rang(told, USUAL + DEADLINE)
+        rang(await held, USUAL + (WATCHDOG if mode == "ari" else 0))
+        told += await held
+        told_right(told, await scene.appeals(*told, seconds=60, having=f"{SETTLED} AND complete"))
 
     play(scenario)
+
+
+async def attached(scene: Scene, mode: Attach) -> None:
+    await scene.stack.stop("router")
+    scene.stack.configure(section(scene.pbx, mode))
+    await scene.pbx.attach(replace(scene.pbx.attachment, mode=mode))
+    await scene.stack.start("router")
+    await until(lambda: connected(scene))
 
 
 def test_what_nobody_could_attribute_is_settled_from_the_history(play: Play) -> None:

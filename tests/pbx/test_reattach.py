@@ -14,7 +14,7 @@ from callrouter.demo import section
 from callrouter.lab.asterisk import AsteriskFailed
 from callrouter.lab.cable import Cable
 from callrouter.lab.plan import CallPlan, Outcome
-from tests.pbx.scene import USUAL, Play, Scene, connected, in_hand, rang, several, told_right
+from tests.pbx.scene import USUAL, Play, Scene, connected, entered_bridges, in_hand, rang, several, told_right
 from tests.pbx.test_proving import PATIENCE, as_it_was, plans
 from tests.waiting import until
 
@@ -108,10 +108,6 @@ async def restarts(scene: Scene, how: str) -> None:
     await until(lambda: not scene.pbx.running)
     await scene.pbx.restart()
     await until(lambda: connected(scene))
-
-
-def entered_bridges(scene: Scene) -> int:
-    return scene.pbx.cel_file.read_text().count("BRIDGE_ENTER")
 
 
 def test_a_restart_of_the_pbx_ends_its_calls_and_new_ones_are_followed(play: Play) -> None:
