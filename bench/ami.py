@@ -48,7 +48,7 @@ def run() -> list[Row]:
             peer=events / peer,
             unit="events/s",
             ratio=statistics.median(turn[1] / turn[0] for turn in turns),
-            target=5,
+            target=8,
             note=f"{events} events, {calls} calls",
         )
     ]

@@ -26,12 +26,14 @@ import msgspec
 import structlog
 
 from callrouter.appeals import metrics
+from callrouter.appeals.encoding import framed
+from callrouter.appeals.kept import KEPT_SECONDS, Kept
 from callrouter.appeals.model import Appeal, decode_appeal
 from callrouter.appeals.segments import (
     LARGEST_RECORD,
+    Position,
     SegmentWriter,
     append_line,
-    frame,
     read_stretch,
     scan,
     segment_path,
@@ -64,11 +66,6 @@ class JournalFull(JournalError):
     """The disk has refused writes for so long that the memory bound is reached."""
 
 
-class Position(NamedTuple):
-    segment: int
-    offset: int
-
-
 class Entry(NamedTuple):
     """A journalled record; `appeal` is None when its bytes are whole but are no appeal that this version knows."""
 
@@ -83,13 +80,13 @@ class _Waiting(NamedTuple):
     durable: asyncio.Future[None]
 
 
-_encoder = msgspec.msgpack.Encoder()
-
-
 class Journal:
     """`await append(appeal)` returns when the appeal is on disk. Made inside a running event loop."""
 
-    def __init__(self, folder: Path, *, segment_bytes: int = SEGMENT_BYTES, waiting_limit: int = WAITING_LIMIT) -> None:
+    def __init__(
+        self, folder: Path, *, segment_bytes: int = SEGMENT_BYTES, waiting_limit: int = WAITING_LIMIT,
+        kept_seconds: float = KEPT_SECONDS,
+    ) -> None:  # fmt: skip
         self.folder = folder
         self.failure = ""
         """Why writing fails at this moment; empty: it does not."""
@@ -103,6 +100,7 @@ class Journal:
         self._next_segment = max(saved.segment, *self._sizes, 0) + 1
         self._writer: SegmentWriter | None = None
         self._cursor = self._start_of_backlog(saved)
+        self._kept = Kept(kept_seconds)
         self._damage_told = Position(0, 0)
         self._waiting: list[_Waiting] = []
         self._held = 0
@@ -122,7 +120,7 @@ class Journal:
 
     async def append(self, appeal: Appeal) -> None:
         """Return when `appeal` is durable. While the disk refuses, wait; beyond the memory bound raise JournalFull."""
-        waiting = _Waiting(*_framed(appeal), self._loop.create_future())
+        waiting = _Waiting(*framed(appeal), self._loop.create_future())
         with self._wake:
             if self._closing.is_set():
                 raise JournalError("the journal is closed")
@@ -196,6 +194,7 @@ class Journal:
         """After a failed fsync the kernel may have dropped the pages: what comes next goes to a fresh segment."""
         metrics.journal_write_failures.inc()
         self.failure = error.strerror or str(error)
+        self._make_room()
         if self._writer:
             with contextlib.suppress(OSError):
                 self._writer.close()
@@ -302,10 +301,19 @@ class Journal:
         return [(payload, Position(number, offset + end)) for payload, end in result.records]
 
     async def published(self, end: Position) -> None:
-        """Everything before `end` is published: move the cursor and delete the segments before it."""
+        """Everything before `end` is published: move the cursor, and delete segments published long before."""
         while self._recent and self._recent[0].end <= end:
             self._recent_from = self._recent.popleft().end
+        self._kept.note(self._cursor)
         await asyncio.to_thread(self._move_cursor, end)
+
+    def rewind(self) -> None:
+        """Let what was published in the last quarter of an hour be published again."""
+        start = self._kept.start()
+        if start is not None:
+            self._cursor = min(self._cursor, start)
+            self._kept.clear()
+            self.wake()
 
     def _move_cursor(self, end: Position) -> None:
         with contextlib.suppress(OSError):  # on a full disk room comes from what is deleted here
@@ -313,10 +321,21 @@ class Journal:
             temporary.write_bytes(msgspec.json.encode(end))
             temporary.replace(self.folder / "cursor")
         self._cursor = end
-        writer = self._writer
+        if self.failure:
+            self._make_room()
+        start = self._kept.start()
+        self._delete_published(before=end.segment + 1 if start is None else start.segment)
+
+    def _make_room(self) -> None:
+        """A disk that is full is not for keeping what is published."""
+        self._kept.clear()
+        self._delete_published(before=self._cursor.segment + 1)
+
+    def _delete_published(self, *, before: int) -> None:
+        cursor, writer = self._cursor, self._writer
         for number, size in dict(self._sizes).items():
-            closed = writer is None or writer.number != number
-            if number < end.segment or (number == end.segment and size <= end.offset and closed):
+            published = number < cursor.segment or (number == cursor.segment and size <= cursor.offset)
+            if published and number < before and (writer is None or writer.number != number):
                 self._delete(number)
 
     def _delete(self, number: int) -> None:
@@ -338,35 +357,6 @@ class Journal:
         }
         await asyncio.to_thread(append_line, self.folder / DEAD_LETTERS, msgspec.json.encode(line) + b"\n")
         metrics.dead_letters.inc()
-
-
-def encode(appeal: Appeal) -> bytes:
-    """The bytes of an appeal; half characters (lone surrogates) in strings from outside become `?`."""
-    try:
-        return _encoder.encode(appeal)
-    except UnicodeEncodeError:
-        return _encoder.encode(_without_surrogates(msgspec.to_builtins(appeal, builtin_types=(datetime,))))
-
-
-def _framed(appeal: Appeal) -> tuple[Appeal, bytes]:
-    """An appeal as its bytes will tell it, and these bytes as a segment holds them."""
-    try:
-        return appeal, frame(_encoder.encode(appeal))
-    except UnicodeEncodeError:
-        payload = encode(appeal)
-        return decode_appeal(payload), frame(payload)
-
-
-def _without_surrogates(value: object) -> object:
-    match value:
-        case str():
-            return value.encode("utf-8", "replace").decode()
-        case dict():
-            return {key: _without_surrogates(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_without_surrogates(item) for item in value]
-        case _:
-            return value
 
 
 def _entry(payload: bytes, end: Position) -> Entry:

@@ -18,15 +18,16 @@ import structlog
 from callrouter.appeals import metrics
 from callrouter.appeals.directory import SettingsCache
 from callrouter.appeals.enrich import enrich, scrub
-from callrouter.appeals.journal import Entry, Journal, Position
+from callrouter.appeals.journal import Entry, Journal
 from callrouter.appeals.late import AttributeLate, attribute, needs_history, settle_pending
 from callrouter.appeals.model import Appeal, CallAppeal, PageAppeal
 from callrouter.appeals.row import AppealRow
+from callrouter.appeals.segments import Position
 from callrouter.appeals.settings import Settings
 from callrouter.appeals.store import write
 from callrouter.appeals.touching import judge_marked
 from callrouter.clock import Clock
-from callrouter.db.connect import TROUBLE, Pool
+from callrouter.db.connect import TROUBLE, Connection, Pool
 
 log = structlog.get_logger()
 
@@ -39,6 +40,10 @@ SETTLE_SECONDS = 10.0
 FIRST_PAUSE_SECONDS = 0.1
 LAST_PAUSE_SECONDS = 15.0
 DRAIN_SECONDS = 10.0
+TIMELINE = "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)"
+"""Another one after each promotion of a replica."""
+NO_TIMELINE = (asyncpg.FeatureNotSupportedError, asyncpg.UndefinedFunctionError, asyncpg.InsufficientPrivilegeError)
+"""Answers of servers that are only like Postgres, or keep it to themselves."""
 LOG_EVERY_SECONDS = 60.0
 
 POISON = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError, ValueError,
@@ -78,6 +83,8 @@ class Publisher:
         self._stopping = asyncio.Event()
         self._finished = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
+        self._timeline: str | None = None
+        self._failed_over = False
         self._pause = FIRST_PAUSE_SECONDS
         self._logged_at = 0.0
         self._settled_at = float("-inf") if settles else float("inf")
@@ -92,7 +99,8 @@ class Publisher:
                 await self._judge()
                 if not published:
                     await self._settle()
-                    await self._journal.wait(IDLE_SECONDS)
+                    if not self._rewound():
+                        await self._journal.wait(IDLE_SECONDS)
             while await self._publish_all():
                 pass
         finally:
@@ -120,6 +128,8 @@ class Publisher:
                 try:
                     if not await self._publish(batch):
                         return False
+                    if self._rewound():
+                        return True
                     await self._journal.published(end)
                 finally:
                     upcoming = await ahead
@@ -179,6 +189,7 @@ class Publisher:
 
     async def _publish_once(self, batch: _Batch, *, scrubbing: bool) -> None:
         async with self._pool.acquire() as connection:
+            await self._notice_failover(connection)
             appeals = [entry.appeal for entry in batch.entries if entry.appeal is not None]
             settings = await self._settings.get(connection, *_credited(appeals))
             rows = batch.rows
@@ -203,6 +214,24 @@ class Publisher:
         metrics.published.labels("known").inc(len(rows) - len(written.rows))
         self._tell(written.rows)
 
+    async def _notice_failover(self, connection: Connection) -> None:
+        """A replica that took over may lack what was committed last: by default Postgres waits for none."""
+        try:
+            timeline = await connection.fetchval(TIMELINE)
+        except NO_TIMELINE:
+            return
+        if self._timeline not in (None, timeline):
+            self._failed_over = True
+            log.warning("POSTGRES-FAILED-OVER", timeline=timeline)
+        self._timeline = timeline
+
+    def _rewound(self) -> bool:
+        """After a failover the journal tells its latest again; what is there already is left alone."""
+        failed_over, self._failed_over = self._failed_over, False
+        if failed_over:
+            self._journal.rewind()
+        return failed_over
+
     async def _settle(self) -> None:
         """Now and then attribute what was published before the lease history had reached it."""
         if self._clock.monotonic() - self._settled_at < SETTLE_SECONDS:
@@ -210,6 +239,7 @@ class Publisher:
         self._settled_at = self._clock.monotonic()
         try:
             async with self._pool.acquire() as connection:
+                await self._notice_failover(connection)
                 settings = await self._settings.get(connection, frozenset(), frozenset())
                 rows = await settle_pending(connection, self._attribute_late, settings, now=self._clock.now())
         except (*TROUBLE, *POISON) as error:

@@ -137,8 +137,9 @@ class Reconciliation:
         first = list(islice(rows, 1))
         await self._load({self._profile.name, *(system_of(row.uniqueid) for row in first)} - {""})
         for call in self._calls(chain(first, rows)):
+            goes_past = call.rows[-1].at >= self._since.timestamp()
             for record in records_of(call, self._profile):
-                self._judge(record)
+                self._judge(record, goes_past=goes_past)
             if len(self._wanting) >= BATCH:
                 await self._repair()
         await self._repair()
@@ -165,21 +166,23 @@ class Reconciliation:
                     self._unsure |= call.linkedids  # what lacks rows is not held against appeals
                 yield call
         for call in gatherer.finish():
-            died = self._up_since is not None and call.rows[-1].at < (self._up_since - UPTIME_SLACK).timestamp()
-            if died:
+            last = call.rows[-1].at
+            died = self._up_since is not None and last < (self._up_since - UPTIME_SLACK).timestamp()
+            if died or (call.whole and last < self._until.timestamp()):
                 yield call
             else:
                 self._unsure |= call.linkedids
 
-    def _judge(self, record: CallRecord) -> None:
+    def _judge(self, record: CallRecord, *, goes_past: bool) -> None:
+        """`goes_past`: what it was told together with ended in the stretch, so that nobody could judge it before."""
         if record.direction == "internal":
             return
         standing = self._standing.get(appeal_id(record.pbx, record.linkedid))
         if standing is not None:
             standing.met = True
-        if not self._since <= record.ended_at < self._until:
+        if record.ended_at >= self._until or not (goes_past or record.ended_at >= self._since):
             return
-        self.outcome.pbx_calls += 1
+        self.outcome.pbx_calls += record.ended_at >= self._since
         if standing is None:
             self._wanting.append(record)
         elif record.complete and not standing.complete:

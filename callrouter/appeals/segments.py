@@ -18,6 +18,13 @@ LARGEST_RECORD = 16 << 20
 SUFFIX = ".seg"
 
 
+class Position(NamedTuple):
+    """A place in the journal: of its segments by their numbers, so many bytes into one."""
+
+    segment: int
+    offset: int
+
+
 def frame(payload: bytes) -> bytes:
     """`payload` as it stands in a segment."""
     if len(payload) > LARGEST_RECORD:

@@ -81,6 +81,25 @@ class EmbeddedPostgres:
             _stop(self._process, signal.SIGINT)
             self._process = None
 
+    def kill(self) -> None:
+        """As a power cut would."""
+        if self._process:
+            _stop(self._process, signal.SIGKILL)
+            self._process = None
+
+    def follow(self, folder: Path, port: int) -> str:
+        """Start as a replica, which can be read, of the server in `folder`, reached on `port`; returns the URL."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "password").write_text(password_of(folder))
+        _own_folder(self.folder)
+        source = f"host=127.0.0.1 port={port} user=callrouter password={password_of(folder)}"
+        self._run("pg_basebackup", "-D", str(self._data), "-R", "-c", "fast", "-d", source)
+        return self.start()
+
+    def promote(self) -> None:
+        """Be a server of its own; returns when it can be written to."""
+        self._run("pg_ctl", "promote", "-w", "-D", str(self._data))
+
     def _create(self) -> None:
         shutil.rmtree(self._data, ignore_errors=True)  # what an interrupted initdb left
         locale = ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
@@ -118,7 +137,7 @@ class EmbeddedPostgres:
     def _is_ready(self, port: int) -> bool:
         told = self._told()
         lines = told.split()
-        return told != self._left and str(port) in lines and lines[-1] == "ready"
+        return told != self._left and str(port) in lines and lines[-1] in ("ready", "standby")
 
     def _told(self) -> str:
         """What the server says of itself in its file of that name, which outlives a kill."""

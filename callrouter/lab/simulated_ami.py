@@ -46,7 +46,10 @@ class SimulatedManager:
     def emit(self, event: str, headers: Mapping[str, str] | None = None, **more: str) -> None:
         """Send an event to all who are logged in."""
         lines = {"Event": event, "Privilege": "call,all", "Timestamp": f"{time.time():.6f}", "SystemName": self.name}
-        data = _block(lines | dict(headers or {}) | more)
+        self.send(_block(lines | dict(headers or {}) | more))
+
+    def send(self, data: bytes) -> None:
+        """The same with events as they stand on the wire."""
         for writer in tuple(self._logged_in):
             if writer.transport.get_write_buffer_size() > MAX_UNSENT:
                 writer.transport.abort()

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,6 +20,7 @@ from callrouter.appeals.orders import miss_stale
 from callrouter.appeals.reconcile import Outcome, Reconciliation
 from callrouter.callbacks.line import Attempt, linkedid_of
 from callrouter.calls.record import CallRecord
+from callrouter.calls.times import moment
 from callrouter.cel.rows import ForeignCel
 from callrouter.cel.stretch import CelUnreadable
 from callrouter.commands.reconcile import reconcile as reconcile_command
@@ -31,6 +33,8 @@ from tests.unit.cel.test_both import by_ami
 
 CSV = FOLDER / "22-cel" / "both" / "calls.csv.gz"
 HOUR = timedelta(hours=1)
+SETTLING = 0.001
+"""These calls are short."""
 
 
 @pytest.fixture
@@ -153,6 +157,40 @@ def test_what_the_file_does_not_cover_is_not_judged(database: str, tmp_path: Pat
             assert 5 < outcome.pbx_calls <= outcome.appeals < len(calls())
 
     asyncio.run(run())
+
+
+def test_a_file_proven_bit_by_bit_as_it_grows_is_proven_whole(database: str, tmp_path: Path, cel: Path) -> None:
+    """Among them a call to a phone that is busy with another: both are told together, when the longer one is over."""
+    lines = cel.read_bytes().splitlines(keepends=True)
+    busy, talk = (next(record for record in calls() if wanted(record)) for wanted in (is_busy, is_talk_of_241))
+    assert talk.answered_at
+    shift = (busy.started_at - talk.answered_at).total_seconds() - 0.05
+    moved = sorted((moment_of(line) - shift * (busy.linkedid.encode() in line), line) for line in lines)
+    rows = [(at, line.replace(line.split(b'"')[3], b"%.6f" % at)) for at, line in moved]
+    times = [rows[0][0] - 3600, *(rows[at][0] for at in range(7, len(rows), 7)), rows[-1][0] + 60]
+
+    async def run() -> None:
+        async with shop(database) as pool:
+            for since, now in pairwise(times):
+                await asyncio.to_thread(cel.write_bytes, b"".join(line for at, line in rows if at <= now))
+                stretch = {"since": since - SETTLING, "until": now - SETTLING}
+                await reconcile(pool, cel, **{name: moment(at) for name, at in stretch.items()})
+            found = await pool.fetch("SELECT linkedid FROM appeals")
+            assert sorted(row["linkedid"] for row in found) == sorted(record.linkedid for record in calls())
+
+    asyncio.run(run())
+
+
+def is_busy(record: CallRecord) -> bool:
+    return record.lost_reason == "busy" and record.direction == "inbound"
+
+
+def is_talk_of_241(record: CallRecord) -> bool:
+    return record.employee == "241"
+
+
+def moment_of(line: bytes) -> float:
+    return float(line.split(b'"')[3])
 
 
 @pytest.mark.parametrize("rotation", ["rename", "copytruncate", "copied, not yet truncated", "partial"])

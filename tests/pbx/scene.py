@@ -195,3 +195,8 @@ async def in_hand(scene: Scene, calls: int) -> bool:
 
 async def connected(scene: Scene) -> bool:
     return await scene.metric("router", "callrouter_ami_up") == 1
+
+
+def entered_bridges(scene: Scene) -> int:
+    """How often somebody began to talk to somebody, as the PBX itself recorded."""
+    return scene.pbx.cel_file.read_text().count("BRIDGE_ENTER")

@@ -153,8 +153,27 @@ def test_second_router_answers_when_the_first_does_not(
             address = broken.address if first else "agi://127.0.0.1:1/resolve"
             async with shared_pbx(mode="agi", agi=address, agi_2=stub.address, seconds=SECONDS) as pbx:
                 truth, after = await answered(pbx)
-                assert truth.wait_s < (SECONDS if first is Behaviour.HANG else 0) + USUAL
+                assert truth.wait_s < (SECONDS / 2 if first is Behaviour.HANG else 0) + USUAL
                 assert (after["STATUS"], after["ROUTE"]) == ("ok", "support")
+
+    runner.run(scenario())
+
+
+@pytest.mark.parametrize("version", [22, 16])
+@pytest.mark.parametrize("first", [Behaviour.HANG, Behaviour.CLOSE_AT_ONCE])
+def test_two_routers_that_both_hang_hold_a_call_no_longer_than_one(
+    shared_pbx: SharedPbx, runner: asyncio.Runner, first: Behaviour, version: int, request: pytest.FixtureRequest
+) -> None:
+    software: PbxSoftware = request.getfixturevalue(f"asterisk_{version}")
+
+    async def scenario() -> None:
+        async with StubAgi(first) as one, StubAgi(Behaviour.HANG) as other:
+            attachment = {"mode": "agi", "agi": one.address, "agi_2": other.address, "seconds": SECONDS}
+            async with shared_pbx(software, **attachment) as pbx:
+                truth, after = await answered(pbx)
+                assert SECONDS < truth.wait_s < SECONDS + USUAL
+                assert (after["STATUS"], after["ROUTE"]) == ("late", "")
+                assert len(other.requests) == 1
 
     runner.run(scenario())
 

@@ -16,7 +16,10 @@ from dataclasses import replace
 import pytest
 
 from callrouter.demo import section
+from callrouter.lab.asterisk import Attach
+from callrouter.lab.cable import Cable
 from callrouter.lab.stack import Stack, running
+from callrouter.lab.verdict import Placed
 from tests.pbx.scene import (
     DEADLINE,
     KNOWN,
@@ -26,6 +29,7 @@ from tests.pbx.scene import (
     Play,
     Scene,
     connected,
+    entered_bridges,
     in_hand,
     rang,
     several,
@@ -254,6 +258,84 @@ async def published(stack: Stack, appeals: int) -> bool:
         sum(float(value) for value in re.findall(r"^callrouter_appeals_published_total\S+ (\S+)", text, re.MULTILINE))
         >= appeals
     )
+
+
+def test_a_second_router_answers_for_one_that_is_frozen_or_dead(play: Play) -> None:
+    """Also one whose own way to the lease store is slow, within its deadline."""
+
+    async def scenario(scene: Scene) -> None:
+        usual, way = scene.pbx.attachment, Cable(scene.port("valkey"))
+        redis = scene.stack.redis.replace(f":{scene.port('valkey')}", f":{await way.open()}")
+        second = Stack(scene.folder / "standby", postgres=scene.stack.postgres, redis=redis)
+        second.configure(section(scene.pbx, "agi"))
+        async with running(second, "router"):
+            await scene.pbx.attach(replace(usual, agi_2=second.agi))
+            people = [await scene.visitor() for _ in range(6)]
+            scene.stack.signal("router", signal.SIGSTOP)
+            frozen = await asyncio.gather(*(scene.call(one) for one in people[:2]))
+            scene.stack.signal("router", signal.SIGCONT)
+            await scene.stack.stop("router", by=signal.SIGKILL)
+            dead = await asyncio.gather(*(scene.call(one) for one in people[2:4]))
+            way.delay_s = DEADLINE
+            slow = await asyncio.gather(*(scene.call(one, talk_s=3.0) for one in people[4:]))
+            way.delay_s = 0.0
+            told_right(dead, await scene.appeals(*dead, having=SETTLED), late=False, complete=True)
+            told_right(slow, await scene.appeals(*slow, having=SETTLED), late=True, complete=True)
+        await scene.stack.start("router")
+        await scene.pbx.attach(usual)
+        await way.close()
+        rang(frozen, USUAL + WATCHDOG / 2)
+        rang(dead, USUAL)
+        rang(slow, USUAL + DEADLINE)
+        told_right(frozen, await scene.appeals(*frozen, seconds=20, having=SETTLED), late=False)
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("mode", ["ari", "watch"])
+def test_calls_ring_and_are_attributed_whichever_way_the_pbx_is_attached(play: Play, mode: Attach) -> None:
+    """The lease store frozen, Postgres killed, the router frozen and killed, in turn, under calls that go on."""
+
+    async def scenario(scene: Scene) -> None:
+        usual = scene.pbx.attachment
+        people = iter([await scene.visitor() for _ in range(9)])
+
+        async def calls(*talks: float) -> asyncio.Future[list[Placed]]:
+            """Begun now, and answered."""
+            before = entered_bridges(scene)
+            placed = asyncio.gather(*(scene.call(next(people), talk_s=talk) for talk in talks))
+            await until(lambda: entered_bridges(scene) >= before + 2 * len(talks))
+            return placed
+
+        await attached(scene, mode)
+        with scene.frozen("valkey"):
+            placed = [await calls(2.5, 3.0)]
+        async with scene.without("postgres", "killed"):
+            placed.append(await calls(0.5, 6.0))
+        scene.stack.signal("router", signal.SIGSTOP)
+        held = await calls(0.3)
+        scene.stack.signal("router", signal.SIGCONT)
+        placed.append(await calls(8.0))
+        await scene.stack.stop("router", by=signal.SIGKILL)
+        placed.append(await calls(0.5, 6.0))
+        await scene.stack.start("router")
+        told = [call for each in placed for call in await each]
+        await attached(scene, "agi")
+        await scene.pbx.attach(usual)
+        rang(told, USUAL + DEADLINE)
+        rang(await held, USUAL + (WATCHDOG if mode == "ari" else 0))
+        told += await held
+        told_right(told, await scene.appeals(*told, seconds=60, having=f"{SETTLED} AND complete"))
+
+    play(scenario)
+
+
+async def attached(scene: Scene, mode: Attach) -> None:
+    await scene.stack.stop("router")
+    scene.stack.configure(section(scene.pbx, mode))
+    await scene.pbx.attach(replace(scene.pbx.attachment, mode=mode))
+    await scene.stack.start("router")
+    await until(lambda: connected(scene))
 
 
 def test_what_nobody_could_attribute_is_settled_from_the_history(play: Play) -> None:

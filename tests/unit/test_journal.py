@@ -10,16 +10,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from callrouter.appeals.journal import DEAD_LETTERS, Journal, JournalError, JournalFull, JournalLocked, encode
+from callrouter.appeals.encoding import encode
+from callrouter.appeals.journal import DEAD_LETTERS, Journal, JournalError, JournalFull, JournalLocked
 from callrouter.appeals.model import CallAppeal
 from callrouter.appeals.segments import SegmentWriter, frame, segment_path, segment_sizes
 from tests.call_samples import a_call, an_appeal
 from tests.waiting import until
 
 
-def with_journal(folder: Path, work: Callable[[Journal], Awaitable[None]], **options: int) -> None:
+def with_journal(folder: Path, work: Callable[[Journal], Awaitable[None]], **options: float) -> None:
     async def run() -> None:
-        journal = Journal(folder, **options)
+        journal = Journal(folder, **options)  # type: ignore[arg-type]
         try:
             await work(journal)
         finally:
@@ -69,8 +70,48 @@ def test_published_appeals_are_not_read_again_and_their_segments_go(tmp_path: Pa
     async def nothing_left(journal: Journal) -> None:
         assert await linkedids(journal) == []
 
-    with_journal(tmp_path, work, segment_bytes=1500)
+    with_journal(tmp_path, work, segment_bytes=1500, kept_seconds=0)
     with_journal(tmp_path, nothing_left)
+
+
+def test_what_was_published_a_moment_ago_can_be_told_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless the disk needs the room, or it was long ago."""
+
+    async def publish_all(journal: Journal) -> list[str]:
+        told = await linkedids(journal)
+        await journal.published((await journal.read(1000))[-1].end)
+        return told
+
+    async def work(journal: Journal) -> None:
+        everything = [f"1.{number}" for number in range(40)]
+        for start in (0, 20):
+            await append_all(journal, numbered(20, start))
+            await publish_all(journal)
+        journal.rewind()
+        assert await publish_all(journal) == everything
+        journal.rewind()
+        journal.rewind()
+        await append_all(journal, numbered(5, 40))
+        assert await publish_all(journal) == [*everything, *(f"1.{number}" for number in range(40, 45))]
+        monkeypatch.setattr(SegmentWriter, "append", refuse_once(monkeypatch))
+        await append_all(journal, numbered(1, 45))
+        journal.rewind()
+        assert await publish_all(journal) == ["1.45"]
+        journal._kept.seconds = -60.0  # as if it were long ago
+        journal.rewind()
+        assert await linkedids(journal) == []
+
+    with_journal(tmp_path, work, segment_bytes=1500)
+
+
+def refuse_once(monkeypatch: pytest.MonkeyPatch) -> Callable[[SegmentWriter, bytes], None]:
+    real = SegmentWriter.append
+
+    def refuse(_writer: SegmentWriter, _data: bytes) -> None:
+        monkeypatch.setattr(SegmentWriter, "append", real)
+        raise OSError(28, "No space left on device")
+
+    return refuse
 
 
 def test_torn_tail_is_passed_over_and_later_records_are_read(tmp_path: Path) -> None:
