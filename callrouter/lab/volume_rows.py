@@ -29,9 +29,9 @@ APPEALS = (
     "account_id", "started_at", "id", "kind", "site_id", "client_id", "pbx", "linkedid", "direction", "caller",
     "called", "caller_raw", "called_raw", "customer", "answered_at", "ended_at", "status", "lost_reason", "wait_s",
     "talk_s", "final_group", "employee", "steps", "hangup_cause", "hangup_by", "recording", "agi_ms", "complete",
-    "method", "confidence", "candidates", "resolution_ms", "session", "visitor", "visit_started_at", "time_on_site_s", "pages",
-    "channel", "source", "medium", "campaign", "keyword", "content", "click_id", "landing_page", "referrer", "page",
-    "title", "device", "os", "browser", "location", "is_unique", "quality", "multichannel", "email", "person",
+    "method", "confidence", "candidates", "resolution_ms", "session", "visitor", "visit_started_at", "time_on_site_s",
+    "pages", "channel", "source", "medium", "campaign", "keyword", "content", "click_id", "landing_page", "referrer",
+    "page", "title", "device", "os", "browser", "location", "is_unique", "quality", "multichannel", "email", "person",
     "details",
 )  # fmt: skip
 VISITS = (

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from tests.integration.web.journal import START, Journal, an_appeal, play, put, put_visit
 
@@ -11,6 +13,7 @@ PHONE = "79990001122"
 THEIRS: dict[str, Any] = {
     "appeal": an_appeal(1, account=3).id, "client": 77, "merge": 1, "session": "their-session", "number": "74959990000",
     "site": 3, "user": 1, "token": 3, "account": 3, "deal": 1, "pool": 1,
+    "currency": "USD", "day": "2026-03-02", "name": "channels",
 }  # fmt: skip
 BODIES: dict[str, Any] = {
     "/clients/{client}/merge": {"other": 78},
@@ -86,5 +89,42 @@ def test_no_route_tells_or_changes_anything_of_another_account(valkey_url: str, 
         assert await here.postgres.fetchval(STATE) == before
         assert {("get", "/appeals"), ("patch", "/appeals/{appeal}"), ("delete", "/clients/{client}"),
                 ("post", "/clients/{client}/merge"), ("get", "/visits/{session}")} <= set(tried)  # fmt: skip
+
+    play(valkey_url, database, scene)
+
+
+HOSTILE = (
+    "", "\x00", "\ufffd", "'; DROP TABLE appeals;--", "=1+1", "x" * 3000, "-1", "1e999", "nan", "null", "true", "%",
+    "9" * 40, "0001-01-01", "9999-12-31T23:59:59-23:59", "2026-02-30", "🙂", "\u202e", "../..", "[]", "7",
+    "2026-03-02", "+7 916",
+)  # fmt: skip
+
+
+def test_whatever_is_asked_is_answered_or_refused_as_the_description_says(valkey_url: str, database: str) -> None:
+    async def scene(here: Journal) -> None:
+        await put(here.postgres, *(an_appeal(n, client_id=7) for n in range(3)))
+        chance = random.Random(11)
+        paths = (await here.told("/openapi.json"))["paths"]
+        prefixes = ("/api/v1/appeals", "/api/v1/clients", "/api/v1/visits")
+        asked = [
+            (path, told["get"]) for path, told in paths.items()
+            if path.startswith(prefixes) and "get" in told and not path.endswith("/live")
+        ]  # fmt: skip
+        for _ in range(250):
+            path, told = chance.choice(asked)
+            names = [each["name"] for each in told.get("parameters", []) if each["in"] == "query"]
+            query = [
+                (name, chance.choice(HOSTILE)) for name in chance.sample(names, min(len(names), chance.randrange(4)))
+            ]
+            known = {"appeal": str(an_appeal(1).id), "client": "7", "session": "session-2-1"}
+            full = path.removeprefix("/api/v1")
+            for name, value in known.items():
+                full = full.replace(
+                    f"{{{name}}}", value if chance.random() < 0.8 else quote(chance.choice(HOSTILE), "")
+                )
+            answer = await here.ask(f"{full}?{urlencode(query)}")
+            assert str(answer.status_code) in told["responses"], (full, query, answer.text)
+            if answer.status_code != 200:
+                assert answer.headers["content-type"] == "application/problem+json", (full, query)
 
     play(valkey_url, database, scene)
