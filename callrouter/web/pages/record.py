@@ -59,9 +59,9 @@ ACTIONS: dict[Action, str] = {
 }
 DETAILS = {
     "role": N_("role"), "name": N_("name"), "locale": N_("language"), "address": N_("network"),
-    "browser": N_("browser"), "scopes": N_("scopes"), "token": N_("token"), "others": N_("browsers"), "time_zone": N_("time zone"),
-    "currency": N_("currency"), "multichannel": N_("multichannel"), "multichannel_touches": N_("touches"),
-    "multichannel_days": N_("days"),
+    "browser": N_("browser"), "scopes": N_("scopes"), "token": N_("token"), "others": N_("browsers"),
+    "time_zone": N_("time zone"), "currency": N_("currency"), "multichannel": N_("multichannel"),
+    "multichannel_touches": N_("touches"), "multichannel_days": N_("days"),
 }  # fmt: skip
 
 
