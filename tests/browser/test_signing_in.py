@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -36,7 +37,8 @@ def pages_url(web_url: str, browser_database: str) -> str:
             )  # fmt: skip
         await connection.close()
 
-    asyncio.run(add())
+    with ThreadPoolExecutor() as aside:  # Playwright's event loop runs in this thread
+        aside.submit(asyncio.run, add()).result()
     return web_url
 
 
