@@ -17,6 +17,7 @@ from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callrouter.people import passwords
 from callrouter.people.audit import Action
 from callrouter.people.passwords import WeakPassword, generated, require_strong
 from callrouter.people.roles import ROLES, SCOPES, SCOPES_OF, may_give
@@ -56,6 +57,10 @@ def test_all_scopes_roles_and_actions_have_words_on_the_pages() -> None:
 def test_weak_passwords_are_refused(password: str) -> None:
     with pytest.raises(WeakPassword):
         require_strong(password, email="anna@shop.example", name="Anna.Petrova")
+
+
+def test_a_user_who_is_unknown_costs_as_much_as_one_who_is_not() -> None:
+    assert not passwords.needs_rehash(passwords._nobody)
 
 
 def test_what_is_drawn_is_strong_and_each_time_another() -> None:
