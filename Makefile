@@ -6,7 +6,7 @@ ARGS ?=
 PIP := $(BIN)/pip --disable-pip-version-check --no-input -q
 
 .DEFAULT_GOAL := help
-.PHONY: help demo browser test lint format bench docs lock clean
+.PHONY: help demo browser test lint format messages bench docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,11 @@ lint: $(VENV)/dev-ready ## static checks: ruff, mypy, import contracts, dead cod
 
 format: $(VENV)/dev-ready ## let ruff rewrite the code
 	@$(BIN)/ruff check --fix-only -q . ; $(BIN)/ruff format .
+
+messages: $(VENV)/dev-ready ## the pages' words, as they stand in the code, into locale/ru.po for translation
+	@$(BIN)/pybabel -q extract -F callrouter/web/pages/locale/babel.cfg -k N_ -k pgettext:1c,2 -k Refused -k WeakPassword --add-location=file \
+	  --omit-header --sort-by-file -o $(VENV)/pages.pot callrouter
+	@$(BIN)/pybabel -q update -i $(VENV)/pages.pot -o callrouter/web/pages/locale/ru.po -l ru -N --ignore-obsolete --omit-header
 
 bench: $(VENV)/dev-ready ## benchmarks as ratios, also in bench/results.json
 	@$(BIN)/python -m bench $(ARGS)

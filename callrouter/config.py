@@ -15,6 +15,7 @@ from callrouter.calls.profile import PbxProfile
 Attach = Literal["agi", "ari", "watch"]
 
 LONGEST_DEADLINE_MS = 1000
+LONGEST_SESSION_HOURS = 365 * 24
 SHORTEST_TOKEN_SECRET = 16
 HIGHEST_PORT = 65535
 SHORTEST_SWEEP, LONGEST_SWEEP = 0.1, 10.0
@@ -100,6 +101,10 @@ class WebConfig(Section, frozen=True, kw_only=True):
     """Requests a second of one site that each process answers."""
     geoip_file: str = ""
     """A database of places in MaxMind's format; without one, places are `(undefined)`."""
+    session_idle_hours: float = 24.0
+    """A browser that asks for nothing for so long is signed out."""
+    session_days: float = 30.0
+    """Whoever signed in so long ago signs in again."""
     cut_addresses: bool = True
     """Addresses are cut (/24, IPv6 /48) before a place is looked up. They are never stored, cut or not."""
 
@@ -111,6 +116,8 @@ class WebConfig(Section, frozen=True, kw_only=True):
             raise ValueError("requests_per_address and requests_per_site must be positive")
         if self.workers < 1:
             raise ValueError("workers must be at least 1")
+        if not 0 < self.session_idle_hours <= 24 * self.session_days <= LONGEST_SESSION_HOURS:
+            raise ValueError("session_idle_hours must be positive, and session_days no shorter, and a year at most")
         if self.token_secret and len(self.token_secret) < SHORTEST_TOKEN_SECRET:
             raise ValueError(f"token_secret needs at least {SHORTEST_TOKEN_SECRET} characters: openssl rand -hex 32")
         if self.workers > 1 and not self.token_secret and not self.token_secret_file:

@@ -34,6 +34,7 @@ from callrouter.lab.stack import Stack, running
 from callrouter.lab.verdict import Placed, Verdict, judged
 from callrouter.lab.visitors import Visitor, visitors
 from callrouter.numbers import Number
+from callrouter.people import passwords, users
 from callrouter.pool import inventory
 from callrouter.pool.number_file import ListedNumber
 from callrouter.pool.number_inventory import bind_static, import_numbers
@@ -41,6 +42,7 @@ from callrouter.pool.site_inventory import SiteSettings, WantedPool, add_site, c
 
 SITES = {"shop.example": "sales", "service.example": "support"}
 """Domain → route of its calls."""
+OPERATOR = "operator@demo.example"
 STATIC_NUMBER = Number("74952220300")
 STATIC_SOURCE = "izvestia"
 FIRST_NUMBER = 7_495_222_1000
@@ -79,7 +81,11 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
 class Demo:
     """A running product with its PBX."""
 
-    def __init__(self, stack: Stack, pbx: LabPbx, sites: dict[str, str], postgres: str, shop_url: str = "") -> None:
+    def __init__(
+        self, stack: Stack, pbx: LabPbx, sites: dict[str, str], postgres: str, *, shop_url: str = "", password: str = ""
+    ) -> None:  # fmt: skip
+        self.password = password
+        """Of the user OPERATOR, who sees everything on the pages; another with each run."""
         self.shop_url = shop_url
         """A small shop for a person with a browser."""
         self.stack = stack
@@ -163,6 +169,7 @@ async def product(folder: Path, choices: Choices, say: Say) -> AsyncIterator[Dem
         say("making the tables")
         await migrate(postgres, lambda _line: None)
         sites = await furnish(postgres, choices)
+        password = await _let_in(postgres)
         stack = Stack(folder / "callrouter", postgres=postgres, redis=redis, cluster=choices.cluster)
         async with _pbx(folder / "pbx", stack, choices, say) as pbx:
             say(f"starting callrouter router, web and worker beside {pbx.description}")
@@ -172,7 +179,7 @@ async def product(folder: Path, choices: Choices, say: Say) -> AsyncIterator[Dem
                 await _take_callbacks(postgres)
             async with running(stack):
                 with shop.serving(stack.web, await _shop_site(postgres)) as shop_url:
-                    yield Demo(stack, pbx, sites, postgres, shop_url)
+                    yield Demo(stack, pbx, sites, postgres, shop_url=shop_url, password=password)
 
 
 def _lease_store(folder: Path, choices: Choices) -> contextlib.AbstractAsyncContextManager[str]:
@@ -243,6 +250,22 @@ async def _shop_site(postgres: str) -> str:
         return str(await conn.fetchval("SELECT id FROM sites WHERE name = $1", shop.DOMAIN))
     finally:
         await conn.close()
+
+
+async def _let_in(postgres: str) -> str:
+    """A password with which the operator signs in to the pages; that of an earlier run ends."""
+    password = passwords.generated()
+    hashed = await passwords.Passwords().hash(password)
+    conn = await connect(postgres)
+    try:
+        known = {user.email: user for user in await users.list_users(conn, inventory.OPERATOR)}
+        if OPERATOR in known:
+            await users.set_password(conn, inventory.OPERATOR, known[OPERATOR].id, hashed)
+        else:
+            await users.add_user(conn, inventory.OPERATOR, OPERATOR, role="operator", name="Demo", password_hash=hashed)
+    finally:
+        await conn.close()
+    return password
 
 
 async def furnish(postgres: str, choices: Choices) -> dict[str, str]:

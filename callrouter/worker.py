@@ -20,6 +20,8 @@ from callrouter.config import address
 from callrouter.configfile import Loaded
 from callrouter.db.connect import TROUBLE, Pool, connect, open_pool
 from callrouter.ops import OTHER_PORT, Part, listen, needed
+from callrouter.people.browser_sessions import Lifetime
+from callrouter.people.forgetting import keep_forgetting
 from callrouter.pool import leak_search, retention
 from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.directory import Directory
@@ -97,6 +99,7 @@ class Worker:
         self._background.keep("retention", lambda: retention.keep_forgetting(postgres, kept))
         self._background.keep("touches", lambda: touching.keep_judging(postgres))
         self._background.keep("report-sums", lambda: sums.keep_sums(postgres))
+        self._background.keep("signed-out", lambda: keep_forgetting(postgres, self._signed_in()))
         self._background.keep("stale-callbacks", lambda: self._miss_stale_callbacks(postgres))
         self._background.start("check-servers", self._tell_unreachable())
         for name, part in (("history", history), ("sweeper", sweeper)):
@@ -109,6 +112,10 @@ class Worker:
             host, port = address(self._config.worker.http_listen)
             stop_listening = listen(self._reactor, "worker", lambda: self._health(directory, probe), host, port)
         stack.callback(stop_listening)
+
+    def _signed_in(self) -> Lifetime:
+        web = self._config.web
+        return Lifetime(timedelta(hours=web.session_idle_hours), timedelta(days=web.session_days))
 
     async def _ensure_partitions(self, postgres: Pool) -> None:
         while True:

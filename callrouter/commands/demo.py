@@ -20,7 +20,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from callrouter.commands.options import print_json
-from callrouter.demo import Choices, Demo, product
+from callrouter.demo import OPERATOR, Choices, Demo, product
 from callrouter.lab.asterisk import AsteriskFailed, Attach
 from callrouter.lab.calls import UnexpectedCall
 from callrouter.lab.servers import ServerUnavailable
@@ -171,6 +171,8 @@ class Screen:
         page = f'{{"url": "{origin}/?utm_source=yandex"}}'
         lines = [
             "",
+            f"pages           {stack.web}/",
+            f"sign in as      {OPERATOR}   password {running.password}",
             f"shop            {running.shop_url}/?utm_source=yandex&utm_medium=cpc   (open it in a browser)",
             f"configuration   {stack.config}",
             f"appeals         psql {running.postgres} -c 'TABLE appeals'",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ from callrouter import log
 from callrouter.commands.options import config_option, loaded
 from callrouter.config import address
 from callrouter.ops import OTHER_PORT, CannotStart, needed
+from callrouter.people.browser_sessions import Lifetime
 from callrouter.pool.store import Lifetimes
 from callrouter.web.app import WebSettings
 from callrouter.web.serve import serve
@@ -47,6 +49,7 @@ def web(config_file: Path | None) -> None:
         geoip_file=_readable(config.web.geoip_file, found.source.where("web.geoip_file")),
         cut_addresses=config.web.cut_addresses,
         lifetimes=Lifetimes(window=config.attribution.window, affinity=config.pool.affinity),
+        signed_in=Lifetime(timedelta(hours=config.web.session_idle_hours), timedelta(days=config.web.session_days)),
         journal=Path(config.web.journal) if config.web.journal else None,
         log_level=config.log.level,
         log_format=config.log.format,

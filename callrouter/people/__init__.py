@@ -7,7 +7,9 @@
 - `users`             users in Postgres: added, changed, disabled
 - `browser_sessions`  signed-in browsers in Postgres: found by their cookie, renewed, ended
 - `audit`             who saw or changed what: its words, written and read
+- `accounts`          what is set for an account
 - `repeats`           writes that are told twice and done once
+- `forgetting`        what is over, removed by the worker
 
 Knows no HTTP: cookies, forms and status codes are `web`'s.
 """

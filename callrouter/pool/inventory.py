@@ -37,7 +37,7 @@ class Unknown(LookupError):
 
 async def add_account(conn: Connection, name: str) -> int:
     if await conn.fetchval("SELECT 1 FROM accounts WHERE name = $1", name):
-        raise Refused(f"there is an account named {name!r} already")
+        raise Refused("there is an account named {name!r} already", name=name)
     return int(await conn.fetchval("INSERT INTO accounts (name) VALUES ($1) RETURNING id", name))
 
 

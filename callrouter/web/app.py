@@ -36,6 +36,8 @@ from callrouter.web.api.costs import cost_handlers
 from callrouter.web.api.deals import deal_handlers
 from callrouter.web.api.export import export_handlers
 from callrouter.web.api.filtered import Asking
+from callrouter.web.api.inventory_changes import inventory_changes
+from callrouter.web.api.inventory_lists import inventory_lists
 from callrouter.web.api.journal import journal_handlers
 from callrouter.web.api.leaks import leak_handlers
 from callrouter.web.api.leases import lease_handlers
@@ -185,6 +187,8 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Web:
             *client_handlers(access, asking),
             *export_handlers(access, asking),
             *visit_handlers(access, asking),
+            *inventory_lists(access, reading),
+            *inventory_changes(access, reading),
         ]
     )
     ground = Ground(access, reading)

@@ -92,6 +92,6 @@ def account_handlers(access: Access, reading: Reading) -> list[HTTPRouteHandler]
 
 def account_name(text: str) -> str:
     name = " ".join(text.split())
-    if not name or not name.isprintable():
-        raise Refused("a name is wanted")
+    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
+        raise Refused("an account has a name, of {most} characters at most", most=LONGEST_NAME)
     return name

@@ -93,6 +93,32 @@ AUDIT = {
     }],
     "next": "2026-03-02T12:00:00+00:00~41",
 }  # fmt: skip
+SITES = {
+    "items": [{
+        "id": 1, "account": 2, "name": "shop.example", "domains": ["shop.example"], "pools": ["Moscow"],
+        "route": "sales", "fallback": "74952222222", "own_numbers": ["74952222222"], "hold_minutes": 30.0,
+        "rest_minutes": 0.0, "overflow": "fallback", "consent": "full", "country": "RU", "quality_s": 60.0,
+        "enabled": True,
+    }],
+    "next": None,
+}  # fmt: skip
+POOLS = {"items": [{"id": 1, "account": 1, "name": "Moscow", "active": 200, "disabled": 1}], "next": None}
+NUMBERS = {
+    "items": [{
+        "number": "74952232725", "pool": "Moscow", "state": "active", "route": "", "note": "", "static_channel": None,
+    }],
+    "next": None,
+}  # fmt: skip
+STATIC_BINDINGS = {
+    "items": [{
+        "id": 1, "account": 2, "number": "74952220300", "site": "shop.example", "channel": "newspaper",
+        "source": "izvestia", "medium": "print", "campaign": "", "valid_from": "2026-03-02T12:00:00Z", "valid_to": None,
+    }],
+    "next": None,
+}  # fmt: skip
+ADDED_POOL = {"id": 1, "name": "Moscow"}
+ADDED_STATIC = {"id": 1, "number": "74952220300"}
+CHANGED = {"changed": 3, "unchanged": 0}
 TAKEN = {"appeal": "5b0f3a3e-8c1d-5a55-9f0e-0d4a7f0c7c11", "visit": True}
 
 PROOFS = {

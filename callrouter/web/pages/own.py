@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath
 
 from callrouter.people import browser_sessions, users
 from callrouter.people.passwords import require_strong
 from callrouter.pool.inventory import Refused
+from callrouter.web.api.changes import Id
 from callrouter.web.cookies import AnyRequest
 from callrouter.web.pages.entering import Entering
 from callrouter.web.pages.ground import CHANGE_PASSWORD, FORM_LIMIT, Ground, Page, View
@@ -83,7 +83,7 @@ async def _chosen(view: View, entering: Entering, old: str, new: str, again: str
 
 def _browsers(ground: Ground) -> list[HTTPRouteHandler]:
     @post(f"{OWN}/browsers/{{session:int}}/end", request_max_body_size=FORM_LIMIT)
-    async def end(request: AnyRequest, session: FromPath[int]) -> Response[bytes]:
+    async def end(request: AnyRequest, session: Id) -> Response[bytes]:
         view, _ = await ground.write(request)
         async with ground.reading.changing(view.account) as conn:
             ended = await browser_sessions.end_one(conn, view.person, session)

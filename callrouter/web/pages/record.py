@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
-from typing import get_args
 
 from litestar import Response, get
 
@@ -58,7 +57,12 @@ ACTIONS: dict[Action, str] = {
     "cost.change": N_("changed costs"),
     "report.change": N_("changed a report"),
 }
-assert set(ACTIONS) == set(get_args(Action))  # noqa: S101
+DETAILS = {
+    "role": N_("role"), "name": N_("name"), "locale": N_("language"), "address": N_("network"),
+    "browser": N_("browser"), "scopes": N_("scopes"), "token": N_("token"), "others": N_("browsers"),
+    "time_zone": N_("time zone"), "currency": N_("currency"), "multichannel": N_("multichannel"),
+    "multichannel_touches": N_("touches"), "multichannel_days": N_("days"),
+}  # fmt: skip
 
 
 def record_page(ground: Ground) -> Page:
@@ -78,7 +82,9 @@ def record_page(ground: Ground) -> Page:
             people = await users.list_users(conn, whose)
         older = cursor_of(found[-1]) if len(found) == ROWS else ""
         kept = {name: asked.get(name, "") for name in ("action", "user", "since", "until")}
-        return view.render("record.html", entries=found, people=people, actions=ACTIONS, asked=kept, older=older)
+        return view.render(
+            "record.html", entries=found, people=people, actions=ACTIONS, details=DETAILS, asked=kept, older=older
+        )
 
     return Page([record], ENTRY)
 
