@@ -23,7 +23,21 @@ from callrouter.journal.period import day_start
 from callrouter.journal.query import to_query
 from callrouter.reports import metrics
 from callrouter.reports.facts import COLUMNS, COST_FIELDS, Scope
-from callrouter.reports.figures import FACT_DIMENSIONS, MEASURES, TIMES, TRAFFIC, Dimension, Figures, Sums, figures
+from callrouter.reports.figures import (
+    APPEAL_MEASURES,
+    COST_MEASURES,
+    DEAL_MEASURES,
+    FACT_DIMENSIONS,
+    MEASURES,
+    TIME_MEASURES,
+    TIMES,
+    TRAFFIC,
+    VISIT_MEASURES,
+    Dimension,
+    Figures,
+    Sums,
+    figures,
+)
 from callrouter.reports.sums import PARTS, Part, cube_for, part_facts
 
 Key: TypeAlias = tuple[str | int | date | None, ...]
@@ -36,6 +50,9 @@ MOST_RUNS = 6
 SUM_COLUMNS: Final = {name: f'r."{name}"' for name in (*TRAFFIC, "group", "employee", "site")}
 SUMMED_FIELDS = frozenset({"since", "until", *SUM_COLUMNS})
 
+PART_MEASURES: Final[dict[Part, tuple[str, ...]]] = {
+    "appeals": (*APPEAL_MEASURES, *TIME_MEASURES, *DEAL_MEASURES), "visits": VISIT_MEASURES, "costs": COST_MEASURES,
+}  # fmt: skip
 MONEY = ("revenue", "cost")
 KEYS: Final = {
     **{name: f'"{name}"' for name in (*TRAFFIC, "group", "employee", "site", "hour", "day")},
@@ -259,16 +276,16 @@ def _sources(made: _Made) -> Iterator[str]:
         for since, until in piece.spans:
             filters = msgspec.structs.replace(question.filters, since=since, until=until)
             for select in part_facts(part, made.scope, filters, question.model, made.values):
-                yield _added_up(select, question.by)
+                yield _added_up(select, question.by, PART_MEASURES[part])
 
 
-def _added_up(select: str, by: tuple[Dimension, ...]) -> str:
+def _added_up(select: str, by: tuple[Dimension, ...], measures: tuple[str, ...]) -> str:
     """A table's facts, by no more than what is asked: what is joined afterwards is small. Money keeps its day."""
     day = "day" if set(by) & {"day", "week", "month", "weekday"} else "CASE WHEN currency <> '' THEN day END"
     dims = [day, "currency", *(f'"{name}"' for name in FACT_DIMENSIONS if name in by)]
     told = [f"{day} AS day", "currency"]
     told += [f'"{name}"' if name in by else _nothing(name) for name in FACT_DIMENSIONS]
-    told += [f"sum({name}) AS {name}" for name in MEASURES]
+    told += [f"sum({name}) AS {name}" if name in measures else f"0::numeric AS {name}" for name in MEASURES]
     return f"SELECT {', '.join(told)} FROM ({select}) s GROUP BY {', '.join(dims)}"  # noqa: S608 - names of columns
 
 
@@ -282,15 +299,15 @@ def _from_sums(made: _Made, part: Part, piece: _Piece, cube: str) -> str:
     where = [
         f"r.account_id = {values.add(made.scope.account, 'bigint')}",
         f"r.cube = {values.add(cube, 'text')}",
-        f"r.model = {values.add(question.model if part == 'appeals' else '', 'text')}",
-        f"r.part = {values.add(part, 'text')}",
+        f"r.model = {values.add(question.model if part == 'appeals' else part, 'text')}",
         f"r.day BETWEEN {values.add(piece.first, 'date')} AND {values.add(piece.last, 'date')}",
         *column_conditions(question.filters, SUM_COLUMNS, values),
     ]
     if piece.apart:
         where.append(f"r.day <> ALL ({values.add(list(piece.apart), 'date[]')})")
-    columns = ", ".join(f'r."{name}"' for name in COLUMNS)
-    return _added_up(f"SELECT {columns} FROM report_sums r WHERE {' AND '.join(where)}", question.by)  # noqa: S608
+    kept = [f'r."{name}"' for name in (*COLUMNS[: -len(MEASURES)], *PART_MEASURES[part])]
+    select = f"SELECT {', '.join(kept)} FROM report_sums r WHERE {' AND '.join(where)}"  # noqa: S608 - parameters
+    return _added_up(select, question.by, PART_MEASURES[part])
 
 
 def _folded(rows: Sequence[asyncpg.Record], by: tuple[Dimension, ...]) -> tuple[Sums, dict[Key, Sums]]:

@@ -76,6 +76,7 @@ def deal_facts(scope: Scope, filters: Filters, model: Model, values: Values) -> 
     where = " AND ".join(
         [appeal_conditions(rest, scope.account, scope.zone, values), *column_conditions(traffic, WHERE_FROM, values)]
     )
+    where += f" AND d.account_id = {values.add(scope.account, 'bigint')}{_within('d.appeal_at', filters, values)}"
     dims = {**WHERE_FROM, **_of_appeal(scope, values), "currency": "d.currency"}
     source = f"""appeals a
     JOIN deals d ON d.account_id = a.account_id AND d.appeal_at = a.started_at AND d.appeal_id = a.id
@@ -86,13 +87,10 @@ def deal_facts(scope: Scope, filters: Filters, model: Model, values: Values) -> 
 def owed_to_nobody(scope: Scope, filters: Filters, values: Values) -> str:
     """Deals whose client has no appeal: on the day they were opened, from nowhere."""
     opened = f"d.opened_at AT TIME ZONE {values.add(scope.zone.key, 'text')}"
-    where = [f"d.account_id = {values.add(scope.account, 'bigint')} AND d.appeal_at IS NULL"]
-    if filters.since is not None:
-        where.append(f"d.opened_at >= {values.add(filters.since, 'timestamptz')}")
-    if filters.until is not None:
-        where.append(f"d.opened_at < {values.add(filters.until, 'timestamptz')}")
+    where = f"d.account_id = {values.add(scope.account, 'bigint')} AND d.appeal_at IS NULL"
+    where += _within("d.opened_at", filters, values)
     dims = {"day": f"({opened})::date", "hour": f"extract(hour FROM {opened})::int", "currency": "d.currency"}
-    return _select(dims, _deal_measures(str(WHOLE)), "deals d", " AND ".join(where))
+    return _select(dims, _deal_measures(str(WHOLE)), "deals d", where)
 
 
 def visit_facts(scope: Scope, filters: Filters, values: Values) -> str:
@@ -133,6 +131,12 @@ def cost_facts(scope: Scope, filters: Filters, values: Values) -> str:
         "cost": "k.amount", "clicks": "coalesce(k.clicks, 0)", "impressions": "coalesce(k.impressions, 0)",
     }  # fmt: skip
     return _select(dims, measures, "costs k", " AND ".join(where))
+
+
+def _within(column: str, filters: Filters, values: Values) -> str:
+    """The period, of a column that the planner cannot follow to `started_at`."""
+    bounds = ((">=", filters.since), ("<", filters.until))
+    return "".join(f" AND {column} {sign} {values.add(at, 'timestamptz')}" for sign, at in bounds if at is not None)
 
 
 def _apart(filters: Filters, model: Model) -> tuple[Filters, Filters]:

@@ -30,7 +30,8 @@ PARTS: tuple[Part, ...] = ("appeals", "visits", "costs")
 
 CUBES: Final[dict[str, tuple[str, ...]]] = {
     "channel": ("site", "channel", "source", "medium"),
-    "hour": ("site", "channel", "hour"),
+    "hour": ("site", "hour"),
+    "channel_hour": ("site", "channel", "hour"),
     "people": ("site", "channel", "group", "employee"),
     "place": ("site", "channel", "location", "device"),
     "campaign": ("site", "channel", "source", "medium", "campaign"),
@@ -116,7 +117,7 @@ async def _add_up(connection: Connection, account: int, part: Part, day: date) -
         rows = " UNION ALL ".join(part_facts(part, scope, filters, model or "last_click", values))
         cubes = SHARED_CUBES if model not in {None, "last_click"} else tuple(CUBES)
         told = {"account_id": values.add(account, "bigint"), "part": values.add(part, "text"),
-                "model": values.add(model or "", "text"), "day": values.add(day, "date")}  # fmt: skip
+                "model": values.add(model or part, "text"), "day": values.add(day, "date")}  # fmt: skip
         await connection.execute(_sum_up(cubes, rows, told), *values.all)
     return True
 

@@ -19,6 +19,7 @@ from callrouter.appeals.touching import judge_marked
 from callrouter.db.connect import Pool
 from callrouter.journal.conditions import Values, appeal_conditions
 from callrouter.journal.filters import Filters, Ids, Match
+from callrouter.journal.period import day_start
 from callrouter.journal.query import parse
 from callrouter.reports.asking import Answer, Question, Row, answer, compared
 from callrouter.reports.facts import Scope
@@ -187,8 +188,11 @@ def test_removed_old_visits_stay_counted(database: str) -> None:
         async with indian_shop(database) as pool:
             await world.go_on(pool, 80)
             await settled(pool)
-            yesterday = (NOW - timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-            question = Question(filters=Filters(since=FIRST - timedelta(days=40), until=yesterday), by=("channel",))
+            yesterday = day_start(NOW.astimezone(ZONE).date() - timedelta(days=1), ZONE)
+            question = Question(
+                filters=Filters(since=day_start(FIRST.date() - timedelta(days=40), ZONE), until=yesterday),
+                by=("channel",),
+            )
             before = await asked(pool, question)
             assert before.total.visits
             await pool.execute("DELETE FROM visits")

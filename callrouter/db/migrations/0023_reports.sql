@@ -68,6 +68,7 @@ CREATE TABLE report_sums (
     PRIMARY KEY (account_id, cube, model, day, id)
 );
 CREATE INDEX report_sums_by_day ON report_sums (account_id, part, day);
+COMMENT ON COLUMN report_sums.model IS 'By whom appeals and deals are shared out; of visits and costs, which have no model: their part.';
 COMMENT ON TABLE report_sums IS
     'A day''s sums by the dimensions of a cube (others are null). Appeals and deals are counted in millionths: models share them out.';
 
