@@ -123,6 +123,7 @@ class Prover:
 
     def watched(self) -> None:
         """Each PBX is attached: what ends from now on is seen. To be told twice a minute or so."""
+        self._doubt_times_to_come()
         if not self._in_gap and not self._comparing and self._backlog() <= SMALL_BACKLOG:
             self._proven(max(self._state.until, self._clock.now() - OVERLAP))
 
@@ -163,7 +164,15 @@ class Prover:
         away = BACKLOG_SECONDS if self._backlog() > SMALL_BACKLOG else 0.0
         return max(due, self._not_before - now, away)
 
+    def _doubt_times_to_come(self) -> None:
+        """A clock that was ahead and has been set right: what it called proven has yet to happen."""
+        now = self._clock.now()
+        if self._state.until > now:
+            self._state.until = max(min(self._state.began, now), now - WHOLE_DAY)
+            self.gap()
+
     async def _compare(self, *, whole_day: bool) -> None:
+        self._doubt_times_to_come()
         until = self._clock.now() - SETTLING
         since = self._state.until
         if whole_day:

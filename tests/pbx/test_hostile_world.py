@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import resource
+import signal
 import socket
+from pathlib import Path
 
 from callrouter.demo import FALLBACK, section
 from callrouter.lab.asterisk import Attachment
@@ -13,7 +16,9 @@ from callrouter.lab.calls import AsteriskLab
 from tests.pbx.scene import (
     DEADLINE,
     KNOWN,
+    SETTLED,
     USUAL,
+    WATCHDOG,
     Play,
     Scene,
     connected,
@@ -154,6 +159,21 @@ def test_two_pbxs_share_a_router_also_under_another_name_than_their_own(play: Pl
 async def both_connected(scene: Scene) -> bool:
     up = [await scene.metric("router", f'callrouter_ami_up{{pbx="{name}"}}') for name in ("pbx1", "branch")]
     return up == [1, 1]
+
+
+def test_a_router_without_memory_lets_calls_ring_and_its_successor_tells_them(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        people = [await scene.visitor() for _ in range(6)]
+        process = scene.stack.pid("router")
+        pages = int(Path(f"/proc/{process}/statm").read_text().split()[0])  # noqa: ASYNC240 - the kernel answers at once
+        resource.prlimit(process, resource.RLIMIT_AS, (pages * resource.getpagesize(),) * 2)
+        calls = await asyncio.gather(*(scene.call(one) for one in people))
+        rang(calls, USUAL + WATCHDOG)
+        await scene.stack.stop("router", by=signal.SIGKILL)
+        await scene.stack.start("router")
+        told_right(calls, await scene.appeals(*calls, seconds=60, having=f"{SETTLED} AND complete"))
+
+    play(scenario)
 
 
 def test_hostile_callers_and_numbers_have_their_appeals_too(play: Play) -> None:

@@ -101,6 +101,27 @@ def test_a_router_that_was_killed_knows_since_when_it_was_not_there(tmp_path: Pa
     assert abs(later.asked[0][0] - began) < MINUTE
 
 
+def test_a_clock_that_was_ahead_leaves_no_time_unproven(tmp_path: Path) -> None:
+    """Set right, it makes what was called proven a time to come: all since the beginning is compared anew."""
+    clock = Shifted()
+    prover = Tried(tmp_path, clock)
+    began = clock.now()
+
+    async def scenario() -> None:
+        prover.gap()
+        await until(lambda: len(prover.asked) == 1 and not prover._comparing)
+        clock.by = 300 * MINUTE
+        prover.watched()
+        clock.by = 10 * MINUTE
+        prover.watched()
+        await until(lambda: len(prover.asked) == 2)
+
+    play(prover, scenario())
+    since, end = prover.asked[1]
+    assert abs(since - began) < MINUTE
+    assert abs(end - (began + 10 * MINUTE)) < MINUTE
+
+
 def test_a_comparison_that_fails_is_repeated_and_nothing_counts_as_proven(tmp_path: Path) -> None:
     clock = Shifted()
     prover = Tried(tmp_path, clock)
