@@ -126,7 +126,7 @@ def web_url(tmp_path_factory: pytest.TempPathFactory, browser_database: str, lea
 
 
 def _await_ready(url: str, log: Path) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             with urllib.request.urlopen(url, timeout=1):
@@ -167,7 +167,7 @@ def new_visitor(chromium: Browser) -> Iterator[Callable[..., BrowserContext]]:
 
     def build(**options: object) -> BrowserContext:
         context = chromium.new_context(**{"user_agent": CHROME, "locale": "ru-RU"} | options)  # type: ignore[arg-type]
-        context.set_default_timeout(8000)
+        context.set_default_timeout(20_000)
         contexts.append(context)
         return context
 
