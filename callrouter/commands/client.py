@@ -70,7 +70,7 @@ def merge_by_hand(*, one: int, other: int, account: str, dry_run: bool, config_f
     if one == other:
         raise click.UsageError("a client is one with himself already; name two")
 
-    async def work(conn: asyncpg.Connection) -> asyncpg.Record | None:
+    async def work(conn: asyncpg.Connection) -> asyncpg.Record:
         owner = await account_named(conn, account)
         found = {row["id"] for row in await conn.fetch(CLIENTS, owner, [one, other])}
         if missing := {one, other} - found:
@@ -78,7 +78,8 @@ def merge_by_hand(*, one: int, other: int, account: str, dry_run: bool, config_f
                 f"{account!r} has no client {min(missing)}; see callrouter client merges --client {min(missing)}"
             )
         survivor = await merge(conn, owner, one, other, kind=BY_HAND, value="")
-        return (await conn.fetch(MERGES, owner, survivor))[-1]
+        merges: list[asyncpg.Record] = await conn.fetch(MERGES, owner, survivor)
+        return merges[-1]
 
     told = _tried(config_file, work, dry_run=dry_run)
     print_json({name: told[name] for name in ("merge", "survivor", "merged", "appeals")} | {"dry_run": dry_run})

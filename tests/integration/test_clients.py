@@ -69,10 +69,8 @@ def clients(database: str) -> Clients:
 
 def test_clients_are_made_one_by_hand_and_taken_apart_again(clients: Clients) -> None:
     apart = clients.owners()
-    tried = clients.told("merge", "12", "11", "--account", "Acme", "--dry-run")
-    assert [{**each, "merge": 0} for each in tried] == [
-        {"merge": 0, "survivor": 11, "merged": 12, "appeals": 2, "dry_run": True}
-    ]
+    (would,) = clients.told("merge", "12", "11", "--account", "Acme", "--dry-run")
+    assert would | {"merge": 0} == {"merge": 0, "survivor": 11, "merged": 12, "appeals": 2, "dry_run": True}
     assert (clients.owners(), clients.told("merges")) == (apart, [])
     (done,) = clients.told("merge", "12", "11", "--account", "Acme")
     assert clients.owners() == [("79161234567", 11, 3), ("79167654321", 13, 1), ("anna@example.com", 11, 3)]
