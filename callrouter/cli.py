@@ -16,6 +16,7 @@ COMMANDS = {
     "site": ("inventory", "Tracked web sites."),
     "numbers": ("numbers", "Substitute numbers: import, list, move, disable."),
     "static": ("numbers", "Numbers that belong to a channel."),
+    "client": ("client", "Clients who were made one: list, merge, take apart."),
     "router": ("processes", "Run beside a PBX: answer its dialplan, follow its calls."),
     "web": ("web", "Run anywhere: lease the numbers that pages show."),
     "worker": ("processes", "Run anywhere: history, sweeper, partitions."),

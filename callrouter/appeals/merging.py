@@ -41,7 +41,18 @@ UNDONE = """
 UPDATE client_merges SET undone_at = now() WHERE account_id = $1 AND id = $2 AND undone_at IS NULL
 RETURNING survivor_id, merged_id, moved::text"""
 
+LATER = """
+SELECT id FROM client_merges WHERE account_id = $1 AND merged_id = $2 AND undone_at IS NULL AND id > $3 LIMIT 1"""
+
 RESTORE = "INSERT INTO clients SELECT * FROM jsonb_populate_record(NULL::clients, $1::text::jsonb)"
+
+
+class Swallowed(Exception):
+    """The survivor has gone into another client since: that merge, `later`, comes first."""
+
+    def __init__(self, later: int) -> None:
+        super().__init__(later)
+        self.later = later
 
 
 async def merge(connection: Connection, account: int, one: int, other: int, *, kind: str, value: str) -> int:
@@ -59,15 +70,22 @@ async def merge(connection: Connection, account: int, one: int, other: int, *, k
     return survivor
 
 
-async def undo_merge(connection: Connection, account: int, merge_id: int) -> bool:
-    """Give back what the merge moved, as far as the survivor still has it; False: there is none, or it is undone."""
+async def undo_merge(connection: Connection, account: int, merge_id: int) -> dict[str, int] | None:
+    """Give back what the merge moved, as far as the survivor still has it: how much of what.
+
+    None: there is no such merge, or it is undone. Raises Swallowed.
+    """
     async with connection.transaction():
         found = await connection.fetchrow(UNDONE, account, merge_id)
         if found is None:
-            return False
+            return None
+        later = await connection.fetchval(LATER, account, found["survivor_id"], merge_id)
+        if later is not None:
+            raise Swallowed(later)
         moved = msgspec.json.decode(found["moved"], type=dict[str, msgspec.Raw])
         await connection.execute(RESTORE, bytes(moved["client"]).decode())
+        given = {}
         for what, give_back in GIVE_BACK.items():
             parties = account, found["survivor_id"], found["merged_id"]
-            await connection.execute(give_back, *parties, bytes(moved[what]).decode())
-    return True
+            given[what] = int((await connection.execute(give_back, *parties, bytes(moved[what]).decode())).split()[-1])
+    return given

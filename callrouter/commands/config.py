@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
-from callrouter.commands.options import config_option, loaded, print_json
-from callrouter.configfile import shown
+from callrouter.commands.options import config_option, loaded, print_json, with_postgres
+from callrouter.configfile import Loaded, shown
+from callrouter.pool.site_inventory import short_retentions
 from callrouter.reach import unreachable
 
 
@@ -24,9 +26,19 @@ def check(config_file: Path | None, *, offline: bool) -> None:
     """Tell each unknown key, bad value and unreachable server, with its line and the mend."""
     found = loaded(config_file)
     complaints = [] if offline else asyncio.run(unreachable(found))
+    if not offline:
+        _warn(config_file, found)
     if complaints:
         raise click.ClickException("the configuration is well written, but\n" + "\n".join(complaints))
     print_json({"ok": True, "file": found.source.file, "pbx": [pbx.name for pbx in found.config.pbx]})
+
+
+def _warn(config_file: Path | None, found: Loaded) -> None:
+    """Tell what may not be meant in how sites are set, as far as there is a database to say."""
+    window = found.config.attribution.window
+    with suppress(click.ClickException):
+        for warning in with_postgres(config_file, lambda conn: short_retentions(conn, window=window)):
+            click.echo(warning, err=True)
 
 
 @config.command()

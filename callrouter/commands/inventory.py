@@ -175,10 +175,10 @@ def add_site(*, domain: str, account: str, config_file: Path | None, **given: An
 
     async def work(conn: asyncpg.Connection) -> tuple[int, list[str]]:
         added = await site_inventory.add_site(conn, domain, account=account, settings=_given(given))
-        return added, await site_inventory.pools_without_numbers(conn, added)
+        return added, await _warnings(conn, added)
 
-    added, empty = inventory_work(config_file, work)
-    _tell_empty(empty)
+    added, warnings = inventory_work(config_file, work)
+    _tell(warnings)
     print_json({"site": added, "domain": domain})
 
 
@@ -210,10 +210,10 @@ def change_site(
         )
         settings = _given(given | {"spelling": country}, no_pool=no_pool)
         changed = await site_inventory.change_site(conn, domain, settings, account=account)
-        return changed, await site_inventory.pools_without_numbers(conn, changed)
+        return changed, await _warnings(conn, changed)
 
-    changed, empty = inventory_work(config_file, work)
-    _tell_empty(empty)
+    changed, warnings = inventory_work(config_file, work)
+    _tell(warnings)
     print_json({"site": changed, "domain": domain})
 
 
@@ -230,13 +230,18 @@ def _given(given: dict[str, Any], *, no_pool: bool = False) -> SiteSettings:
     return SiteSettings(**told)
 
 
-def _tell_empty(pools: list[str]) -> None:
-    for name in pools:
-        click.echo(
-            f"pool {name} has no numbers: visitors see the fallback number until you fill it "
-            "(callrouter numbers import)",
-            err=True,
-        )
+async def _warnings(conn: asyncpg.Connection, site: int) -> list[str]:
+    """What may not be meant in how a site is set now."""
+    empty = await site_inventory.pools_without_numbers(conn, site)
+    return [
+        f"pool {name} has no numbers: visitors see the fallback number until you fill it (callrouter numbers import)"
+        for name in empty
+    ] + await site_inventory.short_retentions(conn, site)
+
+
+def _tell(warnings: list[str]) -> None:
+    for warning in warnings:
+        click.echo(warning, err=True)
 
 
 @site.command("list")
@@ -249,7 +254,7 @@ def list_sites(config_file: Path | None) -> None:
                   array_remove(array_agg(p.name ORDER BY sp.priority, p.id), NULL) AS pools, s.route,
                   s.fallback_number AS fallback, extract(epoch FROM s.hold)::float8 / 60 AS hold_minutes,
                   extract(epoch FROM s.rest)::float8 / 60 AS rest_minutes, s.overflow, s.domains, s.own_numbers,
-                  s.consent, s.callback::text, s.widget ->> 'select' AS select, s.widget ->> 'shadow' AS shadow,
+                  s.consent, s.callback, s.widget ->> 'select' AS select, s.widget ->> 'shadow' AS shadow,
                   s.retention_days, s.leases_per_address, s.leases_per_site, s.requests_per_second, s.enabled
            FROM sites s JOIN accounts a ON a.id = s.account_id LEFT JOIN site_pools sp ON sp.site_id = s.id
            LEFT JOIN pools p ON p.id = sp.pool_id GROUP BY s.account_id, s.id, a.name ORDER BY s.id""",

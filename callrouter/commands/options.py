@@ -172,8 +172,13 @@ def inventory_work(config_file: Path | None, work: Callable[[asyncpg.Connection]
 
 
 def print_rows(config_file: Path | None, query: str) -> None:
-    """One JSON object a line."""
-    for row in with_postgres(config_file, lambda conn: conn.fetch(query)):
+    """One JSON object a line; what is JSON in Postgres is so in it."""
+
+    async def rows(conn: asyncpg.Connection) -> list[asyncpg.Record]:
+        await conn.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=msgspec.json.decode)
+        return await conn.fetch(query)
+
+    for row in with_postgres(config_file, rows):
         print_json(dict(row))
 
 

@@ -102,6 +102,10 @@ LEASES_FORGOTTEN = Counter(
 VISITS_FORGOTTEN = Counter(
     "callrouter_pool_visits_forgotten_total", "Visits deleted because their site keeps them no longer."
 )
+ORDERS_FORGOTTEN = Counter(
+    "callrouter_pool_orders_forgotten_total",
+    "Callback orders whose phone was forgotten because their site keeps it no longer.",
+)
 LEAKED_NUMBERS = Gauge(
     "callrouter_pool_leaked_numbers", "Pool numbers that are called although no visitor was shown them, by last search."
 )

@@ -1,4 +1,4 @@
-"""Forgets leases that ended long ago, and visits that their site does not keep any longer.
+"""Forgets leases that ended long ago, and what their site keeps no longer: visits, and whom orders were to call.
 
 A bounded step at a time, so that nobody waits for it. Appeals are not touched: they keep the facts of their visit.
 """
@@ -29,6 +29,7 @@ async def keep_forgetting(postgres: Pool, kept: timedelta) -> None:
         try:
             await forget_leases(postgres, kept)
             await forget_visits(postgres)
+            await forget_orders(postgres)
         except TROUBLE as error:
             log.warning("LEASES-NOT-FORGOTTEN", reason=str(error) or type(error).__name__)
             pause = RETRY_SECONDS
@@ -53,6 +54,17 @@ async def forget_visits(postgres: Pool, *, step: int = STEP) -> int:
         deleted = int(await postgres.fetchval(FORGET_VISITS, step))
         metrics.VISITS_FORGOTTEN.inc(deleted)
         return deleted
+
+    return await _all(some, step)
+
+
+async def forget_orders(postgres: Pool, *, step: int = STEP) -> int:
+    """Forget the phones of callback orders that were settled before what their sites keep; returns how many."""
+
+    async def some() -> int:
+        forgotten = int((await postgres.execute(FORGET_ORDERS, step)).split()[-1])
+        metrics.ORDERS_FORGOTTEN.inc(forgotten)
+        return forgotten
 
     return await _all(some, step)
 
@@ -95,3 +107,11 @@ WITH old AS (
             AND v.session NOT IN (SELECT session FROM old))
 )
 SELECT count(*) FROM gone"""
+
+FORGET_ORDERS = """
+UPDATE callback_orders SET phone = NULL WHERE (account_id, id) IN (
+    SELECT o.account_id, o.id FROM sites s
+    JOIN callback_orders o ON o.account_id = s.account_id AND o.site_id = s.id AND o.phone IS NOT NULL
+        AND o.settled_at < now() - make_interval(days => s.retention_days)
+    LIMIT $1 FOR UPDATE OF o SKIP LOCKED)"""
+"""Settled ones only: who waits to be called is called. The order itself stays, for by it a call finds its appeal."""

@@ -15,6 +15,7 @@ from callrouter.pool.inventory import Refused, account_named, pool_named, site_n
 from callrouter.pool.model import DEFAULT_HOLD, MINIMUM_HOLD
 
 LIMITS = frozenset(["retention_days", "leases_per_address", "leases_per_site", "requests_per_second"])
+DAY = timedelta(days=1)
 NARROWING = re.compile(r":(regions?|sources?|priority)=([^:]*)$")
 
 
@@ -127,6 +128,24 @@ async def pools_without_numbers(conn: Connection, site: int) -> list[str]:
         site,
     )
     return [row["name"] for row in rows]
+
+
+async def short_retentions(
+    conn: Connection, site: int | None = None, window: timedelta = timedelta(0)
+) -> list[str]:  # fmt: skip
+    """What is lost where a site keeps its leases shorter than calls are credited to them. `window`: the router's."""
+    rows = await conn.fetch(
+        """SELECT s.name, s.retention_days AS days, greatest(a.attribution_window, $2) AS credited
+           FROM sites s JOIN accounts a ON a.id = s.account_id WHERE s.id = coalesce($1, s.id)
+           AND make_interval(days => s.retention_days) < greatest(a.attribution_window, $2) ORDER BY s.id""",
+        site, window,
+    )  # fmt: skip
+    return [
+        f"{row['name']} forgets visits and leases after {row['days']} days, but a call is credited to them for "
+        f"{row['credited'] / DAY:g} days: later callers will be nobody's. Set --retention-days "
+        f"{-(-row['credited'] // DAY)} or more, unless the law wants it so."
+        for row in rows
+    ]
 
 
 async def _set(conn: Connection, owner: int, site: int, settings: SiteSettings) -> None:

@@ -85,13 +85,16 @@ class Given(NamedTuple):
     """What the query says, macros that were not filled in left out. `explicit`: attributes and click ids."""
 
     explicit: dict[str, str]
+    click: str = ""
+    """The name of the click id that counts."""
     mark: Mark | None = None
     referrer: str = ""
 
 
 NOWHERE = Address("", "", "")
 NOTHING = Given({})
-SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
+"""Authority, path, query, fragment."""
 
 
 def classify(
@@ -111,19 +114,32 @@ def _classified(url: str, referrer: str, own_domains: tuple[str, ...]) -> tuple[
     page = address_of(url)
     own = (page.host, *own_domains)
     given = given_in(page.query) if "=" in page.query else NOTHING
-    came_from = address_of(referrer)
-    if given.referrer and (not came_from.host or is_own(came_from.host, own)):
-        came_from = address_of(given.referrer)
-    base = by_referrer(came_from, own)
+    base = _by_told_referrer(referrer, given.referrer, own)
     if given.explicit:
-        return _by_parameters(given.explicit, base), given
+        return _by_parameters(given, base), given
     if given.mark:
         return _by_mark(given.mark, base), given
     return base, given
 
 
-def _by_parameters(given: dict[str, str], base: TrafficSource) -> TrafficSource:
-    click = next((name for name in _parameters_file().click_ids if name in given), "")
+def _by_told_referrer(referrer: str, kept: str, own: tuple[str, ...]) -> TrafficSource:
+    """What the browser's referrer says, or the one that a redirect kept where the browser has none of another site."""
+    if not kept and len(referrer) <= KEPT_LIMIT:
+        return _kept_referrer(referrer, own)
+    came_from = address_of(referrer)
+    if kept and (not came_from.host or is_own(came_from.host, own)):
+        came_from = address_of(kept)
+    return by_referrer(came_from, own)
+
+
+@lru_cache(maxsize=16384)
+def _kept_referrer(referrer: str, own: tuple[str, ...]) -> TrafficSource:
+    """Most referrers are no more than a host, for browsers tell no more."""
+    return by_referrer(address_of(referrer), own)
+
+
+def _by_parameters(told: Given, base: TrafficSource) -> TrafficSource:
+    given, click = told.explicit, told.click
     advertiser = _parameters_file().click_ids[click] if click else ""
     said_source, said_medium = given.get("source", ""), given.get("medium", "")
     short = len(said_source) + len(said_medium) + len(base.source) <= KEPT_LIMIT
@@ -229,30 +245,28 @@ def _search_text(query: str, platform: Platform) -> str:
 
 def given_in(query: str) -> Given:
     """Attributes and click ids that the query has a value for, and what else says where the visitor came from."""
-    known = _parameters_file()
     found: dict[str, str] = {}
     for name, value in pairs(query, _wanted()):
         found.setdefault(name, value)
     if not found:
         return NOTHING
-    given = {name: found[name] for name in known.click_ids if name in found}
-    for attribute, names in known.attributes.items():
-        for name in names:
-            if name in found:
-                given[attribute] = found[name]
-                break
-    if len(given) < len(found):
-        return _with_the_rest(given, found)
-    return Given(given)
+    places = _places()
+    explicit: dict[str, str] = {}
+    for _, key, name in sorted([places[name] for name in found if name in places]):
+        explicit.setdefault(key, found[name])
+    click = next(iter(explicit), "")
+    given = Given(explicit, click if click in places else "")
+    return _with_the_rest(given, found) if len(explicit) < len(found) else given
 
 
-def _with_the_rest(given: dict[str, str], found: dict[str, str]) -> Given:
+def _with_the_rest(given: Given, found: dict[str, str]) -> Given:
     known = _parameters_file()
     for name in known.openstat.names:
         for attribute, value in _openstat(found.get(name, "")):
-            given.setdefault(attribute, value)
+            given.explicit.setdefault(attribute, value)
     mark = next((mark for name, mark in known.marks.items() if name in found), None)
-    return Given(given, mark, next((found[name] for name in known.referrers.names if name in found), ""))
+    referrer = next((found[name] for name in known.referrers.names if name in found), "")
+    return given._replace(mark=mark, referrer=referrer)
 
 
 def _openstat(text: str) -> Iterable[tuple[str, str]]:
@@ -269,7 +283,8 @@ def pairs(query: str, wanted: frozenset[str]) -> Iterable[tuple[str, str]]:
     """Names in lower case with their decoded values, macros that were not filled in left out."""
     for part in query.split("&"):
         name, _, value = part.partition("=")
-        name = name.lower().removeprefix("amp;")  # a link that was escaped for HTML twice
+        if name not in wanted:
+            name = name.lower().removeprefix("amp;")  # a link that was escaped for HTML twice
         if value and name in wanted:
             text = unquote_plus(value, errors="replace") if "%" in value or "+" in value else value
             text = text.strip()[:VALUE_LIMIT]
@@ -298,19 +313,16 @@ def _signature(given: dict[str, str]) -> str:
 
 def address_of(url: str) -> Address:
     """Host, path and query of an absolute address; all empty for anything else. Never raises."""
-    if not url:
+    found = ABSOLUTE.match(url.strip())
+    if found is None:
         return NOWHERE
-    scheme, separator, rest = url.strip().partition("://")
-    if not separator or not (scheme in {"https", "http"} or SCHEME.fullmatch(scheme)):
-        return NOWHERE
-    rest, _, fragment = rest.partition("#")
-    rest, _, query = rest.partition("?")
-    authority, slash, path = rest.partition("/")
-    host = authority.rpartition("@")[2].partition(":")[0].rstrip(".").lower()
+    authority, path, query, fragment = found.groups("")
+    if "@" in authority or ":" in authority:
+        authority = authority.rpartition("@")[2].partition(":")[0]
     if "utm_" in fragment:  # some advertising systems put the tags behind the hash
         tail = fragment.rpartition("?")[2]
         query = f"{query}&{tail}" if query else tail
-    return Address(host, slash + path, query)
+    return Address(authority.rstrip(".").lower(), path, query)
 
 
 @cache
@@ -321,6 +333,22 @@ def _parameters_file() -> Parameters:
 @cache
 def _wanted() -> frozenset[str]:
     return _parameters_file().wanted()
+
+
+class _Place(NamedTuple):
+    """Of a parameter's name: click ids in order of trust, then each attribute's names, the first that has a value."""
+
+    order: int
+    key: str
+    name: str
+
+
+@cache
+def _places() -> dict[str, _Place]:
+    known = _parameters_file()
+    names = [(name, name) for name in known.click_ids]
+    names += [(name, attribute) for attribute, given in known.attributes.items() for name in given]
+    return {name: _Place(order, key, name) for order, (name, key) in enumerate(names)}
 
 
 @cache

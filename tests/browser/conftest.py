@@ -167,7 +167,7 @@ def new_visitor(chromium: Browser) -> Iterator[Callable[..., BrowserContext]]:
 
     def build(**options: object) -> BrowserContext:
         context = chromium.new_context(**{"user_agent": CHROME, "locale": "ru-RU"} | options)  # type: ignore[arg-type]
-        context.set_default_timeout(8000)
+        context.set_default_timeout(20_000)
         contexts.append(context)
         return context
 

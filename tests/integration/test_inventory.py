@@ -289,7 +289,7 @@ def test_a_site_changes_what_is_given_and_keeps_the_rest(shop: Cli, tmp_path: Pa
         "site": 0, "domain": "shop.example", "account": "Acme", "pools": ["spb", "moscow"], "route": "",
         "fallback": "74952220505", "hold_minutes": 45.0, "rest_minutes": 10.0, "overflow": "nearest_end",
         "domains": ["shop.example", "xn--80aairftm.xn--p1ai"], "enabled": False, "consent": "full", "select": None,
-        "shadow": None, "callback": "{}", "own_numbers": listed["own_numbers"], "retention_days": None,
+        "shadow": None, "callback": {}, "own_numbers": listed["own_numbers"], "retention_days": None,
         "leases_per_address": None, "leases_per_site": None, "requests_per_second": None,
     }  # fmt: skip
     rows(shop("site", "change", "shop.example", "--no-fallback", "--no-pool", "--enabled"))
@@ -350,7 +350,7 @@ def test_who_gives_a_site_a_pool_without_numbers_is_told_what_its_visitors_will_
 
 def test_callback_orders_are_off_until_they_are_asked_for_and_can_work(shop: Cli) -> None:
     (before,) = rows(shop("site", "list"))
-    assert before["callback"] == "{}"
+    assert before["callback"] == {}
     assert "--callback-route" in refusal(shop("site", "change", "shop.example", "--callback"))
     assert "mo-fr 09:00-18:00" in refusal(shop("site", "change", "shop.example", "--callback-hours", "daily"))
     assert "ring_s must lie" in refusal(shop("site", "change", "shop.example", "--callback-ring", "1"))
@@ -362,10 +362,20 @@ def test_callback_orders_are_off_until_they_are_asked_for_and_can_work(shop: Cli
     ))  # fmt: skip
     rows(shop("site", "change", "shop.example", "--callback-attempts", "5"))
     (after,) = rows(shop("site", "list"))
-    assert json.loads(after["callback"]) == {
+    assert after["callback"] == {
         "enabled": True, "route": "sales", "shown": "74952220000", "countries": ["RU", "KZ"],
         "hours": "mo-fr 09:00-18:00", "attempts": 5,
     }  # fmt: skip
     rows(shop("site", "change", "shop.example", "--no-callback", "--callback-country", ""))
     (off,) = rows(shop("site", "list"))
-    assert not {"enabled", "countries"} & json.loads(off["callback"]).keys()
+    assert not {"enabled", "countries"} & off["callback"].keys()
+
+
+def test_who_keeps_leases_shorter_than_calls_are_credited_to_them_is_told_so(shop: Cli, database: str) -> None:
+    short = shop("site", "change", "shop.example", "--retention-days", "2")
+    assert "credited to them for 3 days: later callers will be nobody's. Set --retention-days 3" in short.stderr
+    assert "credited to them for 3 days" in shop("config", "check").stderr
+    assert "credited" not in shop("site", "change", "shop.example", "--retention-days", "3").stderr
+    administer(database, "UPDATE accounts SET attribution_window = '100 hours' WHERE name = 'Acme'")
+    assert "Set --retention-days 5" in shop("site", "change", "shop.example", "--route", "sales").stderr
+    assert "credited" not in shop("site", "change", "shop.example", "--retention-days", "default").stderr

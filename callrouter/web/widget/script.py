@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -15,9 +15,11 @@ from callrouter.numbers import Number
 from callrouter.pool.directory import Consent, Site
 from callrouter.web.widget.shorten import shorten
 
+HINT = "//# allFunctionsCalledOnLoad\n"
+"""To Chromium: compile all of it beside the main thread while it arrives, not each function when it is called."""
 SOURCE = Path(__file__).with_name("widget.js")
 PLACEHOLDER = "SETTINGS"
-CONSENT: dict[Consent, int] = {"full": 1, "ask": 0, "refused": -1}
+RESERVE: dict[Consent, int] = {"full": 0, "ask": 1, "refused": 2}
 
 
 class Script(msgspec.Struct, frozen=True):
@@ -30,12 +32,15 @@ class Baked(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the script knows of its site. Short lists instead of objects: each byte travels to each visitor."""
 
     id: int
-    numbers: tuple[tuple[str, str, str], ...]
-    """Calling code, trunk prefix and the rest of each of the site's own numbers."""
+    core: str
+    """Pattern of the site's own numbers without prefix, in any spelling; with a selector, of any number at all. `~` is
+    what may stand between two digits."""
+    prefix: str
+    """Pattern of a text that may stand before one: its group is what belongs to the number."""
     plans: tuple[tuple[str, str], ...]
     """Calling code and trunk prefix of the countries in whose way numbers are written here."""
-    consent: int = 2
-    """1: full, 0: ask first, -1: refused."""
+    reserve: int = 0
+    """Before the visitor said anything. 0: full consent, 1: ask first, 2: refused."""
     select: str = ""
     shadow: str = ""
 
@@ -43,7 +48,7 @@ class Baked(msgspec.Struct, frozen=True, omit_defaults=True):
 @lru_cache(maxsize=4096)
 def script_of(site: Site) -> Script:
     """The script of a site as it is set now; another setting is another site to the cache."""
-    body = _shortened().replace(PLACEHOLDER, _as_literal(_baked(site))).encode()
+    body = (HINT + _shortened().replace(PLACEHOLDER, _as_literal(_baked(site)))).encode()
     return Script(body, gzip.compress(body, 9, mtime=0), f'"{hashlib.blake2s(body, digest_size=12).hexdigest()}"')
 
 
@@ -59,9 +64,21 @@ def _baked(site: Site) -> Baked:
     if home:
         plans.setdefault((str(home), _trunk_prefix(home)))
     return Baked(
-        site.id, numbers, tuple(plans), consent=CONSENT[site.consent], select=site.widget.select,
-        shadow=site.widget.shadow,
+        site.id, _core(site, numbers), _prefix(site, plans), tuple(plans), reserve=RESERVE[site.consent],
+        select=site.widget.select, shadow=site.widget.shadow,
     )  # fmt: skip
+
+
+def _core(site: Site, numbers: Iterable[tuple[str, str, str]]) -> str:
+    if site.widget.select:
+        return r"\d(?:~\d){6,14}"
+    return "|".join("~".join(rest) for _, _, rest in numbers) or "$^"
+
+
+def _prefix(site: Site, plans: Iterable[tuple[str, str]]) -> str:
+    """+7, 7 (0), 007, 8: whatever a country's numbers are dialled with."""
+    ways = [rf"(\+?{code}~(\(0\))?|00{code}{trunk and '|' + trunk})~" for code, trunk in plans]
+    return r"(?:^|[^\d+])(" + "|".join([*([r"\+"] if site.widget.select else ways), ")$"])
 
 
 def _parts(number: Number) -> tuple[str, str, str]:

@@ -2,8 +2,8 @@
 // Knows the site's settings (put in by `script.py`) and nothing of leases or sources. Whatever fails, the page's own number
 // stays. Before this is sent, `shorten.py` takes out comments and blanks and shortens names: see there what it understands.
 ((site) => {
-  const early = window.callrouter || {};
-  if (early.consent) return;
+  const early = window.callrouter;
+  if (early?.consent) return;
   const base = document.currentScript.src.replace(/\/w\/[^/]*$/, '/v/' + site.id + '/');
   const entry = 'callrouter.' + site.id;
   const draw = () => crypto.getRandomValues(new Uint32Array(4)).join('-');
@@ -24,18 +24,20 @@
     } catch (blocked) {}
   };
   // Whether the number in memory is his still. Clocks are put back a little now and then; a larger leap proves nothing.
-  const holds = () => memory && memory.number && Date.now() - memory.at > -6e4 && Date.now() - memory.at < memory.hold * 1e3;
+  const holds = () => allowed && memory?.number && Date.now() - memory.at > -6e4 && Date.now() - memory.at < memory.hold * 1e3;
 
-  // Any spelling of the site's own numbers; in the elements of a selector any number at all.
-  const signs = '\\s().\\u2010-\\u2015\\u2212/-]';
-  const gap = '[' + signs + '{0,4}';
-  const words = RegExp('[^\\d+' + signs);
-  const numbers = site.select ? [['\\d(?:' + gap + '\\d){6,14}']] : site.numbers.map(([code, trunk, rest]) => [[...rest].join(gap),
-    '(?:(?:\\+?' + code + gap + '(?:\\(0\\))?|00' + code + (trunk && '|' + trunk) + ')' + gap + ')?']);
-  const either = (spell) => numbers.map(spell).join('|') || '$^';
-  const loose = RegExp(either(([rest]) => rest));
-  const any = RegExp('(^|[^\\d+])(' + either(([rest, before]) => (before || '\\+?') + rest) + ')(?!\\d)', 'g');
-  const spells = (text) => text.search(any) >= 0;
+  // The site's own numbers without their prefix, and what may stand before them; ~ is what separates two digits.
+  const pattern = (text, flags) => RegExp(text.replace(/~/g, '[\\s().\\u2010-\\u2015\\u2212/-]{0,4}'), flags);
+  const core = pattern(site.core, 'g'), prefix = pattern(site.prefix);
+  // Where they stand in a text, from and to. `loosely`: of neighbours such as a table's cells, what is before or after proves nothing.
+  const spans = (text, loosely) => {
+    const all = [];
+    text.replace(core, (hit, from) => {
+      const to = from + hit.length, before = loosely ? ['', ''] : prefix.exec(text.slice(0, from));
+      if (before && (loosely || !/\d/.test(text[to]))) all.push([from - before[1].length, to]);
+    });
+    return all;
+  };
   let shown = null;
 
   // The shown number in the clothes of the one that stood there: prefix, brackets and separators stay.
@@ -43,13 +45,14 @@
     const digits = text.replace(/\D/g, '');
     for (const [code, trunk] of site.plans) {
       const rest = shown.number.slice(code.length);
-      let left = rest.length;
-      if (shown.number.startsWith(code) && digits.length >= left && ['', code, trunk, '00' + code, code + '0'].includes(digits.slice(0, -left)))
-        return [...text].reverse().map((sign) => left && /\d/.test(sign) ? rest[--left] : sign).reverse().join('');
+      let at = rest.length - digits.length;
+      if (shown.number.startsWith(code) && at <= 0 && ['', code, trunk, '00' + code, code + '0'].includes(digits.slice(0, -rest.length)))
+        return text.replace(/\d/g, (sign) => at++ < 0 ? sign : rest[at - 1]);
     }
     return link ? '+' + shown.number : shown.display;
   };
-  const swap = (text, link) => text.replace(any, (all, before, phone) => before + dress(phone, link));
+  const swap = (text, link) => spans(text).reverse().reduce((done, [from, to]) => (
+    done.slice(0, from) + dress(text.slice(from, to), link) + done.slice(to)), text);
 
   // What was written where, so that it can be taken back.
   let written = [], fights = 0;
@@ -82,10 +85,9 @@
     if (!person) sight.observe(place);
   };
   const texts = (run) => {
-    const last = run[run.length - 1], place = last.parentElement || last.getRootNode().host;
-    if (!fits(place)) return;
+    const text = run.map((node) => node.data).join(''), last = run[run.length - 1], place = last.parentElement || last.parentNode.host;
+    if (!spans(text)[0] || !fits(place)) return;
     if (!shown) return found(place, () => texts(run));
-    const text = run.map((node) => node.data).join('');
     const dressed = swap(text);
     let offset = 0;
     run.forEach((node, index) => {
@@ -97,45 +99,37 @@
   const links = (link) => {
     for (const label of ['href', 'title', 'aria-label']) {
       const was = link.getAttribute(label) || '', dials = label === 'href';
-      const cut = dials ? was.search(/[?;]|$/) : was.length;
-      let text = was.slice(0, cut);
-      try {
-        if (dials) text = decodeURIComponent(text);
-      } catch (odd) {}
-      if (!spells(text) || !fits(link)) continue;
+      const cut = dials ? was.search(/[?;]|$/) : was.length, text = dials ? unescape(was.slice(0, cut)) : was;
+      if (!spans(text)[0] || !fits(link)) continue;
       if (shown) write(link, label, was, swap(text, dials) + was.slice(cut));
       else found(link, () => links(link));
     }
   };
-  // A number may stand in several nodes: as long as these hold nothing else, they are read together.
-  const walk = (root) => {
-    const walker = document.createTreeWalker(root, 4);
-    let run = [], text = '';
-    for (let node; (node = walker.nextNode());) {
-      const own = node.data;
-      if (words.test(own)) run = [], text = '';
-      run.push(node);
-      text += own;
-      if (spells(own)) run = [node];
-      else if (!spells(text)) continue;
-      texts(run);
-      run = [], text = '';
+  // Which nodes hold the numbers at these places of an element's text: one each, or several over which one is split. Text as a
+  // whole is had fast, so a page is not walked but entered where a number is.
+  const runs = (root, places) => {
+    const all = [];
+    let end = 0;
+    for (let node = root.firstChild; node && places[0]; node = node.nextSibling) {
+      const start = end, inside = [];
+      if (node.nodeType === 1 || node.nodeType === 3) end += node.textContent.length;
+      for (let place; (place = places[0]) && place[0] < end; places.shift()) {
+        if (place[1] <= end) inside.push(place.map((at) => at - start));
+        else all.push(...split(root, place));
+      }
+      if (inside[0]) all.push(...node.nodeType === 1 ? runs(node, inside) : [[node]]);
     }
+    return all;
   };
-  // Text as a whole is had fast, so a page is not walked but entered where a number is; long lists at once.
-  const seek = (root) => {
-    const long = root.childElementCount > 99, text = long || root.textContent;
-    if (!long && !loose.test(text)) return 0;
-    let deeper = 0;
-    if (long || text.length > 999) for (let node = root.firstChild; node; node = node.nextSibling)
-      if (node.nodeType === 1) deeper += seek(node);
-      else if (node.nodeType === 3 && spells(node.data)) texts([node]), deeper++;
-    if (!deeper && !long) walk(root);
-    return 1;
+  const split = (root, [from, to]) => {
+    const walker = document.createTreeWalker(root, 4), run = [];
+    for (let node, at = 0; at < to && (node = walker.nextNode());) if ((at += node.length) > from) run.push(node);
+    const whole = run.filter((node) => spans(node.data)[0]);
+    return whole[0] ? whole.map((node) => [node]) : [run];
   };
   const dial = 'a[href^="tel:" i],a[href^="sms:" i]';
   const scan = (root) => {
-    seek(root);
+    runs(root, spans(root.textContent, true)).forEach(texts);
     if (root.matches && root.matches(dial)) links(root);
     root.querySelectorAll(dial).forEach(links);
     if (site.shadow) root.querySelectorAll(site.shadow).forEach(enter);
@@ -164,7 +158,7 @@
     }
     roots.forEach((root) => {
       for (let up = root; up && (up = up.parentNode);) if (roots.has(up)) return;
-      if ((root || 0).isConnected) scan(root);
+      if (root?.isConnected) scan(root);
     });
     observer.takeRecords();
     // Another script wants its own text there as badly as we do: the page must not hang on it.
@@ -199,25 +193,25 @@
     watch(document);
   };
 
+  const resume = () => holds() && (show(memory.number, memory.display), true);
+
   // The visit. `allowed`: true with consent; null before it was asked for; false when refused.
   let allowed = null, told = false, busy = false, stopped = false, repeated = false, started = false, failures = 0;
   let page = draw(), next, end, begin, last = 0, address, noted;
   const post = (what, said) => fetch(base + what, {method: 'POST', body: JSON.stringify(said), keepalive: true, credentials: 'omit'})
     .then((answer) => answer.ok ? answer.json() : Promise.reject(answer.status));
-  const ids = () => {
-    const jar = document.cookie, pick = (pattern, from) => (pattern.exec(from) || [0, ''])[1];
-    return {
+  const pick = (pattern, text) => pattern.exec(text)?.[1] || '';
+  const facts = () => {
+    const jar = allowed && document.cookie, metrika = pick(/\b_ym_uid=(\d+)/, jar);
+    const known = allowed && {
       ga_client_id: pick(/\b_ga=GA\d\.[\d-]+\.([\d.]+)/, jar),
       ga_session_id: pick(/\b_ga_\w+=GS\d\.\d\.s?(\d+)/, jar),
-      ym_client_id: pick(/\b_ym_uid=(\d+)/, jar),
-      ym_counter: pick(/\byaCounter(\d+)/, Object.keys(window))
+      ym_client_id: metrika,
+      ym_counter: metrika && pick(/\byaCounter(\d+)/, Object.keys(window))
     };
-  };
-  const facts = () => {
-    const known = allowed && ids();
     noted = JSON.stringify(known);
     return {url: location.href, title: document.title, consent: !!allowed, ...known && {
-      ...known, visitor: (memory || 0).visitor, token: (memory || 0).token
+      ...known, visitor: memory?.visitor, token: memory?.token
     }};
   };
   // Analytics often come later than this script: what they call the visitor is told when they do.
@@ -233,7 +227,7 @@
   const failed = (status) => {
     busy = false;
     if (/^4(?!29)/.test(status)) {
-      if (!memory || !memory.token) return;
+      if (!memory?.token) return;
       memory.token = '';
       told = false;
     }
@@ -249,10 +243,9 @@
   };
   const lapse = () => {
     clearTimeout(end);
-    if (!allowed) return;
     recall();
     if (holds()) end = setTimeout(lapse, memory.hold * 1e3 + memory.at - Date.now());
-    else if (shown) conceal();
+    else if (allowed && shown) conceal();
   };
   const tell = (more) => {
     clearTimeout(begin);
@@ -262,7 +255,7 @@
     const agreed = allowed, sure = person;
     address = location.href;
     if (agreed && !recall()) keep({visitor: draw()});
-    const known = !!(agreed && holds());
+    const known = !!holds();
     post('visit', {...facts(), referrer: document.referrer, human: sure || known, again: more,
       automated: navigator.webdriver, request: agreed ? more ? draw() : page : ''}).then((answer) => {
       busy = false;
@@ -279,7 +272,7 @@
     }).catch(failed);
   };
   const alive = (said) => {
-    if (allowed && memory && memory.token) post('alive', {...facts(), url: null, ...said}).then((answer) => {
+    if (allowed && memory?.token) post('alive', {...facts(), url: null, ...said}).then((answer) => {
       if (!allowed) return;
       if (answer.state === 'away') return later(30);
       if (/lost|over/.test(answer.state)) {
@@ -308,48 +301,48 @@
       moved();
     };
   }
-  const on = (place, events, act) => events.split(' ').forEach((each) => place.addEventListener(each, act, true));
-  on(window, 'popstate hashchange', moved);
-  on(window, 'pointermove pointerdown keydown wheel', sign);
-  on(window, 'online', () => later(0));
-  on(document, 'visibilitychange', () => {
+  // On its way down each event passes the window, also one of the document.
+  const on = (events, act) => events.split(' ').forEach((each) => addEventListener(each, act, true));
+  on('popstate hashchange', moved);
+  on('pointermove pointerdown keydown wheel', sign);
+  on('online', () => later(0));
+  on('visibilitychange', () => {
     if (!visible() || !started) return;
     if (seen) sign();
     lapse();
     if (allowed ? Date.now() - last > 6e4 : !told) later(0);
   });
-  on(window, 'pagehide', () => {
+  on('pagehide', () => {
     if (!allowed || !started) return;
     if (!told) return tell(false);
     alive({closed: true, request: page});
     keep({...memory, shut: 1});
   });
-  on(window, 'pageshow', (event) => {
+  on('pageshow', (event) => {
     if (!event.persisted || !started) return;
     page = draw();
     told = busy = false;
     start();
   });
   // Another tab of this site: one visit, one number.
-  on(window, 'storage', (event) => {
+  on('storage', (event) => {
     if (event.key !== entry || allowed === false || !recall()) return memory === 0 && consent(false);
     consent(true);
     last = memory.shut ? 0 : memory.at;
-    if (holds()) show(memory.number, memory.display);
+    resume();
     if (memory.shut) later(1);
   });
   // What is printed is read when the number has long been another's.
-  on(window, 'beforeprint', () => allowed && holds() && conceal());
-  on(window, 'afterprint', () => allowed && holds() && show(memory.number, memory.display));
+  on('beforeprint', () => holds() && conceal());
+  on('afterprint', resume);
 
   const start = () => {
     started = true;
     const kept = recall();
-    if (allowed === null) allowed = kept === 0 ? false : !!kept || site.consent > 0 || null;
-    if (allowed === false || site.consent < 0 && !allowed) return;
+    if (allowed === null) allowed = kept === 0 ? false : !!kept || !site.reserve || null;
+    if (allowed === false || site.reserve > 1 && !allowed) return;
     lapse();
-    if (allowed && holds()) show(memory.number, memory.display);
-    else survey();
+    resume() || survey();
     if (!allowed || navigator.webdriver) tell(false);
     else begin = setTimeout(() => told || tell(false), 200);
   };
@@ -369,7 +362,7 @@
 
   // Forms. What is secret does not leave the page.
   const send = (what) => (said) => post(what, {...facts(), request: draw(), ...said});
-  on(window, 'submit', (event) => {
+  on('submit', (event) => {
     const form = event.target;
     if (form.dataset.callrouterForm === undefined) return;
     const fields = [...form.elements].filter((each) => each.value && (each.checked || !/password|hidden|file|radio|checkbox/.test(each.type))
@@ -388,19 +381,18 @@
     },
     replace() {
       stopped = false;
-      if (allowed && recall() && holds()) show(memory.number, memory.display);
+      recall();
+      resume();
     },
     q: {push: (...calls) => calls.forEach(([label, ...said]) => api[label](...said))}
   };
-  api.q.push(...(early.q || []));
+  api.q.push(...(early?.q || []));
 
   const settle = () => setTimeout(() => {
     settled = true;
     if (waits) survey();
   }, 50);
-  on(document, 'DOMContentLoaded', survey);
-  if (document.readyState === 'complete') settle();
-  else on(window, 'load', settle);
-  if (document.prerendering) on(document, 'prerenderingchange', start);
-  else start();
+  on('DOMContentLoaded', survey);
+  document.readyState === 'complete' ? settle() : on('load', settle);
+  document.prerendering ? on('prerenderingchange', start) : start();
 })(SETTINGS);

@@ -19,7 +19,7 @@ from callrouter.pool.directory import Directory
 from callrouter.pool.directory_source import DirectorySource
 from callrouter.pool.history import History
 from callrouter.pool.keys import log_key, pool_slot, site_slot
-from callrouter.pool.retention import forget_leases, forget_visits
+from callrouter.pool.retention import forget_leases, forget_orders, forget_visits
 from callrouter.pool.store import LeaseStore
 from tests.integration.pool.history_bench import INVENTORY, POOL, SLOT, bench, until
 from tests.integration.pool.visitors import CALLER, NOON, visit
@@ -280,6 +280,35 @@ def test_a_sites_visits_are_kept_as_long_as_it_says_and_anothers_are_kept(databa
         kept = {row["id"] for row in await postgres.fetch("SELECT id FROM visitors")}
         seen = {row["visitor"] for row in await postgres.fetch("SELECT visitor FROM visits")}
         assert kept == seen, "who has another site's visit is still a visitor"
+        await postgres.close()
+
+    asyncio.run(scenario())
+
+
+def test_whom_an_order_was_to_call_is_forgotten_with_the_visits_of_its_site_and_the_order_is_not(database: str) -> None:
+    async def scenario() -> None:
+        postgres = await open_pool(database, size=2)
+        await postgres.execute(INVENTORY)
+        await postgres.execute("INSERT INTO sites (account_id, id, name) VALUES (2, 7, 'other')")
+        await postgres.execute("UPDATE sites SET retention_days = 30 WHERE id = 1")
+        await postgres.execute(
+            """INSERT INTO callback_orders
+                   (account_id, id, site_id, ordered_at, phone, due_at, latest_at, next_at, state, settled_at)
+               SELECT 2, gen_random_uuid(), site, at, '79161234567', at, at, at, state,
+                   CASE WHEN state IN ('called', 'missed') THEN at END
+               FROM generate_series(1, 60) day, unnest(ARRAY[1, 7]) site,
+                    unnest(ARRAY['waiting', 'called', 'missed']) state,
+                    LATERAL (SELECT now() - make_interval(days => day) + interval '1 hour' AS at) times"""
+        )
+        assert await forget_orders(postgres, step=7) == 2 * 30
+        assert await forget_orders(postgres, step=7) == 0
+        known = (
+            "SELECT site_id, state, count(phone) AS known, count(*) FROM callback_orders GROUP BY 1, 2 ORDER BY 1, 2"
+        )
+        assert [tuple(row) for row in await postgres.fetch(known)] == [
+            (1, "called", 30, 60), (1, "missed", 30, 60), (1, "waiting", 60, 60),
+            (7, "called", 60, 60), (7, "missed", 60, 60), (7, "waiting", 60, 60),
+        ]  # fmt: skip
         await postgres.close()
 
     asyncio.run(scenario())

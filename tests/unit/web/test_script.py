@@ -33,7 +33,8 @@ def test_the_sites_settings_stand_in_it() -> None:
     baked = re.search(rb".*\}\)\((\{.*\})\);$", script_of(SITE).body)
     assert baked
     assert json.loads(baked[1]) == {
-        "id": 12, "numbers": [["7", "8", "4952222222"], ["7", "8", "8005553535"]], "plans": [["7", "8"]], "consent": 1
+        "id": 12, "core": "4~9~5~2~2~2~2~2~2~2|8~0~0~5~5~5~3~5~3~5", "plans": [["7", "8"]],
+        "prefix": r"(?:^|[^\d+])((\+?7~(\(0\))?|007|8)~|)$",
     }  # fmt: skip
 
 
