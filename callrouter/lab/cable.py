@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import cast
 
 CHUNK = 65536
 
 
 class Cable:
-    """What connects to `port` of 127.0.0.1 reaches `target`, which may change: a server may be started elsewhere."""
+    """What connects to `port` of 127.0.0.1 reaches `target`, which may change: a server that is started again elsewhere."""
 
     def __init__(self, target: int) -> None:
         self.target = target
@@ -46,7 +45,8 @@ class Cable:
             joint.dead = True
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = cast("asyncio.Task[None]", asyncio.current_task())
+        task = asyncio.current_task()
+        assert task is not None
         joint = self._joined[task] = Joint(self)
         with contextlib.suppress(OSError, asyncio.CancelledError):
             await joint.carry(reader, writer)

@@ -64,16 +64,19 @@ class EmbeddedPostgres:
         """What a killed server left of its status."""
         self._pid_file = self._data / "postmaster.pid"
 
+    @property
+    def url(self) -> str:
+        return f"postgresql://callrouter:{password_of(self.folder)}@127.0.0.1:{self.port}/{self.database}"
+
     def start(self) -> str:
         """Start the server, creating the database at first use; returns its URL."""
         _own_folder(self.folder)
-        password = password_of(self.folder)
         _stop_orphan(self._pid_file, self._data)
         if not (self._data / "PG_VERSION").exists():
             self._create()
         self._left = self._told()
         self._process, self.port = _start_on_free_port(self._launch, self._is_ready, self.folder / "log")
-        return f"postgresql://callrouter:{password}@127.0.0.1:{self.port}/{self.database}"
+        return self.url
 
     def stop(self) -> None:
         """End all sessions and shut down cleanly."""
@@ -99,6 +102,16 @@ class EmbeddedPostgres:
     def promote(self) -> None:
         """Be a server of its own; returns when it can be written to."""
         self._run("pg_ctl", "promote", "-w", "-D", str(self._data))
+
+    def signal(self, which: signal.Signals) -> None:
+        """To the server and all its children. SIGKILL: a power cut; SIGSTOP: it hangs with its connections open."""
+        if self._process:
+            main = self._process.pid
+            for process in (main, *map(int, Path(f"/proc/{main}/task/{main}/children").read_text().split())):
+                with contextlib.suppress(ProcessLookupError):  # a session that ended just now
+                    os.kill(process, which)
+            if which is signal.SIGKILL:
+                self._process.wait()
 
     def _create(self) -> None:
         shutil.rmtree(self._data, ignore_errors=True)  # what an interrupted initdb left
