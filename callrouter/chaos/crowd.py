@@ -33,6 +33,8 @@ PAGE_S = 2.0
 """So long a visitor waits for his page."""
 MEDIA_S = 1.0
 """Twice as long as Asterisk waits for the media of a phone that sends none."""
+PATIENCE_S = {Outcome.ABANDONED_IN_QUEUE: 0.5, Outcome.ABANDONED_RINGING: 2.0}
+"""A caller who gives up has got as far as his plan says by then, though the dialplan may wait for its watchdog."""
 SIMPLE = (
     (Outcome.ANSWERED_IN_QUEUE, "sales"), (Outcome.DIRECT, None), (Outcome.RING_GROUP, None),
     (Outcome.ANSWERED_IN_QUEUE, "support"), (Outcome.BUSY, None), (Outcome.DIRECT, None),
@@ -64,7 +66,7 @@ def plans(seed: int) -> Iterator[CallPlan]:
         yield CallPlan(
             outcome=outcome, destination=destination, **who,
             talk_s=round(chance.uniform(0.3, 1.2) + (MEDIA_S if outcome is Outcome.ATTENDED_TRANSFER else 0.0), 2),
-            wait_s=round(chance.uniform(0.6, 1.2) + MEDIA_S / 2, 2), hangup_by="employee" if outcome in STAYS else "caller",
+            wait_s=round(chance.uniform(0.6, 1.2) + PATIENCE_S.get(outcome, 0.0), 2), hangup_by="employee" if outcome in STAYS else "caller",
         )  # fmt: skip
 
 
