@@ -258,7 +258,7 @@ def _names(record: CallRecord, seen: tuple[Step, ...]) -> dict[str, str]:
     names = {}
     for other in seen:
         if other.kind == "answered" and other.who and answers and other.who not in extensions:
-            nearest = min(answers, key=lambda step: abs(other.at - step.at))  # noqa: B023 - called at once
+            nearest = min(answers, key=lambda step: abs(other.at - step.at))
             if nearest.who and abs(other.at - nearest.at) < SAME_MOMENT:
                 names[nearest.who] = other.who
     return names

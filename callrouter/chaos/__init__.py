@@ -1,4 +1,4 @@
-"""Chaos: calls go on while parts of the product are killed, frozen, slowed or cut off, one after another, as a seed says.
+"""Chaos: calls go on while parts of the product are killed, frozen, slowed or cut off in turn, as a seed says.
 
     schedule ──▶ run ──▶ faults ──▶ stage ◀── crowd
                   └────────────────▶ verdict ──▶ a table

@@ -1,7 +1,7 @@
 """Visitors who come to the sites and call the numbers that they see: all day, whatever happens to the product.
 
-Knows what callers and employees do, by a plan that is a function of the seed, and keeps what they then did. A visitor who
-gets no page, or no number of his own, calls the number that the site has printed.
+Knows what callers and employees do, by a plan that is a function of the seed, and keeps what they then did. A visitor
+who gets no page, or no number of his own, calls the number that the site has printed.
 """
 
 from __future__ import annotations
@@ -51,9 +51,7 @@ STAYS = (
 """The employee ends these: how long a queue lets its caller wait is nobody's plan."""
 BY_HAND = (Outcome.OUTBOUND, Outcome.ABANDONED_RINGING)
 """Placed by the lab's own phones: an employee's call, and one that SIPp cannot give up at the right time."""
-DOES: dict[Outcome, Behaviour] = {
-    Outcome.BUSY: "stays", Outcome.REJECTED: "stays", Outcome.NO_ANSWER: "stays", Outcome.IVR_THEN_QUEUE: "presses",
-} | {outcome: "stays" for outcome in STAYS if outcome is not Outcome.IVR_THEN_QUEUE}  # fmt: skip
+HEARS_THE_END = (*STAYS, Outcome.BUSY, Outcome.REJECTED, Outcome.NO_ANSWER)
 
 
 def plans(seed: int) -> Iterator[CallPlan]:
@@ -61,12 +59,13 @@ def plans(seed: int) -> Iterator[CallPlan]:
     chance = random.Random(seed)
     for n in itertools.count():
         outcome, destination = SIMPLE[n % len(SIMPLE)]
-        customer = f"7916{n:07}"
-        who = {"caller": "242", "did": customer} if outcome is Outcome.OUTBOUND else {"caller": customer, "did": ""}
+        customer, outbound = f"7916{n:07}", outcome is Outcome.OUTBOUND
         yield CallPlan(
-            outcome=outcome, destination=destination, **who,
+            outcome=outcome, destination=destination,
+            caller="242" if outbound else customer, did=customer if outbound else "",
             talk_s=round(chance.uniform(0.3, 1.2) + (MEDIA_S if outcome is Outcome.ATTENDED_TRANSFER else 0.0), 2),
-            wait_s=round(chance.uniform(0.6, 1.2) + PATIENCE_S.get(outcome, 0.0), 2), hangup_by="employee" if outcome in STAYS else "caller",
+            wait_s=round(chance.uniform(0.6, 1.2) + PATIENCE_S.get(outcome, 0.0), 2),
+            hangup_by="employee" if outcome in STAYS else "caller",
         )  # fmt: skip
 
 
@@ -141,7 +140,9 @@ async def play(pbx: AsteriskLab, calls: Sequence[Played], rate: float) -> None:
 
 
 def _customer(plan: CallPlan) -> Customer:
-    does = DOES.get(plan.outcome, "hangs_up")
+    does: Behaviour = "stays" if plan.outcome in HEARS_THE_END else "hangs_up"
+    if plan.outcome is Outcome.IVR_THEN_QUEUE:
+        does = "presses"
     seconds = plan.talk_s if does == "hangs_up" and not plan.outcome.startswith("abandoned") else plan.wait_s
     destination = plan.destination or DESTINATION[plan.outcome]
     return Customer(plan.caller, plan.did, destination, int(seconds * 1000), does)

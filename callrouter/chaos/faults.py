@@ -1,4 +1,4 @@
-"""Each fault as a context: it is there inside, and mended after. Knows how parts are harmed, not when, nor what must hold."""
+"""Each fault as a context: it is there inside, and mended after. Knows how parts are harmed, not when."""
 
 from __future__ import annotations
 
@@ -148,7 +148,9 @@ async def agi_refused(stage: Stage) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def agi_silent(stage: Stage) -> AsyncIterator[None]:
-    with socket.create_server(("127.0.0.1", 0), backlog=1000) as listener:  # connections are made, and nobody takes them
+    with socket.create_server(
+        ("127.0.0.1", 0), backlog=1000
+    ) as listener:  # connections are made, and nobody takes them
         async with _agi_at(stage, f"agi://127.0.0.1:{listener.getsockname()[1]}/resolve"):
             yield
 
@@ -190,13 +192,17 @@ FAULTS: dict[str, Fault] = {
     "router-restarted": Fault(router_restarted, "the router is stopped in order, and started again"),
     "web-killed": Fault(killed("web"), "web is killed: visitors see the site's own number"),
     "worker-killed": Fault(killed("worker"), "the worker is killed: lease history waits"),
-    "valkey-killed": Fault(server_gone(_valkey, by_force=True), "Valkey is killed, and started with its append-only file"),
+    "valkey-killed": Fault(
+        server_gone(_valkey, by_force=True), "Valkey is killed, and started with its append-only file"
+    ),
     "valkey-restarted": Fault(server_gone(_valkey, by_force=False), "Valkey is stopped in order, and started again"),
     "valkey-frozen": Fault(server_frozen(_valkey), "Valkey stands still"),
     "valkey-slow": Fault(valkey_slow, "each message to and from Valkey takes 40 ms"),
     "valkey-scripts-lost": Fault(scripts_lost, "Valkey forgets the scripts (SCRIPT FLUSH)"),
     "postgres-killed": Fault(server_gone(_postgres, by_force=True), "Postgres and its sessions are killed"),
-    "postgres-restarted": Fault(server_gone(_postgres, by_force=False), "Postgres is stopped in order, and started again"),
+    "postgres-restarted": Fault(
+        server_gone(_postgres, by_force=False), "Postgres is stopped in order, and started again"
+    ),
     "postgres-frozen": Fault(server_frozen(_postgres), "Postgres stands still"),
     "postgres-read-only": Fault(postgres_read_only, "Postgres refuses to write, as a standby does"),
     "postgres-slow": Fault(postgres_slow, "each message to and from Postgres takes 40 ms"),

@@ -1,4 +1,4 @@
-"""Chaos from the start of the servers to the verdict. Knows the order of things; what is shown meanwhile is the terminal's."""
+"""Chaos from the start of the servers to the verdict. Knows the order of things; the terminal shows them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import msgspec
 
 from callrouter.chaos.crowd import Crowd
 from callrouter.chaos.faults import FAULTS
-from callrouter.chaos.schedule import Injection, schedule
+from callrouter.chaos.schedule import PAUSE_S, Injection, schedule
 from callrouter.chaos.stage import Stage, on_stage
-from callrouter.chaos.verdict import Happened, Verdict, calls_in_cel, judged
+from callrouter.chaos.verdict import Happened, Stall, Verdict, calls_in_cel, judged
 from callrouter.db.connect import TROUBLE, connect
 from callrouter.demo import Say
 from callrouter.lab.obtain import PbxSoftware
@@ -25,6 +25,7 @@ from callrouter.lab.obtain import PbxSoftware
 SETTLE_SECONDS = 120.0
 """The last appeal is in its final form so long after the last call at the latest."""
 INBOUND = "from-trunk"
+TICK_S = 0.1
 
 Show = Callable[[float, str], None]
 """Is told how far the run is (0 to 1), and what goes on."""
@@ -48,20 +49,27 @@ async def chaos(folder: Path, software: PbxSoftware, choices: Choices, say: Say,
             crowd = Crowd(stage, browser, choices.seed, choices.rate)
             happened: list[Happened] = []
             telling = asyncio.ensure_future(_tell(seconds, happened, plan, show))
+            stalls: list[Stall] = []
+            stalling = asyncio.ensure_future(_notice(stalls))
             async with asyncio.TaskGroup() as both:
                 both.create_task(crowd.call(seconds))
-                both.create_task(_harm(stage, plan, happened, show))
+                both.create_task(_harm(stage, plan, happened, seconds))
             telling.cancel()
+            stalling.cancel()
         customers = [call.customer for call in crowd.played]
         rows = await _settled(stage, customers, lambda left: show(1.0, f"{left} appeals to come"))
     with stage.pbx.cel_file.open(encoding="utf-8", errors="replace", newline="") as lines:
-        return judged(crowd.played, rows, calls_in_cel(lines, INBOUND), happened)
+        return judged(crowd.played, rows, calls_in_cel(lines, INBOUND), happened, stalls)
 
 
-async def _harm(stage: Stage, plan: Sequence[Injection], happened: list[Happened], show: Show) -> None:
-    zero = time.monotonic()
+async def _harm(stage: Stage, plan: Sequence[Injection], happened: list[Happened], seconds: float) -> None:
+    """As planned; where mending took longer, later, but not when nobody calls any more."""
+    zero, pause = time.monotonic(), 0.0
     for one in plan:
-        await asyncio.sleep(zero + one.at - time.monotonic())
+        await asyncio.sleep(max(zero + one.at - time.monotonic(), pause))
+        pause = PAUSE_S
+        if time.monotonic() - zero + one.lasts > seconds:
+            return
         began = time.time()
         happened.append(Happened(one.fault, began, float("inf")))
         async with FAULTS[one.fault].inject(stage):
@@ -78,10 +86,19 @@ async def _tell(seconds: float, happened: list[Happened], plan: Sequence[Injecti
         await asyncio.sleep(0.2)
 
 
+async def _notice(stalls: list[Stall]) -> None:
+    """When the machine had no time for us, and so none for the phones, whose notes are then late."""
+    while True:
+        before = time.time()
+        await asyncio.sleep(TICK_S)
+        if (late := time.time() - before - TICK_S) > TICK_S:
+            stalls.append(Stall(before, late))
+
+
 async def _settled(stage: Stage, customers: Sequence[str], left: Callable[[int], None]) -> list[dict[str, Any]]:
     """All appeals, once each customer has one in its final form; or as they are when that takes too long."""
     deadline = time.monotonic() + SETTLE_SECONDS
-    wanted, calm_since = set(customers), 0.0
+    wanted = set(customers)
     while True:
         rows: list[dict[str, Any]] = []
         with contextlib.suppress(*TROUBLE):

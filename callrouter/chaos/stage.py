@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from callrouter.db.migrate import migrate
@@ -46,28 +45,35 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def on_stage(folder: Path, software: PbxSoftware, calls: int, say: Say) -> AsyncIterator[Stage]:
-    """Everything up and running for the time of the block; numbers enough for so many calls."""
+async def ground(
+    folder: Path, calls: int, say: Say
+) -> AsyncIterator[tuple[EmbeddedPostgres, EmbeddedValkey, dict[str, str]]]:
+    """Postgres and Valkey for the time of the block, with sites (key → origin) and numbers enough for so many calls."""
     postgres, valkey = EmbeddedPostgres(folder / "postgres"), EmbeddedValkey(folder / "valkey", durable=True)
     say("starting Postgres and Valkey")
-    async with contextlib.AsyncExitStack() as stack:
-        urls = [await stack.enter_async_context(running(server)) for server in (postgres, valkey)]
+    async with running(postgres) as url, running(valkey):
         say("making the tables")
-        await migrate(urls[0], lambda _line: None)
-        sites = await furnish(urls[0], Choices(calls=calls))
-        pbx = AsteriskLab(software, folder / "pbx")
-        product = Stack(folder / "callrouter", postgres=urls[0], redis=urls[1])
-        pbx.attachment = Attachment(mode="agi", agi=product.agi)
+        await migrate(url, lambda _line: None)
+        yield postgres, valkey, await furnish(url, Choices(calls=calls))
+
+
+@contextlib.asynccontextmanager
+async def on_stage(folder: Path, software: PbxSoftware, calls: int, say: Say) -> AsyncIterator[Stage]:
+    """Everything up and running for the time of the block; numbers enough for so many calls."""
+    async with contextlib.AsyncExitStack() as stack:
+        postgres, valkey, sites = await stack.enter_async_context(ground(folder, calls, say))
+        product = Stack(folder / "callrouter", postgres=postgres.url, redis=valkey.url)
+        pbx = AsteriskLab(software, folder / "pbx", attachment=Attachment(mode="agi", agi=product.agi))
         stage = Stage(postgres, valkey, pbx, product)
         stage.sites = sites
         for cable in stage.cables:
             await cable.open()
             stack.push_async_callback(cable.close)
-        product.postgres, product.redis = by_cable(urls[0], stage.postgres_cable), by_cable(urls[1], stage.valkey_cable)
+        product.postgres = by_cable(postgres.url, stage.postgres_cable)
+        product.redis = by_cable(valkey.url, stage.valkey_cable)
         await stack.enter_async_context(pbx)
         say(f"starting callrouter router, web and worker beside {pbx.description}")
-        keys: dict[str, Any] = section(pbx, "agi") | {"ami": f"127.0.0.1:{stage.ami_cable.port}"}
-        product.configure(keys)
+        product.configure(section(pbx, "agi") | {"ami": f"127.0.0.1:{stage.ami_cable.port}"})
         async with processes(product):
             yield stage
 

@@ -16,11 +16,11 @@ from callrouter.lab.plan import CallPlan, Outcome, Truth
 Row = Mapping[str, Any]
 SLACK_S = 1.0
 """Seconds that phones, PBX and appeals may differ on a busy machine."""
-LONGEST_RING_S = 1.65 + SLACK_S
-"""The dialplan's watchdog, the answer's deadline, and the slack."""
+LONGEST_RING_S = 1.65
+"""The dialplan's watchdog and the answer's deadline."""
 CALM = "calm"
 TIMES = ("started_at", "ended_at")
-CONTEXT, UNIQUEID, LINKEDID = 8, 13, 14
+CALLER, CONTEXT, UNIQUEID, LINKEDID = 3, 8, 13, 14
 """Columns of CEL, as cel_custom_callrouter.conf has them."""
 
 
@@ -50,6 +50,13 @@ class Happened(msgspec.Struct, frozen=True):
     fault: str
     began: float
     ended: float
+
+
+class Stall(msgspec.Struct, frozen=True):
+    """The phones were not let run: from when, and how long."""
+
+    began: float
+    lasted: float
 
 
 class Line(msgspec.Struct, kw_only=True):
@@ -82,11 +89,16 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     missing: int
     extra: int
     slowest_ring_s: float
+    stalled_s: float
+    """So long the machine had no time for us."""
     lines: tuple[Line, ...]
     complaints: tuple[str, ...]
 
 
-def judged(calls: Sequence[Played], rows: Sequence[Row], pbx_calls: Iterable[str], faults: Sequence[Happened]) -> Verdict:
+def judged(
+    calls: Sequence[Played], rows: Sequence[Row], pbx_calls: Iterable[str], faults: Sequence[Happened],
+    stalls: Sequence[Stall] = (),
+) -> Verdict:  # fmt: skip
     """`pbx_calls`: the linked ids of calls from outside, as the PBX recorded them."""
     zero = min((call.began for call in calls if call.began), default=0.0)
     lines = [Line(fault=one.fault, at_s=one.began - zero, lasted_s=one.ended - one.began) for one in faults]
@@ -97,7 +109,8 @@ def judged(calls: Sequence[Played], rows: Sequence[Row], pbx_calls: Iterable[str
     complaints: list[str] = []
     for call in calls:
         line = _met(call.began, call.ended or call.began, faults, lines) or calm
-        complaints += [f"{line.fault}: {text}" for text in _of_call(call, found.pop(call.customer, []), line)]
+        told = _of_call(call, found.pop(call.customer, []), line, slack_s(call, stalls))
+        complaints += [f"{line.fault}: {text}" for text in told]
     for strange in (row for several in found.values() for row in several):
         at = strange["started_at"].timestamp()
         (_met(at, at, faults, lines) or calm).extra += 1
@@ -111,7 +124,7 @@ def judged(calls: Sequence[Played], rows: Sequence[Row], pbx_calls: Iterable[str
     return Verdict(
         calls=len(calls), appeals=len(rows), pbx_calls=len(pbx), with_lease=sum(bool(call.session) for call in calls),
         **total, slowest_ring_s=max(line.slowest_ring_s for line in every), lines=tuple(every),
-        complaints=tuple(complaints),
+        stalled_s=round(sum(stall.lasted for stall in stalls), 1), complaints=tuple(complaints),
     )  # fmt: skip
 
 
@@ -123,13 +136,19 @@ def _met(began: float, ended: float, faults: Sequence[Happened], lines: Sequence
     return None
 
 
-def _of_call(call: Played, rows: list[Row], line: Line) -> list[str]:
+def slack_s(call: Played, stalls: Sequence[Stall]) -> float:
+    """How far phones and PBX may be apart about this call. Who had no time for phones had none for the PBX either."""
+    met = (one.lasted for one in stalls if one.began < call.ended + SLACK_S and call.began < one.began + one.lasted)
+    return SLACK_S + 2 * sum(met)
+
+
+def _of_call(call: Played, rows: list[Row], line: Line, slack: float) -> list[str]:
     line.calls += 1
     told = [call.trouble] if call.trouble else []
     if call.heard:
         ring = call.heard - call.began
         line.slowest_ring_s = max(line.slowest_ring_s, round(ring, 2))
-        if ring > LONGEST_RING_S:
+        if ring > LONGEST_RING_S + slack:
             told.append(f"{call.plan.outcome} of {call.customer} rang after {ring:.1f} s")
     if not rows:
         line.missing += 1
@@ -137,7 +156,7 @@ def _of_call(call: Played, rows: list[Row], line: Line) -> list[str]:
     if len(rows) > 1:
         line.extra += len(rows) - 1
         told.append(f"{call.plan.outcome} of {call.customer}: {len(rows)} appeals")
-    wrong = [f"{call.plan.outcome} of {call.customer}: {text}" for text in _wrong(call, rows[0])]
+    wrong = [f"{call.plan.outcome} of {call.customer}: {text}" for text in _wrong(call, rows[0], slack)]
     if wrong:
         line.wrong += 1
     else:
@@ -146,7 +165,7 @@ def _of_call(call: Played, rows: list[Row], line: Line) -> list[str]:
     return told + wrong
 
 
-def _wrong(call: Played, row: Row) -> list[str]:
+def _wrong(call: Played, row: Row, slack: float) -> list[str]:
     """What the appeal tells otherwise than the phones know it."""
     wanted: dict[str, object] = {"complete": True, "attribution_pending": False}
     if call.plan.outcome != "outbound":
@@ -163,7 +182,7 @@ def _wrong(call: Played, row: Row) -> list[str]:
     if truth is not None:
         apart = {name: row[name].timestamp() - getattr(truth, name).timestamp() for name in TIMES}
         apart |= {name: row[name] - getattr(truth, name) for name in ("talk_s", "wait_s")}
-        told += [f"{name} is off by {by:.2f} s" for name, by in apart.items() if abs(by) > SLACK_S]
+        told += [f"{name} is off by {by:.2f} s" for name, by in apart.items() if abs(by) > slack]
     return told
 
 
@@ -177,11 +196,10 @@ def _differences(pbx: set[str], appeals: set[str]) -> list[str]:
     return told + [f"the PBX did not record {linkedid}, which has an appeal" for linkedid in sorted(appeals - pbx)]
 
 
-def calls_in_cel(lines: Iterable[str], context: str) -> set[str]:
-    """The linked ids of calls whose first channel came by this context. Not by callrouter's own reader, which is judged too."""
-    rows = (row for row in csv.reader(lines) if len(row) > LINKEDID)
+def calls_in_cel(lines: Iterable[str], context: str) -> dict[str, str]:
+    """Linked id → caller of calls that came by this context. Not by our own reader, which is judged too."""
     return {
-        row[LINKEDID]
-        for row in rows
-        if row[0] == "CHAN_START" and row[CONTEXT] == context and row[UNIQUEID] == row[LINKEDID]
+        row[LINKEDID]: row[CALLER]
+        for row in csv.reader(lines)
+        if len(row) > LINKEDID and row[0] == "CHAN_START" and row[CONTEXT] == context and row[UNIQUEID] == row[LINKEDID]
     }

@@ -7,6 +7,7 @@ import contextlib
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -29,6 +30,7 @@ from callrouter.lab.stack import ProcessFailed
 
 NOT_HERE = (LabUnavailable, ServerUnavailable, AsteriskFailed, ProcessFailed, SippFailed, OSError)
 FAULT_LIST = "Faults:\n\n\b\n" + "\n".join(f"{name:20} {fault.text}" for name, fault in FAULTS.items())
+MUCH_S = 3.0
 SHOWN = 40
 """Complaints on the screen; all of them are in the JSON."""
 
@@ -44,7 +46,9 @@ def chosen_faults(_context: click.Context, _parameter: click.Parameter, value: s
 
 
 @click.command(epilog=FAULT_LIST)
-@click.option("--minutes", default=3.0, show_default=True, type=click.FloatRange(0.2, 1440), help="How long calls go on.")
+@click.option(
+    "--minutes", default=3.0, show_default=True, type=click.FloatRange(0.2, 1440), help="So long calls go on."
+)
 @click.option("--rate", default=5.0, show_default=True, type=click.FloatRange(0.5, 20), help="Calls a second.")
 @click.option("--seed", default=1, show_default=True, help="Another order of faults, other calls.")
 @click.option("--faults", callback=chosen_faults, help="Only these, separated by commas.")
@@ -52,10 +56,10 @@ def chosen_faults(_context: click.Context, _parameter: click.Parameter, value: s
 def chaos(*, minutes: float, rate: float, seed: int, faults: tuple[str, ...], folder: Path | None) -> None:
     """Harm a whole product on this machine while people call, and prove that no call was lost.
 
-    Starts all that `callrouter demo` starts; SIPp calls through a real Asterisk; one fault after another comes and goes,
-    as the seed says. In the end each call that the phones made and the PBX recorded must have one appeal that says what
-    happened, credited to the visit that held the number. Prints a table, and as last line one JSON object; the
-    exit status is 0 only if everything is right.
+    Starts all that `callrouter demo` starts; SIPp calls through a real Asterisk; one fault after another comes and
+    goes, as the seed says. In the end each call that the phones made and the PBX recorded must have one appeal that
+    says what happened, credited to the visit that held the number. Prints a table, and as last line one JSON
+    object; the exit status is 0 only if everything is right.
     """
     choices = Choices(minutes=minutes, rate=rate, seed=seed, faults=faults)
     console = Console(stderr=True, highlight=False)
@@ -79,14 +83,17 @@ async def _run(folder: Path, choices: Choices, console: Console) -> tuple[Verdic
         console.print(f"[dim]{escape(line)}[/dim]")
 
     software = await asyncio.to_thread(obtain, None, progress=say)
-    bar = Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=console)
-    with bar if console.is_terminal else contextlib.nullcontext():
-        task = bar.add_task("", total=1.0)
-
-        def show(done: float, what: str) -> None:
-            bar.update(task, completed=done, description=what)
-
+    with progress(console) as show:
         return await run(folder, software, choices, say, show), f"asterisk {software.version}"
+
+
+@contextlib.contextmanager
+def progress(console: Console) -> Iterator[Callable[[float, str], None]]:
+    """A bar on a terminal, else nothing; to be told how far the run is (0 to 1) and what goes on."""
+    bar = Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=console)
+    task = bar.add_task("", total=1.0)
+    with bar if console.is_terminal else contextlib.nullcontext():
+        yield lambda done, what: bar.update(task, completed=done, description=what)
 
 
 def _conclude(console: Console, verdict: Verdict) -> None:
@@ -102,11 +109,18 @@ def _conclude(console: Console, verdict: Verdict) -> None:
         console.print(f"[red]and {len(verdict.complaints) - SHOWN} more[/red]")
     right = "[red]not everything is right[/red]" if verdict.complaints else "[green]everything right[/green]"
     console.print(
-        f"{right}: {verdict.calls} calls, {verdict.pbx_calls} from outside in the PBX's record, {verdict.appeals} appeals, "
-        f"{verdict.right} right ({verdict.late} of them credited late), {verdict.missing} missing, {verdict.extra} extra; "
+        f"{right}: {verdict.calls} calls, {verdict.pbx_calls} from outside in the PBX's record, "
+        f"{verdict.appeals} appeals, {verdict.right} right ({verdict.late} of them credited late), "
+        f"{verdict.missing} missing, {verdict.extra} extra; "
         f"{verdict.with_lease} callers held their number; slowest ring {verdict.slowest_ring_s:.2f} s",
         soft_wrap=True,
     )
+    if verdict.stalled_s > MUCH_S:
+        console.print(
+            f"[yellow]the machine had no time for the phones for {verdict.stalled_s:g} s in all: times were judged less "
+            "strictly, and an employee may have answered too late; leave it alone, or lower --rate[/yellow]",
+            soft_wrap=True,
+        )
 
 
 def _cells(line: Line) -> list[str]:

@@ -20,7 +20,7 @@ from callrouter.lab.obtain import PbxSoftware
 
 Attach = Literal["agi", "ari", "watch"]
 DOORS: dict[Attach, str] = {"agi": "callrouter", "ari": "callrouter-ari", "watch": ""}
-START_SECONDS = 15.0
+START_SECONDS = 30.0
 STOP_SECONDS = 5.0
 TEMPLATES = Path(__file__).parent / "conf"
 SHIPPED = Path(__file__).parents[2] / "asterisk-conf"
@@ -103,6 +103,11 @@ class AsteriskInstance:
     @property
     def cel_file(self) -> Path:
         return self.folder / "log" / "cel-custom" / "callrouter.csv"
+
+    @property
+    def pid(self) -> int:
+        """Of the running process."""
+        return self._process.pid if self._process else 0
 
     @property
     def running(self) -> bool:

@@ -31,7 +31,7 @@ class SippFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Customer:
-    """Who calls which number, and what he does: caller.xml says what each behaviour is, and of what the milliseconds."""
+    """Who calls which number, and what he does: caller.xml says what each behaviour is, and what the time."""
 
     caller: str
     did: str

@@ -65,6 +65,10 @@ class EmbeddedPostgres:
         self._pid_file = self._data / "postmaster.pid"
 
     @property
+    def pid(self) -> int:
+        return self._process.pid if self._process else 0
+
+    @property
     def url(self) -> str:
         return f"postgresql://callrouter:{password_of(self.folder)}@127.0.0.1:{self.port}/{self.database}"
 
@@ -185,6 +189,10 @@ class EmbeddedValkey:
         self.bus_port = 0
         self.password = ""
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid if self._process else 0
 
     @property
     def url(self) -> str:
