@@ -117,8 +117,9 @@ def _conclude(console: Console, verdict: Verdict) -> None:
     )
     if verdict.stalled_s > MUCH_S:
         console.print(
-            f"[yellow]the machine had no time for the phones for {verdict.stalled_s:g} s in all: times were judged less "
-            "strictly, and an employee may have answered too late; leave it alone, or lower --rate[/yellow]",
+            f"[yellow]the machine had no time for the phones for {verdict.stalled_s:g} s in all: times were "
+            "judged less strictly, and an employee may have answered too late; leave it alone, or call more "
+            "slowly (--rate)[/yellow]",
             soft_wrap=True,
         )
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from callrouter.lab.calls import AsteriskLab
 from callrouter.lab.load import Customer
 from callrouter.lab.obtain import PbxSoftware
+from callrouter.lab.ports import free_port
 
 EMPLOYEE = Path(__file__).parents[1] / "lab" / "sipp" / "employee.xml"
 DIRECT = tuple(str(n) for n in range(300, 320))
@@ -89,7 +90,7 @@ def planned(numbers: Sequence[str], first: int, calls: int) -> list[Planned]:
 async def office(software: PbxSoftware, folder: Path) -> AsyncIterator[AsteriskLab]:
     """The Asterisk, with its employees at their phones, for the time of the block."""
     pbx = AsteriskLab(software, folder)
-    port = _free_udp_port()
+    port = free_port(socket.SOCK_DGRAM)
     pbx.additions = {
         "extensions.conf": _dialplan(), "pjsip.conf": _endpoints(port), "queues.conf": _queues(),
         "asterisk.conf": "[options]\nverbose = 0\nmaxfiles = 65536\n",
@@ -132,10 +133,3 @@ def _queues() -> str:
     for name, members in QUEUES.items():
         lines += [f"[{name}](calm)", "ringinuse = yes", *(f"member => PJSIP/{member}" for member in members), ""]
     return "\n".join(lines)
-
-
-def _free_udp_port() -> int:
-    with socket.socket(type=socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
