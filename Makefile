@@ -6,7 +6,7 @@ ARGS ?=
 PIP := $(BIN)/pip --disable-pip-version-check --no-input -q
 
 .DEFAULT_GOAL := help
-.PHONY: help demo browser test lint format messages bench docs lock clean
+.PHONY: help demo browser test chaos soak lint format messages bench docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,12 @@ browser:
 	  { echo "callrouter: installing chromium for the browser tests …" >&2; apt-get install -y -qq chromium >/dev/null 2>&1 || \
 	    { apt-get update -qq && apt-get install -y -qq chromium; } >/dev/null 2>&1; }; } || \
 	  echo "callrouter: the browser tests are left out, for there is no chromium. On Debian, as root: apt-get install chromium" >&2
+
+chaos: $(VENV)/demo-ready ## parts are killed, frozen and cut off while people call; no call may be lost (ARGS="--minutes 10 --seed 2")
+	@$(BIN)/callrouter chaos $(ARGS)
+
+soak: $(VENV)/demo-ready ## 100,000 real calls as fast as Asterisk holds, with callrouter and without (ARGS="--calls 3000")
+	@$(BIN)/callrouter soak $(if $(ARGS),$(ARGS),--calls 100000)
 
 lint: $(VENV)/dev-ready ## static checks: ruff, mypy, import contracts, dead code
 	@$(BIN)/ruff check .

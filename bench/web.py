@@ -25,7 +25,8 @@ import msgspec
 from bench.row import Row
 from bench.web_client import HOST, SITES
 from callrouter.clock import SystemClock
-from callrouter.lab.servers import EmbeddedValkey, free_port
+from callrouter.lab.ports import free_port
+from callrouter.lab.servers import EmbeddedValkey
 from callrouter.numbers import Number
 from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.directory import Account, Directory, NumberEntry, PoolChoice, Site

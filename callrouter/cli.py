@@ -9,6 +9,8 @@ from callrouter.commands.lazy import LazyGroup
 
 COMMANDS = {
     "demo": ("demo", "The whole product on this machine, with visitors and calls."),
+    "chaos": ("chaos", "Harm all of it while people call, and prove that no call is lost."),
+    "soak": ("soak", "A great many real calls, with callrouter and without it: rates, memory, no appeal missing."),
     "config": ("config", "Check and show the configuration."),
     "db": ("db", "Bring the database to this version's tables."),
     "account": ("inventory", "Customers, who own sites."),

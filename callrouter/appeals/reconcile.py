@@ -249,13 +249,18 @@ def appeal_of(record: CallRecord, old: dict[str, Any] | None) -> CallAppeal:
 
 
 def _names(record: CallRecord, seen: tuple[Step, ...]) -> dict[str, str]:
-    """Extension → the agent's name, where the appeal before has the same step by his name."""
+    """Extension → the agent's name, where the appeal before has the same step by his name.
+
+    Each answer that was seen is one of CEL's at most, the nearest: somebody else may have answered a moment later.
+    """
+    answers = [step for step in record.steps if step.kind == "answered" and step.who]
+    extensions = {step.who for step in answers}
     names = {}
-    for step in record.steps:
-        for other in seen:
-            same = other.kind == step.kind and abs(other.at - step.at) < SAME_MOMENT
-            if same and step.kind == "answered" and step.who and other.who:
-                names[step.who] = other.who
+    for other in seen:
+        if other.kind == "answered" and other.who and answers and other.who not in extensions:
+            nearest = min(answers, key=lambda step: abs(other.at - step.at))
+            if nearest.who and abs(other.at - nearest.at) < SAME_MOMENT:
+                names[nearest.who] = other.who
     return names
 
 

@@ -9,6 +9,7 @@
 - `sip`, `phones`: a small SIP user agent, and the people: callers and employees who behave as a call's plan says.
 - `plan`, `company`: what a call shall be (`CallPlan`, `Outcome`), what it was (`Truth`), and who works where.
 - `calls`: `AsteriskLab`, an Asterisk with its phones: `place(plan)` plays a call and returns the truth.
+- `ports`, `cable`: ports that stay free; a TCP cable that may be cut, go dead or be slow.
 - `load`: many calls at a rate, played by SIPp.
 - `simulated`: a PBX for machines where no Asterisk can be had: real AMI and FastAGI sockets, imagined people.
 - `servers`: PostgreSQL, Valkey and a Valkey cluster from wheels.

@@ -17,10 +17,11 @@ from typing import Literal
 
 from callrouter.lab import company
 from callrouter.lab.obtain import PbxSoftware
+from callrouter.lab.ports import free_port
 
 Attach = Literal["agi", "ari", "watch"]
 DOORS: dict[Attach, str] = {"agi": "callrouter", "ari": "callrouter-ari", "watch": ""}
-START_SECONDS = 15.0
+START_SECONDS = 30.0
 STOP_SECONDS = 5.0
 TEMPLATES = Path(__file__).parent / "conf"
 SHIPPED = Path(__file__).parents[2] / "asterisk-conf"
@@ -93,7 +94,7 @@ class AsteriskInstance:
         self.callback_user, self.callback_secret = "callrouter-callback", secrets.token_hex(8)
         self.observer_user, self.observer_secret = "observer", secrets.token_hex(8)
         self.ari_user, self.ari_password = "callrouter", secrets.token_hex(8)
-        self.ami_port, self.http_port, self.sip_port = _free_port(), _free_port(), _free_port(socket.SOCK_DGRAM)
+        self.ami_port, self.http_port, self.sip_port = free_port(), free_port(), free_port(socket.SOCK_DGRAM)
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -103,6 +104,11 @@ class AsteriskInstance:
     @property
     def cel_file(self) -> Path:
         return self.folder / "log" / "cel-custom" / "callrouter.csv"
+
+    @property
+    def pid(self) -> int:
+        """Of the running process."""
+        return self._process.pid if self._process else 0
 
     @property
     def running(self) -> bool:
@@ -295,10 +301,3 @@ def _filled(text: str, values: dict[str, str]) -> str:
     for key, value in values.items():
         text = text.replace(f"@{key}@", value)
     return text
-
-
-def _free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    with socket.socket(type=kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

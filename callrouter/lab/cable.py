@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import cast
 
 CHUNK = 65536
 
 
 class Cable:
-    """What connects to `port` of 127.0.0.1 reaches `target`, which may change: a server may be started elsewhere."""
+    """What connects to `port` of 127.0.0.1 reaches `target`, which changes when a server is started again elsewhere."""
 
     def __init__(self, target: int) -> None:
         self.target = target
@@ -21,7 +20,7 @@ class Cable:
         self.delay_s = 0.0
         """What each piece that is sent, in either direction, waits."""
         self._server: asyncio.Server | None = None
-        self._joined: dict[asyncio.Task[None], Joint] = {}
+        self._joints: set[Joint] = set()
 
     async def open(self) -> int:
         """Returns the port."""
@@ -32,25 +31,28 @@ class Cable:
     async def close(self) -> None:
         if self._server:
             self._server.close()
+        ending = [joint.carrying for joint in self._joints if joint.carrying]
         self.cut()
-        await asyncio.gather(*self._joined, return_exceptions=True)
+        await asyncio.gather(*ending, return_exceptions=True)
 
     def cut(self) -> None:
         """All connections end at once; new ones are made."""
-        for task in self._joined:
-            task.cancel()
+        for joint in self._joints:
+            if joint.carrying:
+                joint.carrying.cancel()
 
     def go_dead(self) -> None:
         """What is sent over the connections that there are gets lost from now on, and nobody is told; new ones work."""
-        for joint in self._joined.values():
+        for joint in self._joints:
             joint.dead = True
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = cast("asyncio.Task[None]", asyncio.current_task())
-        joint = self._joined[task] = Joint(self)
+        joint = Joint(self)
+        joint.carrying = asyncio.ensure_future(joint.carry(reader, writer))
+        self._joints.add(joint)
         with contextlib.suppress(OSError, asyncio.CancelledError):
-            await joint.carry(reader, writer)
-        del self._joined[task]
+            await joint.carrying
+        self._joints.discard(joint)
 
 
 class Joint:
@@ -59,6 +61,7 @@ class Joint:
     def __init__(self, cable: Cable) -> None:
         self._cable = cable
         self.dead = False
+        self.carrying: asyncio.Future[None] | None = None
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Until either side closes it. Raises OSError."""

@@ -7,7 +7,9 @@ not know the dialplan: it sees only what rings.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from callrouter.lab import company
@@ -83,6 +85,15 @@ class Phones:
 
     async def play(self, plan: CallPlan, destination: str | None) -> PlayedCall:
         """Play one call to its end on both sides."""
+        async with self.expecting(plan) as played:
+            played.began = time.monotonic()
+            await self._caller(played, destination)
+            played.ended = time.monotonic()
+        return played
+
+    @contextlib.asynccontextmanager
+    async def expecting(self, plan: CallPlan) -> AsyncIterator[PlayedCall]:
+        """Whoever places the call meanwhile, employees act on it as this plan says; ends when all of them are done."""
         outside = plan.did if plan.outcome in (Outcome.OUTBOUND, Outcome.OUTBOUND_BUSY) else plan.caller
         known = {outside, plan.caller_sent or outside}
         if known & self._playing.keys():
@@ -90,15 +101,12 @@ class Phones:
         played = PlayedCall(plan, talks_wanted=1 + (plan.outcome in TRANSFERS))
         self._playing |= dict.fromkeys(known, played)
         try:
-            played.began = time.monotonic()
-            await self._caller(played, destination)
-            played.ended = time.monotonic()
+            yield played
             if played.legs:
                 await asyncio.wait(played.legs, timeout=PATIENCE)
         finally:
             for number in known:
                 del self._playing[number]
-        return played
 
     async def _caller(self, played: PlayedCall, destination: str | None) -> None:
         plan = played.plan

@@ -14,7 +14,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import stat
 import subprocess
 import time
@@ -26,6 +25,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from callrouter.lab.ports import free_port
+
 SERVER_USER = 65534  # "nobody": PostgreSQL refuses to run as root
 START_SECONDS = 20.0
 STOP_SECONDS = 10.0
@@ -33,14 +34,6 @@ STOP_SECONDS = 10.0
 
 class ServerUnavailable(RuntimeError):
     """An embedded server cannot run here; the message is one line and says what to do."""
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Server(Protocol):
@@ -64,16 +57,23 @@ class EmbeddedPostgres:
         """What a killed server left of its status."""
         self._pid_file = self._data / "postmaster.pid"
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid if self._process else 0
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://callrouter:{password_of(self.folder)}@127.0.0.1:{self.port}/{self.database}"
+
     def start(self) -> str:
         """Start the server, creating the database at first use; returns its URL."""
         _own_folder(self.folder)
-        password = password_of(self.folder)
         _stop_orphan(self._pid_file, self._data)
         if not (self._data / "PG_VERSION").exists():
             self._create()
         self._left = self._told()
-        self._process, self.port = _start_on_free_port(self._launch, self._is_ready, self.folder / "log")
-        return f"postgresql://callrouter:{password}@127.0.0.1:{self.port}/{self.database}"
+        self._process, self.port = _start_on_free_port(self._launch, self._is_ready, self.folder / "log", self.port)
+        return self.url
 
     def stop(self) -> None:
         """End all sessions and shut down cleanly."""
@@ -99,6 +99,16 @@ class EmbeddedPostgres:
     def promote(self) -> None:
         """Be a server of its own; returns when it can be written to."""
         self._run("pg_ctl", "promote", "-w", "-D", str(self._data))
+
+    def signal(self, which: signal.Signals) -> None:
+        """To the server and all its children. SIGKILL: a power cut; SIGSTOP: it hangs with its connections open."""
+        if self._process:
+            main = self._process.pid
+            for process in (main, *map(int, Path(f"/proc/{main}/task/{main}/children").read_text().split())):
+                with contextlib.suppress(ProcessLookupError):  # a session that ended just now
+                    os.kill(process, which)
+            if which is signal.SIGKILL:
+                self._process.wait()
 
     def _create(self) -> None:
         shutil.rmtree(self._data, ignore_errors=True)  # what an interrupted initdb left
@@ -174,6 +184,10 @@ class EmbeddedValkey:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
+    def pid(self) -> int:
+        return self._process.pid if self._process else 0
+
+    @property
     def url(self) -> str:
         return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
@@ -182,7 +196,7 @@ class EmbeddedValkey:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.password = self.password or password_of(self.folder)
         _stop_orphan(self.folder / "valkey.pid", self.folder)
-        self._process, self.port = _start_on_free_port(self._launch, self._is_ready, self.folder / "log")
+        self._process, self.port = _start_on_free_port(self._launch, self._is_ready, self.folder / "log", self.port)
         return self.url
 
     def stop(self) -> None:
@@ -317,11 +331,11 @@ def _others_may_enter(folder: Path) -> bool:
 
 
 def _start_on_free_port(
-    launch: Callable[[int], subprocess.Popen[bytes]], is_ready: Callable[[int], bool], log: Path
+    launch: Callable[[int], subprocess.Popen[bytes]], is_ready: Callable[[int], bool], log: Path, before: int
 ) -> tuple[subprocess.Popen[bytes], int]:
-    """Another process may take the port between our look and the server's bind: then try the next one."""
-    for _attempt in range(3):
-        port = free_port()
+    """On the port that it had `before`, if any. Another process may take a port first: then the next."""
+    for attempt in range(3):
+        port = before if before and not attempt else free_port()
         process = launch(port)
         deadline = time.monotonic() + START_SECONDS
         while process.poll() is None and time.monotonic() < deadline:

@@ -340,7 +340,8 @@ class UserAgent(asyncio.DatagramProtocol):
         return f"SIP/2.0/UDP {self.address[0]}:{self.address[1]};branch=z9hG4bK{secrets.token_hex(8)};rport"
 
     def _contact(self, user: str) -> str:
-        return f"<sip:{user}@{self.address[0]}:{self.address[1]}>"
+        host = f"{self.address[0]}:{self.address[1]}"
+        return f"<sip:{user}@{host}>" if user else f"<sip:{host}>"
 
 
 async def first_of(*events: asyncio.Event) -> None:

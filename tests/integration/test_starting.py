@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from callrouter.lab.servers import free_port
+from callrouter.lab.ports import free_port
 from callrouter.lab.stack import Stack
 from tests.waiting import until
 

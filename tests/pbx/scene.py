@@ -20,7 +20,6 @@ import httpx
 
 from callrouter.db.connect import connect
 from callrouter.demo import Choices, Demo, product
-from callrouter.lab import servers
 from callrouter.lab.calls import AsteriskLab
 from callrouter.lab.plan import CallPlan, Outcome, Truth
 from callrouter.lab.servers import EmbeddedPostgres, EmbeddedValkey
@@ -133,13 +132,10 @@ class Scene:
         return int(self.urls[server].rpartition(":")[2].partition("/")[0])
 
     def _bring_back(self, server: str, port: int) -> None:
-        folder, usual = self.folder / server, servers.free_port
+        folder = self.folder / server
         again = EmbeddedPostgres(folder) if server == "postgres" else EmbeddedValkey(folder, durable=True)
-        servers.free_port = lambda: port
-        try:
-            again.start()
-        finally:
-            servers.free_port = usual
+        again.port = port
+        again.start()
         self.brought_back.append(again)
 
     def processes(self, server: str) -> list[int]:

@@ -67,6 +67,23 @@ def test_answer_of_callrouter_reaches_the_dialplan(shared_pbx: SharedPbx, runner
     runner.run(scenario())
 
 
+def test_number_dialled_is_the_extension_left_where_nothing_else_tells_it(
+    shared_pbx: SharedPbx, runner: asyncio.Runner
+) -> None:
+    async def scenario() -> None:
+        async with StubAgi(Behaviour.ANSWER) as stub, shared_pbx(mode="agi", agi=stub.address) as pbx:
+            _, manager = await asyncio.open_connection("127.0.0.1", pbx.ami_port)
+            login = f"Action: Login\r\nUsername: observer\r\nSecret: {pbx.observer_secret}\r\n\r\n"
+            order = "Action: Originate\r\nChannel: Local/74952222799@from-trunk\r\nApplication: Hangup\r\n\r\n"
+            manager.write((login + order).encode())
+            await until(lambda: bool(stub.requests))
+            assert stub.requests[0]["agi_arg_1"] == "74952222799"
+            assert "Unknown argument" not in (pbx.folder / "log" / "messages").read_text(errors="replace")
+            manager.close()
+
+    runner.run(scenario())
+
+
 def test_call_is_not_delayed_when_callrouter_is_down(shared_pbx: SharedPbx, runner: asyncio.Runner) -> None:
     async def scenario() -> None:
         async with shared_pbx(mode="agi", agi="agi://127.0.0.1:1/resolve") as pbx:

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from callrouter.cli import main
-from callrouter.lab.servers import free_port
+from callrouter.lab.ports import free_port
 
 
 @pytest.fixture

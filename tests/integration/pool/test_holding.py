@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from callrouter.cli import main
-from callrouter.lab.servers import free_port
+from callrouter.lab.ports import free_port
 from callrouter.numbers import Number
 from callrouter.pool.holders import Store, holding
 from callrouter.pool.holding import Holding

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx
 
-from callrouter.lab.servers import free_port
+from callrouter.lab.ports import free_port
 from callrouter.web.app import WebSettings
 
 SERVE = """

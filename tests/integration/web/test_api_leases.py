@@ -17,7 +17,7 @@ from litestar.testing import AsyncTestClient
 
 from callrouter.cli import main
 from callrouter.db.connect import open_pool, scoped
-from callrouter.lab.servers import free_port
+from callrouter.lab.ports import free_port
 from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.directory_source import read_directory
 from callrouter.pool.history import History

@@ -20,7 +20,8 @@ from litestar.testing import AsyncTestClient
 
 from callrouter.clock import SystemClock
 from callrouter.db.connect import connect
-from callrouter.lab.servers import EmbeddedValkey, free_port
+from callrouter.lab.ports import free_port
+from callrouter.lab.servers import EmbeddedValkey
 from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.directory_source import read_directory
 from callrouter.pool.store import LeaseStore

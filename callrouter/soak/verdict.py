@@ -1,0 +1,81 @@
+"""What came of a great many calls: each has one appeal that says where it went, and memory stays. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from statistics import median
+from typing import Any
+
+import msgspec
+
+from callrouter.lab.load import Noted
+from callrouter.soak.office import Planned
+
+SLACK_S = 1.5
+ROOM = 1.1
+"""Memory at the end, in parts of what it was after the first fifth."""
+TOLD = 50
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts, and the first calls of which something is wrong."""
+
+    appeals: int
+    pbx_calls: int
+    failed: int
+    """Calls that did not go as planned, in the words of the callers' phones; their fields are not judged."""
+    missing: int
+    extra: int
+    wrong: int
+    complaints: tuple[str, ...]
+
+
+def judged(
+    calls: Sequence[Planned], notes: Mapping[str, Noted], sessions: Mapping[str, str],
+    rows: Sequence[Mapping[str, Any]], pbx_calls: Collection[str],
+) -> Found:  # fmt: skip
+    """`sessions`: number → the visit that holds it; `pbx_calls`: linked ids that the PBX recorded."""
+    found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        found[row["caller"] or ""].append(row)
+    counts: Counter[str] = Counter()
+    told: list[str] = []
+    for call in calls:
+        several, note = found.pop(call.caller, []), notes[call.caller]
+        counts["missing"] += not several
+        counts["extra"] += max(0, len(several) - 1)
+        complaints = [] if several else ["no appeal"]
+        if note.trouble or not note.ended:
+            counts["failed"] += 1
+        elif several and (wrong := _wrong(call, several[0], sessions[call.did])):
+            counts["wrong"] += 1
+            complaints += wrong
+        told += [f"{call.course.destination} of {call.caller}: {text}" for text in complaints]
+    counts["extra"] += sum(map(len, found.values()))
+    recorded, written = set(pbx_calls), {row["linkedid"] for row in rows}
+    told += [f"the PBX recorded {one}, which has no appeal" for one in sorted(recorded - written)]
+    told += [f"the PBX did not record {one}, which has an appeal" for one in sorted(written - recorded)]
+    return Found(
+        appeals=len(rows), pbx_calls=len(recorded), complaints=tuple(told[:TOLD]),
+        **{name: counts[name] for name in ("failed", "missing", "extra", "wrong")},
+    )  # fmt: skip
+
+
+def _wrong(call: Planned, row: Mapping[str, Any], session: str) -> list[str]:
+    wanted = {
+        "called": call.did, "status": "answered", "final_group": call.course.group, "session": session,
+        "complete": True, "attribution_pending": False,
+    }  # fmt: skip
+    told = [f"{name} is {row[name]!r}, in truth {value!r}" for name, value in wanted.items() if row[name] != value]
+    if row["employee"] not in call.course.employees:
+        told.append(f"employee is {row['employee']!r}, in truth one of {', '.join(call.course.employees)}")
+    if abs(row["talk_s"] - call.course.talk_ms / 1000) > SLACK_S:
+        told.append(f"talk is {row['talk_s']:.2f} s, in truth {call.course.talk_ms / 1000} s")
+    return told
+
+
+def is_flat(samples: Sequence[float]) -> bool:
+    """Whether memory at the end is what it was when all was warm."""
+    fifth = len(samples) // 5
+    return not fifth or median(samples[-fifth:]) <= median(samples[fifth : 2 * fifth]) * ROOM

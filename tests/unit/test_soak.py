@@ -1,0 +1,64 @@
+"""The search for the rate that is held, and the judgement of a great many calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from callrouter.lab.load import Noted
+from callrouter.soak.office import planned
+from callrouter.soak.ramp import Ramp, Try, tried
+from callrouter.soak.verdict import is_flat, judged
+
+
+@pytest.mark.parametrize("limit", [3.0, 20.0, 57.0, 240.0])
+def test_the_ramp_comes_close_to_what_is_held_from_below(limit: float) -> None:
+    ramp = Ramp(20.0)
+    while (rate := ramp.next) is not None:
+        ramp.tries.append(Try(rate, rate <= limit, 0.1, 0))
+    assert limit / 1.12 <= ramp.held <= limit
+    assert len(ramp.tries) < 20
+
+
+def test_a_machine_that_holds_nothing_ends_the_ramp() -> None:
+    ramp = Ramp(20.0)
+    while (rate := ramp.next) is not None:
+        ramp.tries.append(Try(rate, False, 9.0, 5))
+    assert ramp.held == 0.0
+
+
+def test_a_rate_is_not_held_when_callers_wait_fail_or_come_late() -> None:
+    good = [Noted(n / 10, n / 10 + 0.05, n / 10 + 1) for n in range(300)]
+    assert tried(10.0, good).held
+    assert not tried(10.0, [*good[:290], *(Noted(30.0, 33.0, 34.0) for _ in range(10))]).held
+    assert not tried(10.0, [*good[:290], *(Noted(30.0, 0.0, 0.0, "no") for _ in range(10))]).held
+    assert not tried(30.0, good).held
+
+
+def test_each_of_many_calls_is_held_against_its_course() -> None:
+    calls = planned(["74952221001", "74952221002"], 0, 20)
+    sessions = {"74952221001": "a", "74952221002": "b"}
+    notes = {call.caller: Noted(1.0, 1.1, 2.2) for call in calls}
+    rows: list[dict[str, Any]] = [
+        {
+            "linkedid": f"pbx1-{n}", "caller": call.caller, "called": call.did, "status": "answered",
+            "final_group": call.course.group, "employee": call.course.employees[0], "session": sessions[call.did],
+            "complete": True, "attribution_pending": False, "talk_s": call.course.talk_ms / 1000,
+        }
+        for n, call in enumerate(calls)
+    ]  # fmt: skip
+    linked = [row["linkedid"] for row in rows]
+    found = judged(calls, notes, sessions, rows, linked)
+    assert (found.complaints, found.missing, found.extra, found.wrong) == ((), 0, 0, 0)
+    found = judged(calls, notes, sessions, [*rows[2:], rows[2], rows[3] | {"caller": "7"}], linked)
+    assert (found.missing, found.extra) == (2, 2)
+    notes[calls[0].caller] = Noted(1.0)
+    found = judged(calls, notes, sessions, [rows[0] | {"talk_s": 9.0}, rows[1] | {"session": "a"}, *rows[2:]], linked)
+    assert (found.failed, found.wrong) == (1, 1)
+
+
+def test_memory_is_flat_when_the_end_is_as_the_second_fifth() -> None:
+    assert is_flat([50, 60, 70, 80, 80, 81, 80, 82, 81, 80])
+    assert not is_flat([50, 60, 70, 80, 90, 100, 110, 120, 130, 140])
+    assert is_flat([1.0])
