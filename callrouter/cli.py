@@ -23,6 +23,7 @@ COMMANDS = {
     "user": ("user", "Who may sign in to the pages."),
     "token": ("token", "Bearer tokens of the API."),
     "source": ("source", "How the traffic source of a first hit is classified."),
+    "calls": ("calls", "The calls in progress and their steps, in the terminal."),
     "record": ("captures", "Write what a live PBX sends to a capture."),
     "reconcile": ("reconcile", "Prove the appeals by the PBX's own record, and repair them."),
     "replay": ("captures", "Tell the calls of captures, one JSON line each."),

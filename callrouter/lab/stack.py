@@ -19,7 +19,7 @@ from pathlib import Path
 
 from callrouter.lab.servers import free_port
 
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 PROCESSES = ("router", "web", "worker")
 

@@ -1,0 +1,77 @@
+"""Looking at calls with the commands, as an operator does beside a running PBX: live, and as a test that is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from callrouter.lab.plan import CallPlan, Outcome
+from callrouter.regression import differences, files_of
+from tests.pbx.poll import until
+from tests.pbx.scene import Play, Scene
+
+CALLER = "79165583001"
+PLAN = CallPlan(outcome=Outcome.ATTENDED_TRANSFER, caller=CALLER, did="74952223301", talk_s=4.0, wait_s=3.0)
+
+
+async def command(scene: Scene, *words: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "callrouter", *words, f"--config={scene.stack.config}",
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+
+
+async def told(scene: Scene, *words: str) -> str:
+    process = await command(scene, *words)
+    answer, complaint = await process.communicate()
+    assert process.returncode == 0, complaint.decode()
+    return answer.decode()
+
+
+def test_a_live_call_is_shown_with_its_steps_and_made_a_test_by_one_command(play: Play, tmp_path: Path) -> None:
+    name = tmp_path / "transferred"
+
+    async def scenario(scene: Scene) -> None:
+        recording = await command(scene, "record", "--regression", str(name))
+        assert recording.stderr is not None
+        await recording.stderr.readuntil(b"Ctrl-C stops")
+        await until(lambda: name.with_name("transferred.ami.draft").exists())
+        call = asyncio.ensure_future(scene.pbx.place(PLAN))
+        seen: list[Any] = []
+
+        async def talks() -> bool:
+            live = json.loads(await told(scene, "calls", "--json"))
+            seen[:] = [one for one in live["calls"] if one["answered_at"]]
+            return bool(seen)
+
+        await until(talks, 30)
+        shown = await told(scene, "calls", "--once")
+        assert re.search(r"pbx1: \d calls? in progress", shown)
+        assert "talks with" in shown
+        assert CALLER not in shown + json.dumps(seen)
+        assert seen[0]["caller"] == f"{CALLER[:4]}…{CALLER[-2:]}"
+        assert seen[0]["steps"][0]["kind"] == "started"
+        truth = await call
+        await scene.appeals(truth, seconds=30)
+        recording.send_signal(signal.SIGINT)
+        answer, complaint = await recording.communicate()
+        assert recording.returncode == 0, complaint.decode()
+        kept = json.loads(answer)
+        (record,) = kept["calls"]
+        assert (record["status"], record["employee"], record["group"]) == (truth.status, truth.employee, truth.group)
+        assert "correct it" in complaint.decode()
+
+    play(scenario)
+    packed, expected = files_of(name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [packed.name, expected.name]
+    assert differences(name) == []
+    text = expected.read_text()
+    assert CALLER[-6:] not in text
+    assert "secret" not in text
+    expected.write_text(text.replace('"answered"', '"lost"'))
+    assert [line for line in differences(name) if "status: 'answered' instead of 'lost'" in line]
