@@ -21,7 +21,7 @@ from callrouter.ami.wire import Event, EventReader
 from callrouter.calls.profile import PbxProfile
 from callrouter.calls.replay import json_line, records
 from callrouter.calls.times import system_of
-from callrouter.cel.files import rows_of
+from callrouter.cel.files import DAMAGED, rows_of
 from callrouter.cel.records import records as cel_records
 from callrouter.cel.rows import ForeignCel
 from callrouter.clock import SystemClock
@@ -50,7 +50,10 @@ def replay(files: tuple[Path, ...], config_file: Path | None, *, cel: bool) -> N
     if cel:
         _replay_cel(files, profiles)
         return
-    empty = [file for file in files if not _replayed(file, profiles)]
+    try:
+        empty = [file for file in files if not _replayed(file, profiles)]
+    except DAMAGED as error:
+        raise click.ClickException(f"a packed capture is damaged or was cut off: {error}") from None
     if empty:
         names = ", ".join(map(str, empty))
         raise click.ClickException(f"no AMI event in {names}; a capture is the raw text of the manager interface")
