@@ -6,7 +6,7 @@ ARGS ?=
 PIP := $(BIN)/pip --disable-pip-version-check --no-input -q
 
 .DEFAULT_GOAL := help
-.PHONY: help demo browser test lint format bench docs lock clean
+.PHONY: help demo browser test lint format fuzz bench docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ lint: $(VENV)/dev-ready ## static checks: ruff, mypy, import contracts, dead cod
 
 format: $(VENV)/dev-ready ## let ruff rewrite the code
 	@$(BIN)/ruff check --fix-only -q . ; $(BIN)/ruff format .
+
+fuzz: $(VENV)/dev-ready ## readers of AMI, AGI, ARI and CEL against made-up inputs (ARGS="--seconds 600 --reader ami")
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 bench: $(VENV)/dev-ready ## benchmarks as ratios, also in bench/results.json
 	@$(BIN)/python -m bench $(ARGS)
