@@ -47,7 +47,7 @@ def main() -> int:
         began = time.monotonic()
         fault = (_led if led else _by_chance)(reader, given.seconds / len(chosen))
         faults += bool(fault)
-        print(f"{reader}: {fault or 'no fault'}, {time.monotonic() - began:.0f} s")  # noqa: T201 - its output
+        print(f"{reader}: {fault or 'no fault'}, {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201 - its output
     return 1 if faults else 0
 
 

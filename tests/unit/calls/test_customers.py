@@ -65,7 +65,7 @@ def test_what_is_told_otherwise_is_said_field_by_field_and_deleted_fields_are_no
 def test_a_trunk_that_is_called_after_its_number_still_is_the_trunk(tmp_path: Path) -> None:
     draft, nameless = tmp_path / "draft", Anonymiser(b"a")
     data = raw(SHAPES[0]).replace(b"PJSIP/carrier", b"PJSIP/74951234567")
-    profile = msgspec.structs.replace(capture(SHAPES[0]).profile, trunks=NUMBERED.trunks)
+    profile = msgspec.structs.replace(capture(SHAPES[0]).profile, trunks=NUMBERED.trunks, inbound_contexts=("none",))
     draft.write_bytes(nameless.text(data))
     made = keep(draft, profile, tmp_path / "kept", nameless)
     assert made.count == len([one for one in capture(SHAPES[0]).truths if one["direction"] != "internal"])
