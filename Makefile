@@ -6,7 +6,7 @@ ARGS ?=
 PIP := $(BIN)/pip --disable-pip-version-check --no-input -q
 
 .DEFAULT_GOAL := help
-.PHONY: help demo browser test chaos soak lint format messages bench docs lock clean
+.PHONY: help demo browser test chaos soak fuzz lint format messages bench docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,8 @@ messages: $(VENV)/dev-ready ## the pages' words, as they stand in the code, into
 	@$(BIN)/pybabel -q extract -F callrouter/web/pages/locale/babel.cfg -k N_ -k pgettext:1c,2 -k Refused -k WeakPassword --add-location=file \
 	  --omit-header --sort-by-file -o $(VENV)/pages.pot callrouter
 	@$(BIN)/pybabel -q update -i $(VENV)/pages.pot -o callrouter/web/pages/locale/ru.po -l ru -N --ignore-obsolete --omit-header
+fuzz: $(VENV)/dev-ready ## readers of AMI, AGI, ARI and CEL against made-up inputs (ARGS="--seconds 600 --reader ami")
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 bench: $(VENV)/dev-ready ## benchmarks as ratios, also in bench/results.json
 	@$(BIN)/python -m bench $(ARGS)

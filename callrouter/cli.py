@@ -29,6 +29,7 @@ COMMANDS = {
     "costs": ("deals", "What advertising cost: import."),
     "report": ("report", "What visits, appeals, deals and costs add up to."),
     "source": ("source", "How the traffic source of a first hit is classified."),
+    "calls": ("calls", "The calls in progress and their steps, in the terminal."),
     "record": ("captures", "Write what a live PBX sends to a capture."),
     "reconcile": ("reconcile", "Prove the appeals by the PBX's own record, and repair them."),
     "export": ("export", "Appeals as JSON lines, CSV or XLSX."),

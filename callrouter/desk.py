@@ -271,6 +271,10 @@ class Desk:
 
     # What the process uses
 
+    def resolution_of(self, pbx: str, uniqueid: str) -> Resolution | None:
+        """What is known of the visit behind a call in progress, by the customer's channel."""
+        return self._known.get((pbx, uniqueid), NOTHING_KNOWN).resolution
+
     def in_hand(self) -> dict[CallKey, Known]:
         """What must survive a restart of the router: the calls go on meanwhile."""
         return dict(self._known)

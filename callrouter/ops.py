@@ -34,13 +34,16 @@ class Part(msgspec.Struct, frozen=True):
 
 
 Parts = Callable[[], Mapping[str, Part]]
+Page = Callable[[Request], tuple[int, object]]
+"""What a process tells besides: a status, and what is then told as JSON."""
 
 
 class OpsResource(Resource):
     isLeaf = True  # noqa: N815 - Twisted's name
 
-    def __init__(self, process: str, parts: Parts) -> None:
+    def __init__(self, process: str, parts: Parts, pages: Mapping[bytes, Page]) -> None:
         Resource.__init__(self)
+        self._pages = pages
         self._process = process
         self._parts = parts
 
@@ -53,6 +56,9 @@ class OpsResource(Resource):
         if path == b"/ready":
             ready = all(part.ok for part in self._parts().values() if part.needed)
             return _answer(request, OK if ready else SERVICE_UNAVAILABLE, JSON, self._state())
+        if page := self._pages.get(path):
+            code, told = page(request)
+            return _answer(request, code, JSON, msgspec.json.encode(told) + b"\n")
         return _answer(request, NOT_FOUND, b"text/plain", b"here are /metrics, /health and /ready\n")
 
     def _state(self) -> bytes:
@@ -82,9 +88,12 @@ def _answer(request: Request, code: int, kind: bytes, body: bytes) -> bytes:
     return body
 
 
-def listen(reactor: AsyncioSelectorReactor, process: str, parts: Parts, host: str, port: int) -> Callable[[], None]:
+def listen(
+    reactor: AsyncioSelectorReactor, process: str, parts: Parts, host: str, port: int, *,
+    pages: Mapping[bytes, Page] | None = None,
+) -> Callable[[], None]:  # fmt: skip
     """Serve until the function returned is called. Raises twisted's CannotListenError when the address is taken."""
-    site = Site(OpsResource(process, parts))
+    site = Site(OpsResource(process, parts, pages or {}))
     site.noisy = False
     listening: Any = reactor.listenTCP(port, site, interface=host)
 

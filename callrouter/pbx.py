@@ -73,7 +73,7 @@ class PbxLink:
         self._connection = AmiConnection(settings, self._on_event, self._on_state, clock, on_snapshot=self._on_snapshot)
         self._ari = self._ari_client(clock) if pbx.attach == "ari" else None
         self._ari_state = Part(ok=False, detail="not yet connected")
-        CALLS.labels(pbx.name).set_function(lambda: len(self.tracker.snapshot()))
+        CALLS.labels(pbx.name).set_function(lambda: self.tracker.calls)
         CHANNELS.labels(pbx.name).set_function(lambda: self.tracker.channels)
         for kind in KINDS:
             ODD.labels(pbx.name, kind).set_function(partial(getattr, self.tracker.counters, kind))
@@ -140,7 +140,7 @@ class PbxLink:
         told = snapshot.settings.get("SystemName", "")
         if told and told != self.pbx.name:
             log.warning("PBX-NAME-DIFFERS", pbx=self.pbx.name, systemname=told)
-        log.info("took over what the PBX has going on", pbx=self.pbx.name, calls=len(self.tracker.snapshot()))
+        log.info("took over what the PBX has going on", pbx=self.pbx.name, calls=self.tracker.calls)
 
     def _hand_on(self, events: Sequence[CallEvent]) -> None:
         if any(isinstance(event, CallEnded) and not event.record.complete for event in events):

@@ -29,6 +29,7 @@ from callrouter.config import PbxConfig, address
 from callrouter.configfile import Loaded
 from callrouter.db.connect import Connection, Pool, connect, open_pool
 from callrouter.desk import Desk
+from callrouter.live_calls import LiveCalls
 from callrouter.log import OncePerKind
 from callrouter.numbers import INTERNATIONAL, NotANumber, Number, parse_number
 from callrouter.ops import OTHER_PORT, Part, listen, needed
@@ -131,7 +132,7 @@ class Router:
         with needed(where("router.http_listen"), "/metrics and /health cannot listen there", OTHER_PORT):
             stop_listening = listen(
                 self._reactor, "router", lambda: self._health(journal, directory, probe, [*links, *callers]),
-                *address(self._config.router.http_listen),
+                *address(self._config.router.http_listen), pages={b"/calls": LiveCalls(links, desk, self._clock).page},
             )  # fmt: skip
         stack.callback(stop_listening)
 

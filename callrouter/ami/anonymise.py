@@ -22,6 +22,7 @@ _STRUCTURE = re.compile(
     \d{9,10}\.\d+                           # a uniqueid
     | [0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}
     | -[0-9a-fA-F]{8}(?![0-9a-fA-F])        # the number of a channel: PJSIP/carrier-0000001a
+    | (?<=/)(?P<endpoint>\d+)(?=-[0-9a-fA-F]{8}(?![0-9a-fA-F]))
     | (?P<address>(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.]))
     | (?P<number>\d[\d\ ()-]{4,}\d)
     """,
@@ -64,7 +65,8 @@ class Anonymiser:
     def _replace(self, match: re.Match[bytes]) -> bytes:
         if match["address"]:
             return f"192.0.2.{self._digest(match['address'])[0]}".encode()
-        return self.number(match["number"]) if match["number"] else match[0]
+        number = match["number"] or match["endpoint"]
+        return self.number(number) if number else match[0]
 
     def number(self, number: bytes) -> bytes:
         digits = re.sub(rb"\D", b"", number)

@@ -20,6 +20,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from callrouter.ami import metrics
 from callrouter.ami.agi_wire import AgiRequest
+from callrouter.ami.ari_wire import NotAri, read_event, read_listed
 from callrouter.ami.backoff import Backoff
 from callrouter.ami.dialplan import ordered
 from callrouter.clock import Clock
@@ -141,14 +142,14 @@ class AriClient:
         """Nothing here waits for anything but the next event: Asterisk closes a socket that is read slowly."""
         while True:
             try:
-                event = msgspec.json.decode(await socket.recv())
-            except msgspec.DecodeError:
-                self._odd("not_json")
+                event = read_event(await socket.recv())
+            except NotAri as error:
+                self._odd(error.kind)
                 continue
             except ConnectionClosed as error:
                 raise ConnectionError(f"closed: {error}") from None
-            if isinstance(event, dict) and event.get("type") == "StasisStart":
-                self._take(event.get("channel"), event.get("args"))
+            if event is not None:
+                self._take(event)
 
     async def _adopt(self) -> None:
         """Channels that came into the application while nobody listened: nobody else will hand them back."""
@@ -157,29 +158,28 @@ class AriClient:
             for channel_id in app.json().get("channel_ids", []):
                 answer = await self._request("GET", f"/channels/{quote(channel_id)}")
                 if answer.is_success:
-                    channel = answer.json()
-                    self._take(channel, _arguments(channel))
+                    self._take(read_listed(answer.content))
+        except NotAri as error:
+            self._odd(error.kind)
         except (httpx.HTTPError, ValueError, AttributeError) as error:
             self._say("ARI-LIST-FAILED", f"{type(error).__name__}: {error}")
 
     # --- one call -----------------------------------------------------------------------------------------------------
 
-    def _take(self, channel: Any, args: Any) -> None:
-        if not isinstance(channel, dict) or not isinstance(channel.get("id"), str):
-            self._odd("not_understood")
-        elif channel["id"] not in self._in_hand:
-            self._in_hand.add(channel["id"])
-            self._background(self._serve(channel, args if isinstance(args, list) else []))
+    def _take(self, question: AgiRequest) -> None:
+        if question.uniqueid not in self._in_hand:
+            self._in_hand.add(question.uniqueid)
+            self._background(self._serve(question))
 
-    async def _serve(self, channel: dict[str, Any], args: list[Any]) -> None:
-        began = self._clock.monotonic()
+    async def _serve(self, question: AgiRequest) -> None:
+        channel_id, began = question.uniqueid, self._clock.monotonic()
         try:
-            variables, status = await self._answer_in_time(_question(channel, args))
-            await self._set(channel["id"], variables, status)
+            variables, status = await self._answer_in_time(question)
+            await self._set(channel_id, variables, status)
             self._seconds.observe(self._clock.monotonic() - began)
         finally:
-            await self._hand_back(channel["id"])
-            self._in_hand.discard(channel["id"])
+            await self._hand_back(channel_id)
+            self._in_hand.discard(channel_id)
 
     async def _answer_in_time(self, question: AgiRequest) -> tuple[Mapping[str, str], str]:
         task: asyncio.Task[Mapping[str, str]] = self._background(self._ask(question))
@@ -263,26 +263,3 @@ class AriClient:
         if (event + reason) not in self._said:
             self._said.add(event + reason)
             log.error(event, pbx=self.settings.name, reason=reason, exc_info=error)
-
-
-def _arguments(channel: Any) -> list[str]:
-    """Of the Stasis() in which a listed channel waits; older versions of Asterisk do not tell them."""
-    dialplan = channel.get("dialplan") or {} if isinstance(channel, dict) else {}
-    said = dialplan.get("app_data") or "" if dialplan.get("app_name") == "Stasis" else ""
-    return str(said).split(",")[1:]
-
-
-def _question(channel: dict[str, Any], args: list[Any]) -> AgiRequest:
-    """A channel as ARI describes it, in the words of an AGI environment; arguments of Stasis() as those of AGI()."""
-    caller, dialplan = channel.get("caller") or {}, channel.get("dialplan") or {}
-    environment = {
-        "network_script": "resolve",
-        "uniqueid": channel["id"],
-        "channel": channel.get("name", ""),
-        "callerid": caller.get("number", ""),
-        "calleridname": caller.get("name", ""),
-        "context": dialplan.get("context", ""),
-        "extension": dialplan.get("exten", ""),
-        "accountcode": channel.get("accountcode", ""),
-    }
-    return AgiRequest.of(environment | {f"arg_{n}": arg for n, arg in enumerate(args[args[:1] == ["resolve"] :], 1)})

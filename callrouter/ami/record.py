@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from pathlib import Path
 
 import structlog
@@ -16,13 +15,12 @@ log = structlog.get_logger()
 
 
 async def record(
-    settings: AmiSettings, out: Path, clock: Clock, until: asyncio.Event, *, anonymise: bool = False
+    settings: AmiSettings, out: Path, clock: Clock, until: asyncio.Event, nameless: Anonymiser | None = None
 ) -> int:
     """Write everything that Asterisk sends to `out` until `until` is set; the bytes written.
 
-    `anonymise` replaces by a secret that is made here and forgotten. A lost connection is made again and recorded on.
+    What `nameless` gives back is written, if there is one. A lost connection is made again and recorded on.
     """
-    nameless = Anonymiser(secrets.token_bytes(32)) if anonymise else None
     with out.open("wb") as file:
 
         def keep(data: bytes) -> None:

@@ -17,6 +17,7 @@ notes facts in the call's `story`, with the policy of `state`; when the call is 
 - `interpret`  facts → record: status, lost reason, times, steps
 - `parties`    names: trunks, extensions, agents, numbers dialled
 - `times`      PBX time
+- `phases`     what a customer hears after a step, in words
 - `events`     what the tracker tells: CallStarted, CallEnded, LiveCall
 - `record`     what a call is: the result, frozen
 - `profile`    what must be known of a PBX's dialplan

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from callrouter.calls.record import CallRecord, Direction
+from callrouter.calls.record import CallRecord, Direction, Step
 
 
 class CallStarted(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,3 +49,5 @@ class LiveCall(msgspec.Struct, frozen=True, kw_only=True):
     group: str | None
     employee: str | None
     complete: bool
+    steps: tuple[Step, ...] = ()
+    """Of a snapshot with steps: what happened so far."""

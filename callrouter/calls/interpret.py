@@ -154,6 +154,11 @@ def _hangup_by(story: Story, reason: LostReason | None) -> HangupBy | None:
 
 
 def _steps(story: Story, ended: float, hangup_by: HangupBy | None, profile: PbxProfile) -> tuple[Step, ...]:
+    return (*steps_so_far(story, profile), Step(at=moment(ended), kind="ended", reason=hangup_by))
+
+
+def steps_so_far(story: Story, profile: PbxProfile) -> tuple[Step, ...]:
+    """The steps of a call that may go on."""
     steps = [Step(at=moment(story.started), kind="started")]
     for index, fact in enumerate(story.facts):
         if fact.at < story.started or (fact.kind == "group_left" and _was_connected(story.facts, index)):
@@ -170,7 +175,6 @@ def _steps(story: Story, ended: float, hangup_by: HangupBy | None, profile: PbxP
                 reason=reason or None,
             )
         )  # fmt: skip
-    steps.append(Step(at=moment(ended), kind="ended", reason=hangup_by))
     return tuple(steps)
 
 

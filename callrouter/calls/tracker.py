@@ -7,7 +7,7 @@ from itertools import chain, islice
 
 from callrouter.calls import attach, channels, dials, talks
 from callrouter.calls.events import CallEvent, LiveCall
-from callrouter.calls.interpret import parties
+from callrouter.calls.interpret import parties, steps_so_far
 from callrouter.calls.profile import PbxProfile
 from callrouter.calls.state import Counters, State
 from callrouter.calls.story import Story
@@ -169,11 +169,17 @@ class CallTracker:
         """No more events will come, as at the end of a capture: calls in hand end at the last time known."""
         return self.reset(self._state.last)
 
-    def snapshot(self) -> tuple[LiveCall, ...]:
-        """The calls in progress, oldest first."""
-        return tuple(self._live(story) for story in dict.fromkeys(self._state.stories.values()))
+    @property
+    def calls(self) -> int:
+        """How many calls are in progress."""
+        return len(dict.fromkeys(self._state.stories.values()))
 
-    def _live(self, story: Story) -> LiveCall:
+    def snapshot(self, *, steps: bool = False, most: int | None = None) -> tuple[LiveCall, ...]:
+        """The calls in progress, oldest first."""
+        stories = islice(dict.fromkeys(self._state.stories.values()), most)
+        return tuple(self._live(story, with_steps=steps) for story in stories)
+
+    def _live(self, story: Story, *, with_steps: bool) -> LiveCall:
         state = self._state
         _, _, caller, called = parties(story, state.profile)
         return LiveCall(
@@ -181,6 +187,7 @@ class CallTracker:
             caller=caller, called=called, started_at=moment(story.started),
             answered_at=None if story.answered_at is None else moment(story.answered_at),
             group=story.group or None, employee=story.employee or None, complete=story.complete,
+            steps=steps_so_far(story, state.profile) if with_steps else (),
         )  # fmt: skip
 
     def _shed(self) -> None:

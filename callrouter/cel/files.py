@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import gzip
 import re
+import zlib
 from collections.abc import Iterable, Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, cast
+from typing import cast
 
 from callrouter.cel.rows import CelReader, ForeignCel, Row
 
 CHUNK = 256 << 10
+DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
+"""What reading a .gz raises that is none, or is still being written, or was cut."""
 _ROTATED = re.compile(r"[.-]\d+(\.gz)?|\.old(\.gz)?|\.gz")
 """What logrotate and `module reload` append: `.1`, `.2.gz`, `-20261122`, `-20261122-1795297343.gz`."""
 
@@ -20,17 +24,23 @@ def rows_of(path: Path, reader: CelReader | None = None) -> Iterator[Row]:
     reader = reader or CelReader()
     try:
         with opened(path) as file:
-            while chunk := file.read(CHUNK):
+            for chunk in chunks(file):
                 yield from reader.feed(chunk)
         yield from reader.finish()
     except ForeignCel as error:
         raise ForeignCel(f"{path}, {error}") from None
-    except EOFError:  # a .gz that is still being written, or was cut
-        yield from reader.finish()
+    except DAMAGED as error:
+        raise ForeignCel(f"{path}: the packed file is damaged or was cut off ({error}); pack it anew") from None
 
 
-def opened(path: Path) -> IO[bytes]:
-    return cast("IO[bytes]", gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+def opened(path: Path) -> BufferedReader:
+    return cast("BufferedReader", gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+
+
+def chunks(file: BufferedReader) -> Iterator[bytes]:
+    """All of it; of a packed file that is damaged what can be had, before it is told."""
+    while chunk := file.read1(CHUNK):
+        yield chunk
 
 
 def family(path: Path) -> list[Path]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from callrouter.calls.times import birth_of
+from callrouter.calls.times import birth_of, serial_of
 
 COLUMNS = (
     "eventtype", "eventtime", "CALLERID(name)", "CALLERID(num)", "CALLERID(ANI)", "CALLERID(RDNIS)", "CALLERID(DNID)",
@@ -22,17 +22,36 @@ CONF = "asterisk-conf/cel_custom_callrouter.conf"
 MOST_LINES = 64
 """A caller's name may hold line breaks; a record of more lines is none."""
 LONGEST = 1 << 18
-FOREIGN_CLOCK = 600.0
-"""Seconds between a channel's beginning and the time in its id: both are of one clock, so the file was altered."""
+QUARTER, FARTHEST = 900.0, 26 * 3600.0
+"""Clocks of the world differ by whole quarters of an hour, and never by more than that."""
+SAME_CLOCK = 2.0
+"""Seconds between a channel's beginning and the time in its id, which are of one clock."""
+MOST_IN_A_ROW = 250
+"""So many lines without a row between them are no damage any more: the file is of another kind from there on."""
+MOST_SHIFTED = 3
+"""Likewise channels whose beginning is by another clock than their id: one may have got its id from elsewhere."""
 
 _FIELD = re.compile(r'"((?:[^"]|"")*)"(?:,|$)')
 _TIME = re.compile(r"\d{9,11}\.\d{6}")
 START = re.compile(r'"[^",\r\n]{1,80}","\d{9,11}\.\d{6}","')
 _SYSTEM_TIME = re.compile(r"\d{4}-\d\d-\d\d|\d\d:\d\d")
+_ZONE = re.compile(r"(?:Z|[+-]\d\d:?\d\d)$")
+_UTF_16 = re.compile(r"(?:\\xff\\xfe|\\xfe\\xff)?(?:\\x00)?[^\\]\\x00[^\\]\\x00")
+"""As `shown` shows it."""
+_CDR = re.compile(r'(?:^|[,;\t])"?(?:ANSWERED|NO ANSWER|BUSY|FAILED|CONGESTION)"?(?=[,;\t]|$)')
 
 
 class ForeignCel(ValueError):
     """Not a file as asterisk-conf/ has Asterisk write it. Says the line, what is wrong, and the mend."""
+
+    def __init__(self, complaint: str, line: int = 0) -> None:
+        super().__init__(f"line {line}: {complaint}" if line else complaint)
+        self.complaint = complaint
+        self.line = line
+
+
+class ForeignClock(ForeignCel):
+    """Its times were converted."""
 
 
 class Row(NamedTuple):
@@ -60,6 +79,8 @@ class Row(NamedTuple):
 def parse(text: str) -> Row:
     """The row of one record (a line, without its line end). Raises ForeignCel, without the line's number."""
     fields = _fields(text)
+    if len(fields) != len(COLUMNS) and _CDR.search(text):
+        raise ForeignCel(ABOUT_CDR)
     if len(fields) != len(COLUMNS):
         raise ForeignCel(
             f"{len(fields)} columns where {len(COLUMNS)} are wanted: let Asterisk write the file by {CONF}, unchanged"
@@ -67,17 +88,26 @@ def parse(text: str) -> Row:
     (kind, stamp, _name, number, _ani, _rdnis, dnid, exten, context, channel, app, data, _account, uniqueid, linkedid,
      _peer, _user, extra) = fields  # fmt: skip
     if not _TIME.fullmatch(stamp):
+        if _CDR.search(text):
+            raise ForeignCel(ABOUT_CDR)
         raise ForeignCel(_about_time(stamp))
     if not kind or "/" not in channel or not uniqueid or not linkedid:
         raise ForeignCel(f"the columns are not those of {CONF}, in its order: use it unchanged")
     row = Row(kind, stamp, number, dnid, exten, context, channel, app, data, uniqueid, linkedid, _extra(extra))
-    born = birth_of(uniqueid) if kind == "CHAN_START" else None
-    if born is not None and abs(row.at - born) > FOREIGN_CLOCK:
-        raise ForeignCel(
-            f"the time {stamp} is {abs(row.at - born) / 3600:.1f} h from the one in the channel's id {uniqueid}: "
+    if kind == "CHAN_START":
+        _check_clock(row)
+    return row
+
+
+def _check_clock(row: Row) -> None:
+    """An id that Asterisk itself made has its own time in it."""
+    born = birth_of(row.uniqueid) if serial_of(row.uniqueid) >= 0 else None
+    apart = 0.0 if born is None else abs(row.at - born)
+    if QUARTER - SAME_CLOCK < apart < FARTHEST and abs(apart - round(apart / QUARTER) * QUARTER) < SAME_CLOCK:
+        raise ForeignClock(
+            f"the time {row.stamp} is {apart / 3600:.1f} h from the one in the channel's id {row.uniqueid}: "
             "the times were converted (another time zone?); give the file as Asterisk wrote it"
         )
-    return row
 
 
 def _fields(text: str) -> list[str]:
@@ -95,6 +125,10 @@ def _fields(text: str) -> list[str]:
 
 
 def _about_dialect(text: str) -> str:
+    if _CDR.search(text):
+        return ABOUT_CDR
+    if _UTF_16.match(text):
+        return "the file is UTF-16, as another program saves it: give the file as Asterisk wrote it"
     for separator, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
         if text.count(separator) >= len(COLUMNS) - 1 > text.count('","'):
             return f"the columns are separated by {name}, not by commas: let Asterisk write the file by {CONF}"
@@ -106,6 +140,8 @@ def _about_dialect(text: str) -> str:
 
 
 def _about_time(stamp: str) -> str:
+    if _SYSTEM_TIME.search(stamp) and _ZONE.search(stamp):
+        return f"the time {stamp!r} is written as text: remove dateformat from cel.conf and `module reload cel`"
     if _SYSTEM_TIME.search(stamp):
         return f"the time {stamp!r} has no time zone: remove dateformat from cel.conf and `module reload cel`"
     return f"the time {stamp!r} is no Unix time with microseconds: use {CONF} and no dateformat in cel.conf"
@@ -121,11 +157,18 @@ def _extra(text: str) -> dict[str, str]:
     return {key: str(value) for key, value in found.items() if value is not None}
 
 
+ABOUT_CDR = (
+    "these are call detail records (CDR), and calls are told from CEL: include asterisk-conf/cel_callrouter.conf and "
+    "cel_custom_callrouter.conf, and give the file cel-custom/callrouter.csv"
+)
+
+
 class CelReader:
     """Incremental and bounded: feed it what the file holds, in any pieces; it gives the rows that are complete.
 
     Strict, it raises ForeignCel at the first line that is none; else it skips such lines, counted in `refused` (the
-    latest complaint in `complaint`): a power cut may leave half a line, and the calls after it go on.
+    latest complaint in `complaint`): a power cut may leave half a line, and the calls after it go on. A file that goes
+    on in another dialect, or by another clock, is refused in either case.
     """
 
     def __init__(self, *, strict: bool = True) -> None:
@@ -133,9 +176,14 @@ class CelReader:
         self._pending = b""
         self._record: list[str] = []
         self._line = 0
+        self._refused_from = 0
+        """The line with which those began that had no row after them."""
+        self._in_a_row = 0
+        self._shifted = 0
         self.rows = 0
         self.refused = 0
         self.complaint = ""
+        self.complaint_line = 0
 
     @property
     def held(self) -> int:
@@ -161,6 +209,7 @@ class CelReader:
             yield from self._take(rest.decode("utf-8", "surrogateescape"))
         if self._record:
             yield from self._give_up_record()
+        self._line = self._in_a_row = 0
 
     def _take(self, line: str) -> Iterator[Row]:
         if self._record and (START.match(line) or len(self._record) >= MOST_LINES):
@@ -177,17 +226,20 @@ class CelReader:
     def _parsed(self, whole: str) -> Iterator[Row]:
         """The row of a record; of a damaged one what Asterisk appended to the half line after a power cut."""
         try:
-            row = parse(_clean(whole))
+            row = parse(shown(whole))
         except ForeignCel as error:
-            self._refuse(str(error), self._line)
+            self._refuse(error.complaint, self._line, shifted=isinstance(error, ForeignClock))
             starts = list(START.finditer(whole, 1))
             if not starts:
                 return
             try:
-                row = parse(_clean(whole[starts[-1].start() :]))
+                row = parse(shown(whole[starts[-1].start() :]))
             except ForeignCel:
                 return
         self.rows += 1
+        self._in_a_row = 0
+        if row.type == "CHAN_START":
+            self._shifted = 0
         yield row
 
     def _give_up_record(self) -> Iterator[Row]:
@@ -197,14 +249,21 @@ class CelReader:
         yield from self._parsed("\n".join(lines))
         self._line += len(lines)
 
-    def _refuse(self, complaint: str, line: int) -> None:
+    def _refuse(self, complaint: str, line: int, *, shifted: bool = False) -> None:
+        line = max(line, 1)
         self.refused += 1
-        self.complaint = f"line {max(line, 1)}: {complaint}"
-        if self._strict:
-            raise ForeignCel(self.complaint)
+        self.complaint, self.complaint_line = complaint, line
+        if not self._in_a_row:
+            self._refused_from = line
+        self._in_a_row += 1
+        self._shifted += shifted
+        if self._strict or self._shifted >= MOST_SHIFTED:
+            raise ForeignCel(complaint, line)
+        if self._in_a_row >= MOST_IN_A_ROW:
+            raise ForeignCel(f"from here on {MOST_IN_A_ROW} lines are none of CEL: {complaint}", self._refused_from)
 
 
-def _clean(text: str) -> str:
+def shown(text: str) -> str:
     """As AMI's reader shows bytes that are no UTF-8: PostgreSQL takes neither surrogates nor NUL."""
     try:
         text.encode()

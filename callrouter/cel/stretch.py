@@ -7,13 +7,12 @@ begin, in whichever file that is by now. Knows files; knows no calls.
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
 
-from callrouter.cel.files import CHUNK, family, opened
-from callrouter.cel.rows import START, CelReader, ForeignCel, Row, parse
+from callrouter.cel.files import CHUNK, DAMAGED, chunks, family, opened
+from callrouter.cel.rows import START, CelReader, ForeignCel, Row, parse, shown
 
 NEAR = 64 << 10
 """Bytes within which the beginning is looked for line by line."""
@@ -31,6 +30,7 @@ class Stretch:
         self.path = path
         self._since = since
         self._reader = CelReader(strict=False)
+        self._complaint = ""
         self.covers_from: float | None = None
         """Time of the first row read; None if there was none."""
 
@@ -45,7 +45,7 @@ class Stretch:
     @property
     def complaint(self) -> str:
         """The latest refusal."""
-        return self._reader.complaint
+        return self._complaint
 
     def __iter__(self) -> Iterator[Row]:
         """Raises ForeignCel and CelUnreadable."""
@@ -53,12 +53,14 @@ class Stretch:
             yield from self._read(self._opened())
         except FileNotFoundError as error:
             raise CelUnreadable(str(error)) from None
+        except DAMAGED as error:
+            raise CelUnreadable(f"a packed file beside {self.path} is damaged: {error}") from None
         except PermissionError as error:
             raise CelUnreadable(f"{error.filename} may not be read by this user (group asterisk?)") from None
         except OSError as error:
             raise CelUnreadable(f"{self.path} cannot be read: {error}") from None
 
-    def _read(self, files: list[tuple[Path, IO[bytes]]]) -> Iterator[Row]:
+    def _read(self, files: list[tuple[Path, BufferedReader]]) -> Iterator[Row]:
         try:
             for number, (path, file) in enumerate(files):
                 for row in self._rows(path, file, is_last=number == len(files) - 1):
@@ -69,7 +71,7 @@ class Stretch:
             for _, file in files:
                 file.close()
 
-    def _opened(self) -> list[tuple[Path, IO[bytes]]]:
+    def _opened(self) -> list[tuple[Path, BufferedReader]]:
         """All open at once: whatever is renamed from now on, each is read once."""
         for _ in range(TRIES):
             names = family(self.path)
@@ -86,14 +88,14 @@ class Stretch:
                 file.close()
         raise CelUnreadable(f"{self.path} is being rotated again and again; once more, later")
 
-    def _wanted(self, files: list[tuple[Path, IO[bytes]]]) -> list[tuple[Path, IO[bytes]]]:
+    def _wanted(self, files: list[tuple[Path, BufferedReader]]) -> list[tuple[Path, BufferedReader]]:
         """Without those that ended before the time, and without a copy whose original has not been truncated yet."""
         if not files:
             raise FileNotFoundError(
                 f"there is no {self.path}: include cel_callrouter.conf and cel_custom_callrouter.conf, "
                 "load cel_custom.so, and let callrouter read the file"
             )
-        live = files[-1][1].peek(NEAR)[:NEAR] if hasattr(files[-1][1], "peek") else b""
+        live = files[-1][1].peek(NEAR)[:NEAR]
         wanted = []
         for path, file in files:
             is_live = path == self.path
@@ -105,41 +107,46 @@ class Stretch:
                 file.close()
         return wanted
 
-    def _rows(self, path: Path, file: IO[bytes], *, is_last: bool) -> Iterator[Row]:
+    def _rows(self, path: Path, file: BufferedReader, *, is_last: bool) -> Iterator[Row]:
         first = file.readline(CHUNK)
         if first.endswith(b"\n"):
             self._check(path, first)
-        file.seek(0)
-        if path.suffix != ".gz":
-            file.seek(_begin(file, self._since))
-        for chunk in self._chunks(path, file):
-            for row in self._reader.feed(chunk):
-                if row.at >= self._since:
-                    yield row
-        if not is_last:
-            yield from self._reader.finish()
-        elif path.suffix != ".gz" and os.fstat(file.fileno()).st_size < file.tell():
+        begin = 0 if path.suffix == ".gz" else _begin(file, self._since)
+        file.seek(begin)
+        refused = self._reader.refused
+        try:
+            for chunk in self._chunks(path, file):
+                for row in self._reader.feed(chunk):
+                    if row.at >= self._since:
+                        yield row
+            if not is_last:
+                yield from self._reader.finish()
+        except ForeignCel as error:
+            raise ForeignCel(f"{path}, line {_line_of(file, begin) + error.line}: {error.complaint}") from None
+        if self._reader.refused > refused and not self._complaint.startswith(f"{path}: "):
+            line = _line_of(file, begin) + self._reader.complaint_line
+            self._complaint = f"{path}, line {line}: {self._reader.complaint}"
+        if is_last and path.suffix != ".gz" and os.fstat(file.fileno()).st_size < file.tell():
             raise CelUnreadable(f"{self.path} was truncated while it was read; once more")
 
-    def _chunks(self, path: Path, file: IO[bytes]) -> Iterator[bytes]:
+    def _chunks(self, path: Path, file: BufferedReader) -> Iterator[bytes]:
         try:
-            while chunk := file.read(CHUNK):
-                yield chunk
-        except (EOFError, zlib.error) as error:  # a .gz that was cut
+            yield from chunks(file)
+        except DAMAGED as error:
             self._reader.refused += 1
-            self._reader.complaint = f"{path}: {error}"
+            self._complaint = f"{path}: {error}"
 
     @staticmethod
     def _check(path: Path, first: bytes) -> None:
         if first.count(b'"') % 2:
             return  # goes on in the next line
         try:
-            parse(first.decode("utf-8", "backslashreplace").rstrip("\r\n"))
+            parse(shown(first.decode("utf-8", "surrogateescape").rstrip("\r\n")))
         except ForeignCel as error:
             raise ForeignCel(f"{path}, line 1: {error}") from None
 
 
-def _begin(file: IO[bytes], since: float) -> int:
+def _begin(file: BufferedReader, since: float) -> int:
     """Offset of a row not later than the first of that time, and hardly earlier."""
     low, high = 0, file.seek(0, os.SEEK_END)
     while high - low > NEAR:
@@ -152,7 +159,21 @@ def _begin(file: IO[bytes], since: float) -> int:
     return low
 
 
-def _row_after(file: IO[bytes], offset: int, end: int) -> tuple[int, float] | None:
+def _line_of(file: BufferedReader, offset: int) -> int:
+    """How many lines end before this offset."""
+    if not offset:
+        return 0
+    at = file.tell()
+    file.seek(0)
+    lines, left = 0, offset
+    while left and (chunk := file.read(min(CHUNK, left))):
+        lines += chunk.count(b"\n")
+        left -= len(chunk)
+    file.seek(at)
+    return lines
+
+
+def _row_after(file: BufferedReader, offset: int, end: int) -> tuple[int, float] | None:
     """Where the next row begins, and its time."""
     file.seek(offset)
     file.readline()

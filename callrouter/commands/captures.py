@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import signal
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 import click
 
 from callrouter import log
+from callrouter.ami.anonymise import Anonymiser
 from callrouter.ami.capture import read_capture
 from callrouter.ami.connection import AmiSettings
 from callrouter.ami.record import record as record_capture
@@ -19,12 +21,13 @@ from callrouter.ami.wire import Event, EventReader
 from callrouter.calls.profile import PbxProfile
 from callrouter.calls.replay import json_line, records
 from callrouter.calls.times import system_of
-from callrouter.cel.files import rows_of
+from callrouter.cel.files import DAMAGED, rows_of
 from callrouter.cel.records import records as cel_records
 from callrouter.cel.rows import ForeignCel
 from callrouter.clock import SystemClock
 from callrouter.commands.options import config_option, loaded, print_json
 from callrouter.config import PbxConfig, address
+from callrouter.regression import files_of, keep
 
 SAID_FIRST = 200
 """Events among which a channel's uniqueid will tell the PBX's name."""
@@ -47,7 +50,10 @@ def replay(files: tuple[Path, ...], config_file: Path | None, *, cel: bool) -> N
     if cel:
         _replay_cel(files, profiles)
         return
-    empty = [file for file in files if not _replayed(file, profiles)]
+    try:
+        empty = [file for file in files if not _replayed(file, profiles)]
+    except DAMAGED as error:
+        raise click.ClickException(f"a packed capture is damaged or was cut off: {error}") from None
     if empty:
         names = ", ".join(map(str, empty))
         raise click.ClickException(f"no AMI event in {names}; a capture is the raw text of the manager interface")
@@ -91,23 +97,56 @@ def _named(names: set[str], profiles: Sequence[PbxProfile]) -> PbxProfile:
 
 
 @click.command()
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The capture to write.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="The capture to write.")
 @click.option("--anonymise", is_flag=True, help="Replace numbers and names, each always by the same other one.")
+@click.option(
+    "--regression",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FOLDER/NAME",
+    help="Instead of --out: a test, NAME.ami.gz and NAME.json, without numbers and names.",
+)
 @click.option("--pbx", "name", help="Which [[pbx]]; needed only if there are several.")
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Stop by itself; else Ctrl-C stops.")
 @config_option
-def record(out: Path, name: str | None, seconds: float | None, config_file: Path | None, *, anonymise: bool) -> None:
+def record(
+    out: Path | None, regression: Path | None, name: str | None, seconds: float | None, config_file: Path | None, *,
+    anonymise: bool,
+) -> None:  # fmt: skip
     """Write what a live PBX sends to a capture, for `callrouter replay` and for tests.
 
     Uses the AMI user of the configuration; with its event filter the capture has what callrouter sees.
+
+    With --regression an odd call becomes a test by this one command: start it, place the call again, press Ctrl-C. The
+    capture is cut to what callrouter reads, and NAME.json has what it told of the calls: correct there what was told
+    wrongly, and send both files, or put them into tests/captures/customers/.
     """
     config = loaded(config_file).config
     log.set_up(config.log.level, config.log.format)
     pbx = _chosen(config.pbx, name)
+    if (out is None) == (regression is None):
+        raise click.UsageError("give --out FILE for a capture, or --regression FOLDER/NAME for a test")
+    targets = [out] if out else list(files_of(regression or Path()))
+    for target in targets:
+        if target.exists():
+            raise click.ClickException(f"{target} exists already; give another name")
+    nameless = Anonymiser(secrets.token_bytes(32)) if anonymise or regression else None
+    capture = out or targets[0].with_suffix(".draft")
+    written = _recorded(pbx, capture, nameless, seconds)
+    if regression is None or nameless is None:
+        print_json({"out": str(capture), "bytes": written})
+        return
+    try:
+        made = keep(capture, pbx, regression, nameless)
+    finally:
+        capture.unlink(missing_ok=True)
+    click.echo(f"where {targets[1]} tells a call otherwise than it was, correct it", err=True)
+    print_json({"capture": str(targets[0]), "expected": str(targets[1]), "calls": list(made.calls)})
+
+
+def _recorded(pbx: PbxConfig, out: Path, nameless: Anonymiser | None, seconds: float | None) -> int:
+    """Write the capture until Ctrl-C, or for so long; the bytes written."""
     host, port = address(pbx.ami)
     settings = AmiSettings(name=pbx.name, host=host, port=port, username=pbx.ami_user, secret=pbx.ami_secret)
-    if out.exists():
-        raise click.ClickException(f"{out} exists already; give another name")
 
     async def run() -> int:
         stop = asyncio.Event()
@@ -117,7 +156,7 @@ def record(out: Path, name: str | None, seconds: float | None, config_file: Path
         if seconds is not None:
             loop.call_later(seconds, stop.set)
         click.echo(f"recording {pbx.name} ({pbx.ami}) to {out}; Ctrl-C stops", err=True)
-        return await record_capture(settings, out, SystemClock(), stop, anonymise=anonymise)
+        return await record_capture(settings, out, SystemClock(), stop, nameless)
 
     try:
         written = asyncio.run(run())
@@ -126,7 +165,7 @@ def record(out: Path, name: str | None, seconds: float | None, config_file: Path
     if _is_blank(out):
         out.unlink(missing_ok=True)
         raise click.ClickException(f"nothing was recorded: {pbx.ami} sent nothing (see the messages above)")
-    print_json({"out": str(out), "bytes": written})
+    return written
 
 
 def _is_blank(capture: Path) -> bool:

@@ -176,6 +176,7 @@ class Screen:
             f"shop            {running.shop_url}/?utm_source=yandex&utm_medium=cpc   (open it in a browser)",
             f"configuration   {stack.config}",
             f"appeals         psql {running.postgres} -c 'TABLE appeals'",
+            f"live calls      callrouter calls --config {stack.config}",
             f"health          {stack.ops('router')}/health   {stack.ops('worker')}/health",
             f"metrics         {stack.ops('router')}/metrics",
             f"logs            {folder / 'callrouter'}",

@@ -205,7 +205,7 @@ async def ari(pbx: AsteriskLab, kind: type[AriClient] = AriClient) -> AsyncItera
 class Deaf(AriClient):
     """A router that dies between taking a call and handing it back."""
 
-    def _take(self, channel: Any, args: Any) -> None:
+    def _take(self, question: AgiRequest) -> None:
         self.taken = True
 
 

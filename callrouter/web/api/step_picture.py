@@ -7,6 +7,7 @@ from html import escape
 from typing import NamedTuple
 
 from callrouter.appeals.steps import Steps, TimedStep
+from callrouter.calls.phases import phase_after
 
 WIDTH, LEFT, RIGHT = 960, 170, 24
 TOP, LANE, BAR = 46, 26, 16
@@ -53,26 +54,9 @@ def drawn(call: Steps) -> str:
 
 def _heard(steps: tuple[TimedStep, ...], end: float) -> list[Bar]:
     """What the customer heard: each step that changes it, until the next that does."""
-    changes = [(step.seconds, *change) for step in steps if (change := _change(step))]
-    ends = [change[0] for change in changes[1:]] + [end]
-    return [Bar(start, until, state, told) for (start, state, told), until in zip(changes, ends, strict=True)]
-
-
-def _change(step: TimedStep) -> tuple[str, str] | None:
-    """What a step begins for the customer; None: nothing, as a phone that rings."""
-    if step.kind == "group_left" and not step.reason:
-        return None
-    return {
-        "started": ("begins", "the call begins"),
-        "ivr": ("menu", "a menu"),
-        "group_entered": ("waits", f"waits in {step.group}"),
-        "group_left": ("begins", f"left {step.group} ({step.reason})"),
-        "answered": ("talks", f"talks with {step.who}" if step.who else "talks"),
-        "hold": ("held", "on hold"),
-        "unhold": ("talks", "talks again"),
-        "transfer_blind": ("transferred", f"transferred by {step.who} to {step.to}"),
-        "transfer_attended": ("transferred", f"transferred by {step.who} to {step.to}"),
-    }.get(step.kind)
+    changes = [(step.seconds, phase) for step in steps if (phase := phase_after(step))]
+    ends = [start for start, _ in changes[1:]] + [end]
+    return [Bar(start, until, phase.state, phase.told) for (start, phase), until in zip(changes, ends, strict=True)]
 
 
 def _phones(steps: tuple[TimedStep, ...], end: float) -> Iterator[tuple[str, list[Bar]]]:

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 from pathlib import Path
 
+from callrouter.ami.anonymise import Anonymiser
 from callrouter.ami.capture import read_capture
 from callrouter.ami.connection import AmiSettings
 from callrouter.ami.record import record
@@ -20,7 +21,8 @@ def recorded(out: Path, *, anonymise: bool) -> None:
         async with fake_asterisk() as fake:
             enough = asyncio.Event()
             settings = AmiSettings(name="pbx1", port=fake.port, username="u", secret="secret", first_wait=0.01)
-            task = asyncio.ensure_future(record(settings, out, SystemClock(), enough, anonymise=anonymise))
+            nameless = Anonymiser(b"a") if anonymise else None
+            task = asyncio.ensure_future(record(settings, out, SystemClock(), enough, nameless))
             for uniqueid in ("pbx1-1763757931.1", "pbx1-1763757931.2"):
                 connections = fake.connections
                 await until(lambda: fake.received("Ping"))

@@ -35,6 +35,16 @@ def test_numbers_and_names_go_and_structure_stays() -> None:
     assert len(set(tails)) == 1, "one caller, however he is spelt"
 
 
+def test_an_endpoint_called_after_its_number_loses_that_and_a_channel_keeps_its_own() -> None:
+    nameless = Anonymiser(b"secret")
+    said = [f"Channel: PJSIP/{name}-0000001{end}\r\n".encode() for name in ("79161234567", "241") for end in "1a"]
+    (one, other), (third, fourth) = (list(map(nameless.text, pair)) for pair in (said[:2], said[2:]))
+    trunk = nameless.text(b"Channel: PJSIP/79161234567\r\n").strip()
+    assert trunk != b"Channel: PJSIP/79161234567"
+    assert (one, other) == (trunk + b"-00000011\r\n", trunk + b"-0000001a\r\n")
+    assert [third, fourth] == said[2:]
+
+
 def test_the_same_stays_the_same_and_another_secret_gives_others() -> None:
     first, again, other = (Anonymiser(secret).text(CAPTURE) for secret in (b"a", b"a", b"b"))
     assert first == again != other

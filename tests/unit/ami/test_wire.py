@@ -144,9 +144,9 @@ def test_an_oversized_event_between_two_others_costs_only_itself() -> None:
 
 
 def test_a_megabyte_of_repeated_headers_takes_no_quadratic_time() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     assert len(read(b"Event: X\r\n" + b"A: b\r\n" * 170_000 + b"\r\n")) == 1
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_line_ends_may_change_within_a_pasted_capture() -> None:

@@ -12,9 +12,9 @@ from callrouter.ami.wire import EventReader
 from callrouter.calls.events import CallEnded
 from callrouter.calls.record import CallRecord
 from callrouter.calls.tracker import CallTracker
-from tests.unit.calls.captures import CAPTURES, SHAPES, Events, capture, lines, raw, replayed
+from tests.unit.calls.captures import CAPTURES, CUSTOMERS, SHAPES, Events, capture, lines, raw, replayed
 
-STREAMS = [*CAPTURES, *SHAPES]
+STREAMS = [*CAPTURES, *SHAPES, *CUSTOMERS]
 OUTCOME = (
     *(
         "linkedid",

@@ -45,6 +45,12 @@ def test_bytes_that_are_no_utf8_are_kept_visible() -> None:
     assert row.number == "\\xcf\\xf0\\x00"
 
 
+MASTER_CSV = (
+    '"","79161234567","s","from-trunk","""Ivan"" <79161234567>","PJSIP/carrier-1","PJSIP/201-2","Dial","PJSIP/201",'
+    '"2026-11-21 21:42:23","2026-11-21 21:42:25","2026-11-21 21:42:45",22,20,"ANSWERED","DOCUMENTATION","pbx1-1.0",""'
+)
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -58,6 +64,11 @@ def test_bytes_that_are_no_utf8_are_kept_visible() -> None:
         (line(eventtime="2026-11-21 21:42:23.426379"), "has no time zone: remove dateformat"),
         (line(eventtime="1795297343"), "no Unix time with microseconds"),
         (line(eventtime=str(1795297343 - 3 * 3600) + ".426379"), "3.0 h from the one in the channel's id"),
+        (line(eventtime=str(1795297343 + 5 * 3600 + 1800) + ".426379"), "5.5 h from the one in the channel's id"),
+        (line(eventtime="2026-11-21T21:42:23+03:00"), "is written as text: remove dateformat"),
+        ("\ufeff" + line(), "a mark of another program's"),
+        (MASTER_CSV, "these are call detail records (CDR), and calls are told from CEL: include"),
+        (MASTER_CSV.replace('"', "").replace(",", ";"), "these are call detail records"),
         (line(channame="from-trunk", context="PJSIP/carrier-1"), "the columns are not those"),
         (line(eventextra="79165551200"), "no eventextra"),
         ("not CEL at all", "not each column stands in double quotes"),
@@ -70,6 +81,28 @@ def test_a_foreign_file_is_refused_with_its_line_and_the_mend(text: str, complai
     assert str(refused.value).startswith("line 2: ")
 
 
+def test_a_file_that_another_program_saved_as_utf_16_is_told_as_such() -> None:
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
+        with pytest.raises(ForeignCel, match=r"line 1: the file is UTF-16"):
+            read((line() + "\n").encode(encoding))
+
+
+def test_a_channel_that_got_its_id_from_elsewhere_refuses_no_file() -> None:
+    """As callback orders' calls do, and whatever an Originate or ARI names: that clock is not the PBX's."""
+    for uniqueid in ("pbx1-1795290143.99001000000000001", "1234567890.5", "pbx1-1795290000.7"):
+        (row,) = read((line(uniqueid=uniqueid) + "\n").encode())
+        assert row.uniqueid == uniqueid
+
+
+@pytest.mark.parametrize("kind", ["dialect", "clock"])
+def test_a_file_that_goes_on_in_another_way_is_refused_from_there_on(kind: str) -> None:
+    """Also by a reader that passes over damage: nothing after it would be proven."""
+    other = line().replace('","', '";"') if kind == "dialect" else line(eventtime="1795308143.426379")
+    data = ((line() + "\n") * 30 + (other + "\n") * 300).encode()
+    with pytest.raises(ForeignCel, match=r"line 3\d: .*(semicolons|another time zone)"):
+        read(data, strict=False)
+
+
 def test_after_a_power_cut_only_the_cut_line_is_lost() -> None:
     """What Asterisk appends next follows the half line without a line end."""
     whole = (line(num="1") + "\n").encode()
@@ -77,7 +110,7 @@ def test_after_a_power_cut_only_the_cut_line_is_lost() -> None:
     reader = CelReader(strict=False)
     assert [row.number for row in reader.feed(data)] == ["1", "2", "3"]
     assert reader.refused == 1
-    assert reader.complaint.startswith("line 2: ")
+    assert reader.complaint_line == 2
 
 
 def test_a_quote_that_is_never_closed_takes_no_other_row_with_it() -> None:

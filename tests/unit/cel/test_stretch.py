@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
 
 from callrouter.cel.files import family
-from callrouter.cel.stretch import NEAR, Stretch
+from callrouter.cel.rows import ForeignCel
+from callrouter.cel.stretch import NEAR, CelUnreadable, Stretch
 from tests.unit.cel.test_rows import line
 
 FIRST = 1795297343
@@ -57,3 +59,31 @@ def test_a_damaged_line_is_skipped_and_counted(cel: Path) -> None:
     stretch = Stretch(cel, 0)
     assert ROWS - 2 <= len(list(stretch)) < ROWS
     assert stretch.refused >= 1
+    assert stretch.complaint.startswith(f"{cel}, line ")
+    late = Stretch(cel, FIRST + ROWS // 2 - 50)
+    assert len(list(late)) < ROWS
+    assert late.complaint == stretch.complaint, "lines are counted from the file's beginning, wherever reading began"
+
+
+def test_a_file_of_another_dialect_from_some_line_on_proves_nothing(cel: Path) -> None:
+    lines = cel.read_text().splitlines(keepends=True)
+    at = len(lines) - 1000
+    cel.write_text("".join(lines[:at]) + "".join(lines[at:]).replace('","', '";"'))
+    for since in (0, FIRST + ROWS - 1500):
+        with pytest.raises(ForeignCel, match=rf"callrouter\.csv, line {at + 1}: .*separated by semicolons"):
+            list(Stretch(cel, since))
+
+
+def test_a_packed_file_that_was_cut_gives_what_it_has_and_one_that_is_none_is_told(cel: Path) -> None:
+    packed = gzip.compress(cel.read_bytes())
+    elder = cel.with_name("callrouter.csv.1.gz")
+    cel.write_text("")
+    elder.write_bytes(packed[: len(packed) // 2])
+    stretch = Stretch(cel, 0)
+    assert ROWS // 4 < len(list(stretch)) < ROWS
+    assert stretch.refused >= 1
+    assert str(elder) in stretch.complaint
+    for damaged in (b"not packed at all\n", b"\x1f\x8b\x08" + b"\xff" * 300):
+        elder.write_bytes(damaged)
+        with pytest.raises((CelUnreadable, ForeignCel)):
+            list(Stretch(cel, 0))
