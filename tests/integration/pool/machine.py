@@ -168,8 +168,7 @@ class PoolMachine(RuleBasedStateMachine):
     @rule(place=PLACE, at=WHEN, how=HOW)
     def a_visitor_opens_another_page(self, place: int, at: str, how: dict[str, Any]) -> None:
         site, who = self.somebody(place)
-        self.wait(at, next((term for model in self.models.values() for term in model.leased().values()
-                            if (term.site, term.visitor) == (site, who)), None))  # fmt: skip
+        self.wait(at, self.term_of(site, who))
         self.a_page_is_opened(who, site, how)
 
     @precondition(lambda self: self.repeatable is not None)
@@ -241,8 +240,8 @@ class PoolMachine(RuleBasedStateMachine):
 
     @rule(place=PLACE, at=WHEN, closed=st.booleans(), page=st.booleans(), times=st.integers(min_value=1, max_value=2))
     def a_page_is_alive(self, *, place: int, at: str, closed: bool, page: bool, times: int) -> None:
-        name, session = self.visit_of(*self.somebody(place))
-        self.wait(at, self.models[name].term_of(session))
+        self.wait(at, self.term_of(*(somebody := self.somebody(place))))
+        name, session = self.visit_of(*somebody)
         request = f"r{next(self.requests)}"
         for _ in range(times):
             expected = self.models[name].renew(
@@ -259,8 +258,8 @@ class PoolMachine(RuleBasedStateMachine):
 
     @rule(place=PLACE, at=WHEN)
     def a_number_is_given_back(self, place: int, at: str) -> None:
-        name, session = self.visit_of(*self.somebody(place))
-        self.wait(at, self.models[name].term_of(session))
+        self.wait(at, self.term_of(*(somebody := self.somebody(place))))
+        name, session = self.visit_of(*somebody)
         for _ in range(2):
             expected = self.models[name].release(session, self.now)
             assert self.run(self.store.release(self.slots[name], session, now=self.moment)) == expected
@@ -270,6 +269,10 @@ class PoolMachine(RuleBasedStateMachine):
         holding = [(term.site, term.visitor) for model in self.models.values() for term in model.leased().values()]
         seen = [*holding, *self.at]
         return seen[place % len(seen)] if seen else (1, VISITORS[0])
+
+    def term_of(self, site: int, who: str) -> Term | None:
+        name, session = self.visit_of(site, who)
+        return self.models[name].term_of(session)
 
     def visit_of(self, site: int, who: str) -> tuple[str, str]:
         name = self.at.get((site, who), CHOICES[site][0])
@@ -339,8 +342,9 @@ class PoolMachine(RuleBasedStateMachine):
         leases, visits = self.run(self.store.sweep(self.slots[name], limit=limit, now=self.moment))
         assert max(leases, visits) <= limit
 
-    @rule()
-    def the_sweeper_comes_for_all(self) -> None:
+    @rule(place=PLACE, at=WHEN)
+    def the_sweeper_comes_for_all(self, place: int, at: str) -> None:
+        self.wait(at, self.term_of(*self.somebody(place)))
         self.sweep_all()
         for name, model in self.models.items():
             occupancy = self.run(self.store.occupancy(self.slots[name]))
