@@ -1,17 +1,16 @@
-"""The lease store's scripts against a script that does nothing and gets the same keys and arguments, in turns.
+"""The lease store's scripts against a script that does nothing and gets the keys that ours touches and the same words.
 
 The targets are carried by single requests: several connections from another process, each with one request under way,
 which is how hits and calls reach the server, by the clock. The other rows are for information. *processor*: the same
 requests, but only the server's processor time, as if its clients cost nothing. *pipelined*: processor time again, with
-64 requests per send, as our client gathers them under load; a no-op costs next to nothing there. *as many keys*: by the
-clock, against a script that reads and writes as many keys as ours, by GET and SET, and decides nothing.
+64 requests per send, as our client gathers them under load; a no-op costs next to nothing there. *least possible*:
+a script with no more than the reads and writes that the rules ask for, which decides nothing (`pool_peers`).
 
 Flat: 1,000 numbers against 500,000, 95 % of them leased, numbers and visitors drawn at random from all.
 """
 
 from __future__ import annotations
 
-import hashlib
 import random
 import select
 import socket
@@ -27,6 +26,7 @@ from typing import NamedTuple
 
 import hiredis
 
+from bench.pool_peers import FREE, LEAST_ALLOCATE, LEAST_RENEW, LEAST_RESOLVE, NOOP, PEERS
 from bench.row import Row
 from callrouter.lab.servers import EmbeddedValkey
 from callrouter.pool import live
@@ -56,27 +56,6 @@ NO_IDS = b""
 """Of analytics."""
 
 
-def peer(name: str, text: str) -> Script:
-    return Script(name, text, hashlib.sha1(text.encode()).hexdigest())
-
-
-def touching(name: str, reads: int, writes: int) -> Script:
-    """Reads and writes so many keys and nothing else."""
-    commands = [f"redis.call('GET', P .. '{key}')" for key in range(reads)]
-    commands += [f"redis.call('SET', P .. '{key}', ARGV[4])" for key in range(writes)]
-    return peer(name, "local P = KEYS[1] .. 'touched:' " + " ".join(commands) + " return 1")
-
-
-NOOP = peer("noop", "return 1")
-TOUCHING = {
-    "allocate": touching("allocate", 3, 7),
-    "resolve": touching("resolve", 4, 1),
-    "renew": touching("renew", 1, 1),
-}
-"""allocate reads the visitor, the visit and the number, and writes these, both sets of free numbers, what is due and
-the log; resolve reads number, past, visit and caller, and writes the number; renew reads and writes a visit."""
-
-
 class Cost(NamedTuple):
     """Seconds by the clock, and of the server's processor."""
 
@@ -94,11 +73,11 @@ NOTHING = Cost(0.0, 0.0)
 
 
 class Turn(NamedTuple):
-    """A request of ours, and the same words to a script that does nothing and to one that touches as many keys."""
+    """A request of ours, and the same words to a script that does nothing and to the least possible."""
 
     ours: Cost
     noop: Cost
-    touching: Cost
+    least: Cost
 
 
 class Client:
@@ -195,7 +174,13 @@ class Pool:
         return b"%d" % (74950000000 + place)
 
     def asked(self, which: Script, *words: bytes) -> bytes:
-        return packed((b"EVALSHA", which.sha.encode(), b"1", self.slot.encode(), *HEAD, *words))
+        return self._asked(which, (), *HEAD, *words)
+
+    def _asked(self, which: Script, touched: Sequence[bytes], *words: bytes) -> bytes:
+        """Ours are told the beginning of all keys, the no-op those that ours would have `touched`."""
+        prefix = self.slot.encode()
+        keys = [prefix + key for key in touched] if which is NOOP else [prefix]
+        return packed((b"EVALSHA", which.sha.encode(), b"%d" % len(keys), *keys, *words))
 
     def hits(self, many: int, which: Script | None = None) -> tuple[list[bytes], list[bytes]]:
         """Sessions, and the first hits of as many new visitors."""
@@ -204,10 +189,15 @@ class Pool:
             name = b"%016x%016x" % (self.chance.getrandbits(64), next(self.sequence))
             account = self.chance.randrange(ACCOUNTS)
             sessions.append(name)
-            requests.append(self.asked(
-                which or script("allocate"), name, b"%d" % (account + 1), b"%d" % (account + 2), b"v" + name[:31], b"",
-                FACTS, PAGE, FIRST_PAGE, HOLD_MS, GAP_MS, b"1", b"fallback", YOUNG_MS, MONTH_MS, b"0", b"1", b"4.0",
-                b"0", NO_IDS,
+            number = self.number(self.chance.randrange(self.size))
+            touched = (
+                b"v:%d:v%s" % (account + 1, name[:31]), b"s:" + name, b"due", b"free:%d" % (account + 2), b"free",
+                b"n:" + number, b"log",
+            )  # fmt: skip
+            requests.append(self._asked(
+                which or script("allocate"), touched, *HEAD,
+                name, b"%d" % (account + 1), b"%d" % (account + 2), b"v" + name[:31], b"", FACTS, PAGE, FIRST_PAGE,
+                HOLD_MS, GAP_MS, b"1", b"fallback", YOUNG_MS, MONTH_MS, b"0", b"1", b"4.0", b"0", NO_IDS,
             ))  # fmt: skip
         return sessions, requests
 
@@ -217,11 +207,16 @@ class Pool:
 
     def calls(self, many: int, which: Script | None = None) -> list[bytes]:
         """Questions of the dialplan: the number is kept for the call in the same step."""
-        words = []
+        requests = []
         for _ in range(many):
             number, caller = self.number(self.chance.randrange(self.size)), b"7916%07d" % self.chance.randrange(10**7)
-            words.append((number, caller, b"pbx1-1700000000.%d" % next(self.sequence), CALL_MS))
-        return [self.asked(which or script("resolve"), *each) for each in words]
+            session = self.chance.choice(self.held)
+            touched = b"n:" + number, b"h:" + number, b"m:" + caller, b"s:" + session
+            words = [b"0", CALL_MS, number, caller, b"pbx1-1700000000.%d" % next(self.sequence)]
+            if which is LEAST_RESOLVE:  # it reads a visit without having looked whose
+                words.append(session)
+            requests.append(self._asked(which or script("resolve"), touched, *words))
+        return requests
 
     def end_calls(self, calls: Sequence[bytes]) -> None:
         """Of requests made by `calls`."""
@@ -230,21 +225,30 @@ class Pool:
             reader = hiredis.Reader()
             reader.feed(each)
             asked = reader.gets()
-            ended.append(self.asked(script("hangup"), asked[7], asked[9], HOLD_MS, CALL_MS))
+            ended.append(self.asked(script("hangup"), asked[6], asked[8], HOLD_MS, CALL_MS))
         self.client.ask(ended)
 
     def signs(self, many: int, which: Script | None = None) -> list[bytes]:
+        sessions = [self.chance.choice(self.held) for _ in range(many)]
         return [
-            self.asked(
-                which or script("renew"), self.chance.choice(self.held), b"", HOLD_MS, GAP_MS, b"0", b"", b"0", NO_IDS
+            self._asked(
+                which or script("renew"), (b"s:" + session,), *HEAD,
+                session, b"", HOLD_MS, GAP_MS, b"0", b"", b"0", NO_IDS,
             )
-            for _ in range(many)
+            for session in sessions
         ]  # fmt: skip
 
     def forget_log(self) -> None:
         """History takes the log away all the time."""
         with self.server.client() as client:
             client.delete(self.slot + "log")
+
+    def prepare_least(self) -> None:
+        """As many free numbers as the pool has, for the script that takes one of them each time."""
+        with self.server.client() as client:
+            client.delete(self.slot + "least:log")
+            free = {self.number(place): place for place in range(self.size // 20)}
+            client.zadd(self.slot + FREE, free)
 
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -274,8 +278,7 @@ def run() -> list[Row]:
             client = Client(server)
             with server.client() as control:
                 for which in (
-                    NOOP,
-                    *TOUCHING.values(),
+                    *PEERS,
                     *map(script, ("allocate", "renew", "release", "resolve", "hangup", "load")),
                 ):
                     control.script_load(which.text)
@@ -313,7 +316,7 @@ def compared(small: Pool, large: Pool) -> list[Row]:
         bulk = [measure(small, DEPTH) for _ in range(TURNS // 3)]
         rows += [
             against(f"pool: {name}", [(turn.ours.clock, turn.noop.clock) for turn in single], target),
-            against(f"pool: {name}, as many keys", [(turn.ours.clock, turn.touching.clock) for turn in single], None),
+            against(f"pool: {name}, least possible", [(turn.least.clock, turn.noop.clock) for turn in single], None),
             against(f"pool: {name}, processor", [(turn.ours.processor, turn.noop.processor) for turn in single], None),
             against(f"pool: {name}, pipelined", [(turn.ours.processor, turn.noop.processor) for turn in bulk], None),
             flatness(f"pool: {name}, flat", turns, FLAT if target else None),
@@ -346,27 +349,28 @@ def memory(bytes_each: float) -> Row:
 
 def allocated(pool: Pool, depth: int) -> Turn:
     """The first hit of a new visitor."""
-    ours, noop, touched = NOTHING, NOTHING, NOTHING
+    ours, noop, least = NOTHING, NOTHING, NOTHING
     for _ in range(MANY // AT_ONCE // 2):
         noop = noop.and_(pool.client.cost(pool.hits(AT_ONCE, NOOP)[1], depth=depth))
-        touched = touched.and_(pool.client.cost(pool.hits(AT_ONCE, TOUCHING["allocate"])[1], depth=depth))
+        pool.prepare_least()
+        least = least.and_(pool.client.cost(pool.hits(AT_ONCE, LEAST_ALLOCATE)[1], depth=depth))
         sessions, requests = pool.hits(AT_ONCE)
         ours = ours.and_(pool.client.cost(requests, depth=depth))
         pool.give_back(sessions)
     asked = MANY // AT_ONCE // 2 * AT_ONCE
-    return Turn(ours.per(asked), noop.per(asked), touched.per(asked))
+    return Turn(ours.per(asked), noop.per(asked), least.per(asked))
 
 
 def resolved(pool: Pool, depth: int) -> Turn:
     noop = pool.client.cost(pool.calls(MANY, NOOP), depth=depth)
-    touched = pool.client.cost(pool.calls(MANY, TOUCHING["resolve"]), depth=depth)
+    least = pool.client.cost(pool.calls(MANY, LEAST_RESOLVE), depth=depth)
     requests = pool.calls(MANY)
     ours = pool.client.cost(requests, depth=depth)
     pool.end_calls(requests)
-    return Turn(ours.per(MANY), noop.per(MANY), touched.per(MANY))
+    return Turn(ours.per(MANY), noop.per(MANY), least.per(MANY))
 
 
 def renewed(pool: Pool, depth: int) -> Turn:
     noop = pool.client.cost(pool.signs(MANY, NOOP), depth=depth)
-    touched = pool.client.cost(pool.signs(MANY, TOUCHING["renew"]), depth=depth)
-    return Turn(pool.client.cost(pool.signs(MANY), depth=depth).per(MANY), noop.per(MANY), touched.per(MANY))
+    least = pool.client.cost(pool.signs(MANY, LEAST_RENEW), depth=depth)
+    return Turn(pool.client.cost(pool.signs(MANY), depth=depth).per(MANY), noop.per(MANY), least.per(MANY))

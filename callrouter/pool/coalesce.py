@@ -22,7 +22,6 @@ from callrouter.pool.line import Line, Lost, packed
 from callrouter.pool.nodes import NodeSender, Words
 from callrouter.pool.scripts import Script
 
-Answer = tuple[int, Any]
 Q = TypeVar("Q")
 A = TypeVar("A")
 Command = tuple[Script, tuple[bytes, ...]]
@@ -216,13 +215,13 @@ class Pipeliner(_Flights[Command, Any]):
 
 
 Question = tuple[Slot, tuple[bytes, ...], tuple[bytes, ...]]
-Asked = tuple[Question, "asyncio.Future[Answer]"]
+Asked = tuple[Question, "asyncio.Future[Any]"]
 
 
-class Coalescer(_Flights[Question, Answer]):
+class Coalescer(_Flights[Question, Any]):
     """One script that takes many questions: one command for all questions to the same slot.
 
-    The script is told a head, then the words of each question; it answers the time and then one answer per question.
+    The script is told a head, then the words of each question; it answers with a list, or a single one by itself.
     With a `line`, commands go by it; the client is asked when there is none, and again about whatever it lost.
     """
 
@@ -235,7 +234,7 @@ class Coalescer(_Flights[Question, Answer]):
         """Commands sent by the line and not yet answered."""
         self._evalsha = (b"EVALSHA", script.sha.encode(), b"1")
 
-    def ask(self, slot: Slot, head: tuple[bytes, ...], words: tuple[bytes, ...]) -> asyncio.Future[Answer]:
+    def ask(self, slot: Slot, head: tuple[bytes, ...], words: tuple[bytes, ...]) -> asyncio.Future[Any]:
         """The future answer to one question."""
         return self._gather((slot, head, words))
 
@@ -257,14 +256,13 @@ class Coalescer(_Flights[Question, Answer]):
             else:
                 super()._depart(group)
 
-    def _arrived(self, group: list[Asked], reply: list[Any] | Exception | Lost) -> None:
+    def _arrived(self, group: list[Asked], reply: list[Any] | bytes | Exception | Lost) -> None:
         """What the line brought for one command."""
         self._on_line -= 1
-        if isinstance(reply, list):
-            at = reply.pop(0)
-            for (_, answer), found in zip(group, reply, strict=True):
+        if isinstance(reply, list | bytes):
+            for (_, answer), found in zip(group, _each(reply), strict=True):
                 if not answer.done():
-                    answer.set_result((at, found))
+                    answer.set_result(found)
         else:
             if isinstance(reply, Exception) and "NOSCRIPT" not in str(reply) and self._line is not None:
                 self._line.abort()  # loading, a replica now …: the client finds out where to ask
@@ -272,7 +270,7 @@ class Coalescer(_Flights[Question, Answer]):
         if self._waiting and not self._called:
             self._fly_soon()
 
-    async def _carry(self, questions: list[Question]) -> list[Answer | Exception]:
+    async def _carry(self, questions: list[Question]) -> list[Any]:
         groups: dict[tuple[Slot, Words], list[int]] = {}
         for place, (slot, head, _) in enumerate(questions):
             groups.setdefault((slot, head), []).append(place)
@@ -280,8 +278,14 @@ class Coalescer(_Flights[Question, Answer]):
             (self._script, (slot, *head, *(word for place in places for word in questions[place][2])))
             for (slot, head), places in groups.items()
         ]
-        answers: list[Answer | Exception] = [exceptions.ResponseError("no answer")] * len(questions)
+        answers: list[Any] = [exceptions.ResponseError("no answer")] * len(questions)
         for places, reply in zip(groups.values(), await self._send(commands), strict=True):
-            for order, place in enumerate(places):
-                answers[place] = reply if isinstance(reply, Exception) else (reply[0], reply[order + 1])
+            found = [reply] * len(places) if isinstance(reply, Exception) else _each(reply)
+            for place, answer in zip(places, found, strict=True):
+                answers[place] = answer
         return answers
+
+
+def _each(reply: list[Any] | bytes) -> list[Any]:
+    """One answer per question: a single one comes alone."""
+    return reply if isinstance(reply, list) else [reply]

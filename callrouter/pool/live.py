@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Literal, NamedTuple, get_args
@@ -312,9 +312,10 @@ def read_renewal(reply: bytes) -> Renewal:
     )
 
 
-def read_live(now: int, found: bytes, *, pool: int, number: Number) -> Live:
-    """One call's part of the resolve script's reply."""
-    packed, past, visit, memory, latest_session, latest = _parts(found)
+def read_live(found: bytes, *, pool: int, number: Number) -> Live:
+    """What the resolve script answers about one call."""
+    now, *sizes = FOUND_HEAD.unpack_from(found)
+    packed, past, visit, memory, latest_session, latest = _parts(found, sizes)
     if not packed and not memory:
         return Live(at=moment(now), known=False)
     leases: tuple[Lease, ...] = ()
@@ -333,9 +334,9 @@ def read_live(now: int, found: bytes, *, pool: int, number: Number) -> Live:
     )  # fmt: skip
 
 
-def _parts(found: bytes) -> Iterator[bytes]:
+def _parts(found: bytes, sizes: Iterable[int]) -> Iterator[bytes]:
     at = FOUND_HEAD.size
-    for size in FOUND_HEAD.unpack_from(found):
+    for size in sizes:
         yield found[at : at + size]
         at += size
     yield found[at:]

@@ -112,11 +112,14 @@ class Resolver:
         )  # fmt: skip
         attribution = credit(evidence, self._models(directory))
         visit = _credited_visit(attribution, known)
-        resolution = complete(directory, number, caller, at, attribution, visit=visit, clients=known.clients)
-        if attribution.method == "unattributed" and not known.leases and not self._remembers(known, evidence.at):
+        provisional = (
+            attribution.method == "unattributed" and not known.leases and not self._remembers(known, evidence.at)
+        )
+        if provisional:
             self._note_provisional(pool, known=known.known)
-            msgspec.structs.force_setattr(resolution, "provisional", True)
-        return resolution
+        return complete(
+            directory, number, caller, at, attribution, visit=visit, clients=known.clients, provisional=provisional
+        )
 
     def _remembers(self, known: Live, at: datetime) -> bool:
         """Whether nobody had the number, as far as the store should know: it has had it for the whole window."""
@@ -185,6 +188,7 @@ def complete(
     binding: StaticBinding | None = None,
     clients: dict[int, str] | None = None,
     late: bool = False,
+    provisional: bool = False,
 ) -> Resolution:
     """The resolution that follows from an attribution: route, client, uniqueness as far as they are known.
 
@@ -198,7 +202,7 @@ def complete(
     return Resolution(
         number=number, caller=caller, at=at, attribution=attribution, visit=visit, binding=binding,
         overflow=visit.overflow if visit else False, client=client, unique=unique,
-        route=directory.route(number, attribution.site, account), late=late,
+        route=directory.route(number, attribution.site, account), late=late, provisional=provisional,
     )  # fmt: skip
 
 

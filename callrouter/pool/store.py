@@ -115,8 +115,7 @@ class LeaseStore:
         self._questions = Lanes(client, lambda: Coalescer(client, script("resolve"), line_of(client)))
         lives = self.lifetimes
         self._common = (_ms(lives.rest), _ms(lives.window))
-        self._live_head = self._head(None)
-        self._call_ms = str(_ms(lives.call)).encode()
+        self._call_ms = b"%d" % _ms(lives.call)
 
     async def allocate(
         self,
@@ -191,20 +190,15 @@ class LeaseStore:
 
     async def resolve(self, ask: Ask, *, now: datetime | None = None) -> live.Live:
         """All that is known of one call. Questions of the same moment travel together."""
-        held = self._call_ms if ask.call else b"0"
-        words = (ask.number.encode(), ask.caller.encode() if ask.caller else b"", _call(ask.call), held)
-        head = self._live_head if now is None else self._head(now)
+        words = (ask.number.encode(), ask.caller.encode() if ask.caller else b"", _call(ask.call))
+        head = (b"0" if now is None else b"%d" % _at(now), self._call_ms)
         began = perf_counter()
         try:
-            at, found = await self._questions.of(ask.slot).ask(ask.slot, head, words)
+            found = await self._questions.of(ask.slot).ask(ask.slot, head, words)
         except FAILURES as error:
             raise _unavailable(error) from error
         metrics.RESOLVE_SECONDS.observe(perf_counter() - began)
-        return live.read_live(at, found, pool=ask.pool, number=ask.number)
-
-    def _head(self, now: datetime | None) -> tuple[bytes, ...]:
-        """What every script is told first; as bytes, which the client need not encode again."""
-        return tuple(str(word).encode() for word in (_at(now), *self._common))
+        return live.read_live(found, pool=ask.pool, number=ask.number)
 
     async def visit(self, slot: Slot, session: str) -> Visit | None:
         """A visit as it stands now, as long as the attribution window keeps it."""
@@ -215,7 +209,7 @@ class LeaseStore:
 
     async def call_started(self, slot: Slot, number: Number, call: str, *, now: datetime | None = None) -> None:
         """Pin the number: nobody else gets it while the call lasts."""
-        await self._run(script("resolve"), slot, now, number, "", _call(call), _ms(self.lifetimes.call))
+        await self.resolve(Ask(slot, pool_of(slot), number, None, call), now=now)
 
     async def call_ended(
         self, slot: Slot, number: Number, call: str, *, hold: timedelta = DEFAULT_HOLD, now: datetime | None = None

@@ -32,7 +32,7 @@ RENEWED = ("live", "bare", "lost", "over")
 
 ALLOCATION_HEAD = struct.Struct("<BBIdddd")
 RENEWAL_HEAD = struct.Struct("<BIdd")
-FOUND_HEAD = struct.Struct("<IIIII")
+FOUND_HEAD = struct.Struct("<dIIIII")
 NUMBER_HEAD = struct.Struct("<cBBHIddddddB")
 CALL_TAIL = struct.Struct("<dI")
 VISIT_HEAD = struct.Struct("<BBIHIddBBIddd")
@@ -54,7 +54,7 @@ _NAMES = {
     "VISIT_NUMBER_FORMAT": f"'{VISIT_HEAD_FORMAT}s'",
     "ALLOCATION_FORMAT": "'<BBI4dddds'",
     "RENEWAL_FORMAT": "'<BI4dd'",
-    "FOUND_FORMAT": "'<I4I4I4I4I4'",
+    "FOUND_FORMAT": "'<dI4I4I4I4I4'",
 }
 
 

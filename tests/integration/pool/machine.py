@@ -10,8 +10,7 @@ import asyncio
 import itertools
 import os
 import sys
-from collections import defaultdict
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, TypeVar
@@ -32,13 +31,13 @@ from callrouter.pool.choice import NO_POOL, lease_from, pools_in_order
 from callrouter.pool.coalesce import RedisClient
 from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.directory import Directory, NumberEntry, PoolChoice, Site
-from callrouter.pool.entries import parse_entries
-from callrouter.pool.keys import Slot, log_key, pool_slot
+from callrouter.pool.keys import Slot, pool_slot
 from callrouter.pool.live import Allocation, milliseconds
-from callrouter.pool.store import Ask, Change, LeaseStore, Lifetimes, StaleInventory
+from callrouter.pool.store import Change, LeaseStore, Lifetimes, StaleInventory
 from callrouter.pool.sweeper import load_pools
-from tests.integration.pool.model import LEASES_KEPT, MINUTE, Expected, Hit, PlainPool, Told
+from tests.integration.pool.model import MINUTE, Expected, Hit, PlainPool, Term
 from tests.integration.pool.plain_inventory import load
+from tests.integration.pool.telling import agree, asked_about, ended_leases
 from tests.integration.pool.visitors import NOON, numbers, visit
 
 T = TypeVar("T")
@@ -62,6 +61,15 @@ HOW = st.fixed_dictionaries(
         "counts": st.sampled_from([True, True, False]),
     }
 )
+ENDS: dict[str, Callable[[Term], int]] = {
+    "before its end": lambda term: term.expires - 1,
+    "at its end": lambda term: term.expires,
+    "when it was to end at first": lambda term: term.began + HOLD,
+}
+WHEN = st.sampled_from(["now", "now", *ENDS])
+"""When somebody does something, by his lease."""
+PLACE = st.integers(min_value=0, max_value=30)
+"""Whose turn it is of those who are there."""
 _pools = itertools.count(1)
 
 LONG = int(os.environ.get("CALLROUTER_TEST_EXAMPLES", "0"))
@@ -139,6 +147,10 @@ class PoolMachine(RuleBasedStateMachine):
     def the_clock_jumps_ahead(self, days: int) -> None:
         self.now += days * 24 * 60 * MINUTE
 
+    def wait(self, at: str, term: Term | None) -> None:
+        if term and at in ENDS:
+            self.now = max(self.now, ENDS[at](term))
+
     @rule()
     def the_script_cache_is_emptied(self) -> None:
         self.run(_flush_scripts(self.client))
@@ -152,6 +164,12 @@ class PoolMachine(RuleBasedStateMachine):
         self.ask(hit)
         self.repeatable = hit
         self.late = [*self.late, hit][-8:]
+
+    @rule(place=PLACE, at=WHEN, how=HOW)
+    def a_visitor_opens_another_page(self, place: int, at: str, how: dict[str, Any]) -> None:
+        site, who = self.somebody(place)
+        self.wait(at, self.term_of(site, who))
+        self.a_page_is_opened(who, site, how)
 
     @precondition(lambda self: self.repeatable is not None)
     @rule(times=st.integers(min_value=1, max_value=3))
@@ -220,15 +238,10 @@ class PoolMachine(RuleBasedStateMachine):
 
     # Signs of life
 
-    @rule(
-        who=st.sampled_from(VISITORS), site=st.sampled_from(sorted(SITES)), closed=st.booleans(), page=st.booleans(),
-        times=st.integers(min_value=1, max_value=2), at=st.sampled_from(["now", "now", "the very end", "before it"]),
-    )  # fmt: skip
-    def a_page_is_alive(self, *, who: str, site: int, closed: bool, page: bool, times: int, at: str) -> None:
-        """`at`: now, or when its lease runs out, or in the last moment before."""
-        name, session = self.visit_of(who, site)
-        if (term := self.models[name].term_of(session)) and at != "now":
-            self.now = max(self.now, term.expires - (at == "before it"))
+    @rule(place=PLACE, at=WHEN, closed=st.booleans(), page=st.booleans(), times=st.integers(min_value=1, max_value=2))
+    def a_page_is_alive(self, *, place: int, at: str, closed: bool, page: bool, times: int) -> None:
+        self.wait(at, self.term_of(*(somebody := self.somebody(place))))
+        name, session = self.visit_of(*somebody)
         request = f"r{next(self.requests)}"
         for _ in range(times):
             expected = self.models[name].renew(
@@ -243,14 +256,25 @@ class PoolMachine(RuleBasedStateMachine):
             expires = milliseconds(told.expires_at) if told.expires_at else None
             assert (told.outcome, told.number, expires, told.pages) == expected
 
-    @rule(who=st.sampled_from(VISITORS), site=st.sampled_from(sorted(SITES)))
-    def a_number_is_given_back(self, who: str, site: int) -> None:
-        name, session = self.visit_of(who, site)
+    @rule(place=PLACE, at=WHEN)
+    def a_number_is_given_back(self, place: int, at: str) -> None:
+        self.wait(at, self.term_of(*(somebody := self.somebody(place))))
+        name, session = self.visit_of(*somebody)
         for _ in range(2):
             expected = self.models[name].release(session, self.now)
             assert self.run(self.store.release(self.slots[name], session, now=self.moment)) == expected
 
-    def visit_of(self, who: str, site: int) -> tuple[str, str]:
+    def somebody(self, place: int) -> tuple[int, str]:
+        """A site's visitor: one of those who have a number, as a rule, or had one; else one who was never seen."""
+        holding = [(term.site, term.visitor) for model in self.models.values() for term in model.leased().values()]
+        seen = [*holding, *self.at]
+        return seen[place % len(seen)] if seen else (1, VISITORS[0])
+
+    def term_of(self, site: int, who: str) -> Term | None:
+        name, session = self.visit_of(site, who)
+        return self.models[name].term_of(session)
+
+    def visit_of(self, site: int, who: str) -> tuple[str, str]:
         name = self.at.get((site, who), CHOICES[site][0])
         return name, self.models[name].latest.get((site, who), "nobody")
 
@@ -272,21 +296,13 @@ class PoolMachine(RuleBasedStateMachine):
                 told = self.run(self.store.call_ended(self.slots[name], number, call, hold=hold, now=self.moment))
                 assert told == expected
 
-    @rule(number=st.sampled_from(NUMBERS))
-    def the_holder_is_looked_up(self, number: Number) -> None:
+    @rule()
+    def all_holders_are_looked_up(self) -> None:
         for name, model in self.models.items():
             model.settle(self.now)
-            live = self.run(self.store.resolve(Ask(self.slots[name], self.ids[name], number, None), now=self.moment))
-            holders = [lease for lease in live.leases if lease.ended_at is None and lease.expires_at > live.at]
-            ended = [(lease.session, lease.end) for lease in live.leases if lease not in holders]
-            if ended and ended[0][1] is None:  # it has run out, and nobody has noticed yet
-                ended[0] = (ended[0][0], "expired")
-            assert ended[:LEASES_KEPT] == model.past(number)
-            term = model.leased().get(number)
-            assert [lease.session for lease in holders] == ([term.session] if term else [])
-            if term:
-                assert (holders[0].visitor, holders[0].closed) == (term.visitor, term.closed)
-                assert (milliseconds(holders[0].started_at), list(holders[0].signs)) == (term.began, term.signs)
+            found = self.run(asked_about(self.store, self.slots[name], self.ids[name], NUMBERS, self.moment))
+            for number, live in found.items():
+                agree(live, model, number)
 
     # The inventory
 
@@ -326,8 +342,9 @@ class PoolMachine(RuleBasedStateMachine):
         leases, visits = self.run(self.store.sweep(self.slots[name], limit=limit, now=self.moment))
         assert max(leases, visits) <= limit
 
-    @rule()
-    def the_sweeper_comes_for_all(self) -> None:
+    @rule(place=PLACE, at=WHEN)
+    def the_sweeper_comes_for_all(self, place: int, at: str) -> None:
+        self.wait(at, self.term_of(*self.somebody(place)))
         self.sweep_all()
         for name, model in self.models.items():
             occupancy = self.run(self.store.occupancy(self.slots[name]))
@@ -352,6 +369,7 @@ class PoolMachine(RuleBasedStateMachine):
         """History tells the leases of each number as the model knows them, in order, without overlap."""
         if sys.exc_info()[0]:  # a step has failed: that is what is told
             return
+        self.all_holders_are_looked_up()
         self.now += 4000 * MINUTE
         self.sweep_all()
         for name, model in self.models.items():
@@ -360,24 +378,6 @@ class PoolMachine(RuleBasedStateMachine):
             for leases in told.values():
                 assert all((a.ended or 0) <= b.began for a, b in itertools.pairwise(leases))
             assert not model.leased()
-
-
-async def ended_leases(client: RedisClient, slot: Slot) -> dict[str, list[Told]]:
-    """The leases that a log tells of, by number, in the log's order; each began before it ended."""
-    ended: dict[str, list[Told]] = defaultdict(list)
-    running: dict[str, str] = {}
-    told = await client.execute_command("XRANGE", log_key(slot), "-", "+")
-    for entry in (entry for name, fields in told for entry in parse_entries(name, fields)):
-        assert entry.kind != "unknown"
-        if entry.kind == "lease_started":
-            assert entry["n"] not in running, "a number was leased twice at once"
-            running[entry["n"]] = entry["l"]
-        elif entry.kind == "lease_ended":
-            assert running.pop(entry["n"]) == entry["l"], "an end without its begin"
-            times = (milliseconds(entry.moment_of("b")), milliseconds(entry.moment_of("x")))
-            ended[entry["n"]].append(Told(entry["s"], entry["v"], entry.number_of("w"), *times, entry["r"]))
-    assert not running
-    return dict(ended)
 
 
 async def _flush_scripts(client: RedisClient) -> None:

@@ -74,6 +74,7 @@ MUTANTS = {
     "young lease taken": Mutant("allocate", r"f\[B\] \+ young <= now and ", ""),
     "lease with a call on it taken": Mutant("allocate", r" and f\[PIN\] <= now then", " then"),
     # Calls
+    "a call pins nothing": Mutant("resolve", r"call\('APPEND', nkey, .*\)\n", "\n"),
     "unpinned at once": Mutant("hangup", r"f\[PIN\] = now \+ tonumber\(ARGV\[6\]\)", "f[PIN] = now"),
     "one call's end unpins all": Mutant("hangup", r"if f\[CALLS\] == '' then", "if true then"),
     # Visits

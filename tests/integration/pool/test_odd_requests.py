@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from callrouter.pool.keys import pool_slot
 from callrouter.pool.store import Ask
-from tests.integration.pool.machine import ended_leases
+from tests.integration.pool.telling import ended_leases
 from tests.integration.pool.visitors import NOON, numbers, store, visit
 
 SLOT = pool_slot(76)
