@@ -10,8 +10,9 @@ from typing import TypeVar
 import asyncpg
 import click
 
-from callrouter.appeals.merging import Swallowed, merge, undo_merge
+from callrouter.appeals.merging import Swallowed, undo_merge
 from callrouter.commands.options import config_option, inventory_work, print_json
+from callrouter.journal.joining import merge_clients
 from callrouter.pool.inventory import Refused, account_named
 
 MERGES = """
@@ -21,8 +22,6 @@ FROM client_merges m JOIN accounts a ON a.id = m.account_id
 WHERE ($1::bigint IS NULL OR m.account_id = $1)
     AND ($2::bigint IS NULL OR $2 IN (m.survivor_id, m.merged_id)) ORDER BY m.id"""
 CLIENTS = "SELECT id FROM clients WHERE account_id = $1 AND id = ANY($2::bigint[]) FOR UPDATE"
-BY_HAND = "hand"
-"""What the record names as the identity that both had."""
 
 account_option = click.option("--account", required=True, help="Whose clients: the account's name.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Tell what would move, and move nothing.")
@@ -77,7 +76,7 @@ def merge_by_hand(*, one: int, other: int, account: str, dry_run: bool, config_f
             raise Refused(
                 f"{account!r} has no client {min(missing)}; see callrouter client merges --client {min(missing)}"
             )
-        survivor = await merge(conn, owner, one, other, kind=BY_HAND, value="")
+        survivor = await merge_clients(conn, owner, one, other)
         merges: list[asyncpg.Record] = await conn.fetch(MERGES, owner, survivor)
         return merges[-1]
 

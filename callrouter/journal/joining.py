@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from callrouter.appeals.merging import merge, undo_merge
+from callrouter.appeals.merging import merge
 from callrouter.db.connect import Connection
 
 BY_HAND = "by_hand"
@@ -28,11 +28,6 @@ async def merge_clients(conn: Connection, account: int, one: int, other: int) ->
         return None
     await _lock(conn, account, [one, other])
     return await merge(conn, account, one, other, kind=BY_HAND, value="")
-
-
-async def undo(conn: Connection, account: int, merge_id: int) -> bool:
-    """False: there is no such merge, or it is undone."""
-    return await undo_merge(conn, account, merge_id)
 
 
 async def split_client(

@@ -11,6 +11,7 @@ from litestar import delete, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody, QueryParameter
 
+from callrouter.appeals.merging import Swallowed, undo_merge
 from callrouter.appeals.model import AppealKind
 from callrouter.journal import clients, erasure, history, joining
 from callrouter.journal.clients import Card, ClientPage, ClientsAsked
@@ -164,7 +165,11 @@ def _hands(access: Access, asking: Asking) -> list[HTTPRouteHandler]:
             card = await clients.read_card(conn, whose, client)
             if card is None or merge not in {each.id for each in card.merges}:
                 raise Refusal(404, "unknown-merge", "No such merge", "It is another client's, or undone.")
-            await joining.undo(conn, whose, merge)
+            try:
+                await undo_merge(conn, whose, merge)
+            except Swallowed as error:
+                first = f"Undo merge {error.later} first: by it the survivor went into another client."
+                raise Refusal(409, "merged-again", "The survivor was merged again", first) from None
             await audit.record(conn, whose, caller, "client.split", client, merge=merge)
             return Undone(undone=True)
 

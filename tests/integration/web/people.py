@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from callrouter.db.connect import open_pool
-from callrouter.lab.servers import free_port
+from callrouter.lab.ports import free_port
 from callrouter.people import passwords, users
 from callrouter.people.users import User
 from callrouter.web.api import tokens
