@@ -141,7 +141,7 @@ class EventReader:
         for block in blocks:
             checks = keys.get(block[:_KEY])
             if checks is None:
-                head = block[: block.find(line_end)]
+                head = block.partition(line_end)[0]
                 checks = kinds.get(head)
                 if checks is None:
                     events += self._parse_unknown(head, block)
