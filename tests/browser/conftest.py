@@ -127,7 +127,7 @@ def web_url(tmp_path_factory: pytest.TempPathFactory, browser_database: str, lea
 
 
 def _await_ready(url: str, log: Path) -> None:
-    deadline = time.monotonic() + 60  # a machine may be slow
+    deadline = time.monotonic() + 120  # a machine may be slow
     while time.monotonic() < deadline:
         try:
             with urllib.request.urlopen(url, timeout=1):
