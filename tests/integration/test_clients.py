@@ -75,7 +75,7 @@ def test_clients_are_made_one_by_hand_and_taken_apart_again(clients: Clients) ->
     (done,) = clients.told("merge", "12", "11", "--account", "Acme")
     assert clients.owners() == [("79161234567", 11, 3), ("79167654321", 13, 1), ("anna@example.com", 11, 3)]
     (listed,) = clients.told("merges", "--account", "Acme", "--client", "12")
-    assert (listed["merge"], listed["kind"], listed["undone_at"]) == (done["merge"], "hand", None)
+    assert (listed["merge"], listed["kind"], listed["undone_at"]) == (done["merge"], "by_hand", None)
     number = str(done["merge"])
     (tried,) = clients.told("unmerge", number, "--account", "Acme", "--dry-run")
     assert tried == {"merge": done["merge"], "identities": 1, "appeals": 2, "deals": 0, "dry_run": True}
