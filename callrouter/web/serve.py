@@ -6,7 +6,10 @@ import functools
 import multiprocessing
 import os
 import shutil
+import signal
 import tempfile
+import threading
+import time
 from collections.abc import Callable
 
 from granian.constants import Interfaces, Loops
@@ -19,6 +22,8 @@ from callrouter import log
 from callrouter.web.app import WebSettings, create_app
 
 HEADER_SECONDS = 10
+GRACE_SECONDS = 10
+"""Requests in hand are finished within this time."""
 Load = Callable[..., ASGIApp]
 STDERR = {"formatter": "generic", "class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
 """Granian's own lines would go to stdout."""
@@ -43,7 +48,7 @@ def serve(
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000),
         websockets=False,
         respawn_failed_workers=True,
-        workers_kill_timeout=10,
+        workers_kill_timeout=GRACE_SECONDS,
         log_access=False,
         log_dictconfig={"handlers": dict.fromkeys(("console", "access"), STDERR)},
     )
@@ -56,7 +61,18 @@ def serve(
 
 def _load(settings: WebSettings, *_: object) -> Litestar:
     log.set_up(settings.log_level, settings.log_format)  # each worker is a process of its own
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     return create_app(settings)
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed ends nobody: its workers would share the port with those of the next, for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(GRACE_SECONDS)
+        os._exit(1)
 
 
 def _share_metrics() -> str:

@@ -30,6 +30,17 @@ if __name__ == "__main__":
 @contextlib.contextmanager
 def web_process(settings: WebSettings, folder: Path, *, workers: int = 1) -> Iterator[int]:
     """Its port, once it is ready."""
+    with started(settings, folder, workers=workers) as (process, port):
+        try:
+            yield port
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+
+
+@contextlib.contextmanager
+def started(settings: WebSettings, folder: Path, *, workers: int = 1) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """The process and its port, once it is ready."""
     program, port = folder / "serve.py", free_port()
     program.write_text(SERVE)
     packed = base64.b64encode(pickle.dumps(settings)).decode()
@@ -39,10 +50,11 @@ def web_process(settings: WebSettings, folder: Path, *, workers: int = 1) -> Ite
     )  # fmt: skip
     try:
         _await(f"http://127.0.0.1:{port}/ready")
-        yield port
+        yield process, port
     finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        if process.poll() is None:
+            process.terminate()
+            process.wait(30)
 
 
 def _await(url: str) -> None:
