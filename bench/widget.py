@@ -12,6 +12,7 @@ import json
 import shutil
 import statistics
 import sys
+from functools import partial
 from typing import NamedTuple
 
 from playwright.sync_api import Browser, Page, Route, sync_playwright
@@ -47,6 +48,30 @@ NODES_OF_CARD = 8
 SHIFTS = """window.shifts = 0;
 new PerformanceObserver((list) => { for (const each of list.getEntries()) shifts += each.value; })
   .observe({type: 'layout-shift', buffered: true});"""
+LEAST = """(() => {
+  const kept = localStorage.getItem('least'), places = [];
+  const answered = (answer) => {
+    for (const node of places) {
+      node.data = node.data.replace('222-22-22', '111-22-33');
+      if (node.parentNode.href) node.parentNode.href = 'tel:+' + answer.number;
+    }
+    localStorage.setItem('least', answer.token);
+  };
+  const seen = new IntersectionObserver((all) => {
+    if (!all.some((each) => each.isIntersecting)) return;
+    seen.disconnect();
+    const body = JSON.stringify({url: location.href, kept});
+    fetch('/v/1/visit', {method: 'POST', body, keepalive: true}).then((answer) => answer.json()).then(answered);
+  });
+  const start = () => {
+    const walker = document.createTreeWalker(document.body, 4);
+    for (let node; (node = walker.nextNode());) if (node.data.includes('222-22-22')) places.push(node);
+    places.forEach((node) => seen.observe(node.parentNode));
+    new MutationObserver(() => 0).observe(document, {childList: true, subtree: true, characterData: true});
+  };
+  document.readyState === 'loading' ? addEventListener('DOMContentLoaded', start) : start();
+})()"""
+"""The least that a script must do there: find a number of one spelling, see it come into view, ask, and write it."""
 ENTRIES = {"EvaluateScript", "FunctionCall"}
 """What the browser calls a script's turns: the script itself, and what it left for later."""
 PROMISES = "RunMicrotasks"
@@ -77,20 +102,22 @@ def run() -> list[Row]:
         return [size]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS.split())
-        loads = []
-        for _ in range(LOADS):
-            context = browser.new_context(user_agent=AGENT)
-            loads.append(_load(browser, context.new_page()))
-            context.close()
+        loads = [_visit(browser, script.body.decode()) for _ in range(LOADS)]
+        floor = min(_visit(browser, LEAST).until_shown for _ in range(LOADS))
         browser.close()
     spent = [load.until_shown for load in loads]
     best, change, shift = min(spent), min(load.change for load in loads), max(load.shift for load in loads)
+    task = min(load.longest for load in loads)
     return [
         size,
         Row(
             name=f"widget: main thread of a page of {NODES:,} nodes, best of {LOADS} first visits", ours=best,
             peer=None, unit="ms", target=TARGET_MS, ratio=best, at_most=True,
-            note=f"median {statistics.median(spent):.1f} ms, worst {max(spent):.1f} ms",
+            note=f"median {statistics.median(spent):.1f} ms, worst {max(spent):.1f} ms; the longest task {task:.1f} ms",
+        ),
+        Row(
+            name="widget: the same, against the least that a script must do there", ours=best, peer=floor, unit="ms",
+            target=None, ratio=best / floor,
         ),
         Row(
             name="widget: main thread after a change of that page", ours=change, peer=None, unit="ms", target=None,
@@ -105,14 +132,23 @@ def run() -> list[Row]:
 
 class Load(NamedTuple):
     until_shown: float
+    longest: float
     change: float
     shift: float
 
 
-def _load(browser: Browser, page_: Page) -> Load:
+def _visit(browser: Browser, script: str) -> Load:
+    context = browser.new_context(user_agent=AGENT)
+    try:
+        return _load(browser, context.new_page(), script)
+    finally:
+        context.close()
+
+
+def _load(browser: Browser, page_: Page, script: str) -> Load:
     """Milliseconds of the main thread's own time in which the script ran, as the browser traced it, and its CLS."""
     page_.add_init_script(SHIFTS)
-    page_.route("**/*", _answer)
+    page_.route("**/*", partial(_answer, script))
     browser.start_tracing(page=page_, categories=["devtools.timeline", "v8", "v8.execute", "blink.user_timing"])
     with page_.expect_response("**/visit"):
         page_.goto(HOST)
@@ -128,17 +164,17 @@ def _load(browser: Browser, page_: Page) -> Load:
     promises = [event for event in events if event["name"] == PROMISES and event["ts"] > ours[0]["ts"] and not any(
         each["ts"] <= event["ts"] < each["ts"] + each["dur"] for each in ours)]  # fmt: skip
     here = ours[0]["pid"], ours[0]["tid"]
-    first = sum(
+    first = [
         event["tdur"] for event in (*ours, *promises) if event["ts"] < shown and (event["pid"], event["tid"]) == here
-    )
+    ]
     later = sum(event["tdur"] for event in ours if event["ts"] >= shown)
-    return Load(first / 1000, later / 1000 / CHANGES, shift)
+    return Load(sum(first) / 1000, max(first) / 1000, later / 1000 / CHANGES, shift)
 
 
-def _answer(route: Route) -> None:
+def _answer(script: str, route: Route) -> None:
     url = route.request.url
     if url.endswith("/w/1.js"):
-        route.fulfill(body=script_of(SITE).body.decode(), content_type="text/javascript")
+        route.fulfill(body=script, content_type="text/javascript")
     elif "/v/1/" in url:
         route.fulfill(body=json.dumps(ANSWER), content_type="application/json")
     else:
