@@ -116,8 +116,8 @@ def run() -> list[Row]:
             note=f"median {statistics.median(spent):.1f} ms, worst {max(spent):.1f} ms; the longest task {task:.1f} ms",
         ),
         Row(
-            name="widget: the same, against the least that a script must do there", ours=best, peer=floor, unit="ms",
-            target=None, ratio=best / floor,
+            name="widget: the same, above the least that a script must do there", ours=best, peer=floor, unit="ms",
+            target=TARGET_MS, ratio=best - floor, at_most=True,
         ),
         Row(
             name="widget: main thread after a change of that page", ours=change, peer=None, unit="ms", target=None,
