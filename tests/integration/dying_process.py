@@ -70,5 +70,6 @@ if __name__ == "__main__":
             one(sys.argv[1], Path(sys.argv[2]), first, calls, dies_at)
             os._exit(0)
         _, status = os.waitpid(child, 0)
-        sys.stdout.write(f"end {os.waitstatus_to_exitcode(status)}\n")
+        # It may have died in the middle of a line.
+        sys.stdout.write(f"\nend {os.waitstatus_to_exitcode(status)}\n")
         sys.stdout.flush()

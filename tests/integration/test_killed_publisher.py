@@ -79,13 +79,14 @@ class Lives:
         self._orders.flush()
         self._first += CALLS_BEFORE_DEATH
         ran = 0
-        while not (line := self._told.readline().strip()).startswith("end"):
+        while not (line := self._told.readline()).startswith("end "):
             assert line
+            line = line.strip()
             if line.startswith("="):
                 ran = int(line[1:])
             elif line.isdecimal():  # and no warning of a torn tail
                 self.durable.add(int(line))
-        assert line in ("end 0", f"end -{signal.SIGKILL}")
+        assert line.strip() in ("end 0", f"end -{signal.SIGKILL}")
         return ran
 
 
