@@ -10,7 +10,8 @@ import msgspec
 
 from callrouter.lab.plan import Truth
 
-TALK_TOLERANCE_S = 0.5
+TALK_TOLERANCE_S = 1.5
+"""On a busy machine the phones notice late what the PBX did; the tests of shapes are stricter."""
 
 
 class Placed(msgspec.Struct, frozen=True):
