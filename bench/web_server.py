@@ -12,7 +12,8 @@ from typing import Any
 
 from litestar import Request, post
 
-from callrouter.web.app import WebSettings, create_app
+from callrouter.web.app import create_app
+from callrouter.web.parts import WebSettings
 from callrouter.web.serve import serve
 
 

@@ -15,7 +15,7 @@ from callrouter.config import address
 from callrouter.ops import OTHER_PORT, CannotStart, needed
 from callrouter.people.browser_sessions import Lifetime
 from callrouter.pool.store import Lifetimes
-from callrouter.web.app import WebSettings
+from callrouter.web.parts import WebSettings
 from callrouter.web.serve import serve
 from callrouter.web.visitor.guard import Limits
 from callrouter.web.visitor.places import check_places

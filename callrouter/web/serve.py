@@ -19,7 +19,8 @@ from litestar import Litestar
 from litestar.types import ASGIApp
 
 from callrouter import log
-from callrouter.web.app import WebSettings, create_app
+from callrouter.web.app import create_app
+from callrouter.web.parts import WebSettings
 
 HEADER_SECONDS = 10
 GRACE_SECONDS = 10

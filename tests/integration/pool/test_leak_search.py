@@ -19,7 +19,8 @@ from callrouter.db.connect import Pool, open_pool
 from callrouter.pool.leak_search import check, find_leaks
 from callrouter.web.api import examples, tokens
 from callrouter.web.api.leaks import Leaks
-from callrouter.web.app import WebSettings, create_app
+from callrouter.web.app import create_app
+from callrouter.web.parts import WebSettings
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 MEMORY = timedelta(hours=24)

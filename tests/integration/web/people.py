@@ -15,7 +15,8 @@ from callrouter.lab.ports import free_port
 from callrouter.people import passwords, users
 from callrouter.people.users import User
 from callrouter.web.api import tokens
-from callrouter.web.app import Web, WebSettings, create_app
+from callrouter.web.app import Web, create_app
+from callrouter.web.parts import WebSettings
 
 PASSWORD = "correct horse staple"
 PEOPLE = (

@@ -27,7 +27,8 @@ from callrouter.pool.store import LeaseStore
 from callrouter.pool.sweeper import load_pools
 from callrouter.pool.timeline import CallItem, LeaseItem, OthersItem
 from callrouter.web.api import examples, tokens
-from callrouter.web.app import WebSettings, create_app
+from callrouter.web.app import create_app
+from callrouter.web.parts import WebSettings
 from tests.integration.pool.visitors import visit
 
 KEY = b"a key of the tests, long enough"
