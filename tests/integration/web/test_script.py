@@ -50,7 +50,7 @@ def test_a_change_of_settings_changes_the_script(settings: WebSettings) -> None:
                 if found.headers["etag"] != first:
                     break
                 await asyncio.sleep(0.02)
-            assert b'"consent":0,"select":".p"' in found.content
+            assert b'"reserve":1,"select":".p"' in found.content
             await connection.execute("UPDATE sites SET widget = '[1]' WHERE id = 1")
             await connection.close()
 
