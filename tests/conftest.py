@@ -1,15 +1,24 @@
-"""How the whole suite is shared between two processes: the PBX's tests by one, one after another, the rest by files."""
+"""How the whole suite is shared by two processes: the tests of the PBX, and of the browser, by one; others by files."""
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-ALONE = {"pbx", "browser"}
-"""Folders whose tests are not run beside each other: each has one Asterisk, or one Chromium."""
+TOGETHER = {"pbx", "browser"}
+"""Folders whose tests are not run beside each other: one Asterisk at a time, one Chromium."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        folder = item.path.parent.name
-        item.add_marker(pytest.mark.xdist_group(folder if folder in ALONE else str(item.path)))
+class ByFolder(LoadScopeScheduling):  # type: ignore[misc]  # xdist tells no types
+    """Tests of a file, or of such a folder, are one process's."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::", 1)[0]
+        folder = PurePosixPath(file).parent.name
+        return folder if folder in TOGETHER else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config) -> ByFolder:
+    return ByFolder(config)
