@@ -19,7 +19,7 @@ from tests.pbx.stub_agi import Behaviour, StubAgi
 
 SECONDS = 1.0
 """The watchdog's limit in these tests."""
-USUAL = 0.35
+USUAL = 0.6
 """Ringing and set-up of an undisturbed direct call, with room for a busy machine."""
 SYN_LOST = 2.0
 """Asterisk's own limit for a TCP connection, in which it looks at nothing else."""

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from litestar import delete, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import JSONBody, QueryParameter
 
 from callrouter.appeals.merging import Swallowed, undo_merge
 from callrouter.appeals.model import AppealKind
@@ -24,6 +24,7 @@ from callrouter.people import audit
 from callrouter.people.model import Caller
 from callrouter.web.api import examples, journal_examples
 from callrouter.web.api.access import Access, ApiRequest
+from callrouter.web.api.changes import Id
 from callrouter.web.api.filtered import Asking, cursor_read, fitting, known_clock
 from callrouter.web.api.journal import AccountAsked, CursorAsked, Limit
 from callrouter.web.metrics import API_SECONDS
@@ -92,7 +93,7 @@ def client_handlers(access: Access, asking: Asking) -> list[HTTPRouteHandler]:
         "/clients/{client:int}", responses=examples.of(Card, journal_examples.CARD, also=(410,)),
         summary="A client's card",
     )  # fmt: skip
-    async def card(request: ApiRequest, client: FromPath[ClientId], account: AccountAsked = None) -> Card:
+    async def card(request: ApiRequest, client: Id, account: AccountAsked = None) -> Card:
         """Who he is over all numbers, e-mails and browsers. A client that became another by a merge says whom."""
         with API_SECONDS.labels(call="card").time():
             caller = await access.caller(request, "clients:read")
@@ -113,7 +114,7 @@ def _history(access: Access, asking: Asking) -> HTTPRouteHandler:
         summary="A client's whole history",
     )  # fmt: skip
     async def whole_history(
-        request: ApiRequest, client: FromPath[ClientId], *, account: AccountAsked = None, what: Whats = None,
+        request: ApiRequest, client: Id, *, account: AccountAsked = None, what: Whats = None,
         kind: Kinds = None, since: Since = None, until: Until = None, oldest_first: Oldest = False,
         cursor: CursorAsked = None, limit: Limit = 50,
     ) -> History:  # fmt: skip
@@ -141,7 +142,7 @@ def _hands(access: Access, asking: Asking) -> list[HTTPRouteHandler]:
         summary="Make one client of two",
     )  # fmt: skip
     async def merged(
-        request: ApiRequest, client: FromPath[ClientId], data: JSONBody[MergeWith], account: AccountAsked = None
+        request: ApiRequest, client: Id, data: JSONBody[MergeWith], account: AccountAsked = None
     ) -> Merged:
         """The older survives. It can be undone."""
         caller = await access.caller(request, "clients:write")
@@ -157,7 +158,7 @@ def _hands(access: Access, asking: Asking) -> list[HTTPRouteHandler]:
         status_code=200, summary="Undo a merge",
     )  # fmt: skip
     async def undone(
-        request: ApiRequest, client: FromPath[ClientId], merge: FromPath[ClientId], account: AccountAsked = None
+        request: ApiRequest, client: Id, merge: Id, account: AccountAsked = None
     ) -> Undone:
         """What the merge moved goes back, as far as the client still has it."""
         caller = await access.caller(request, "clients:write")
@@ -178,7 +179,7 @@ def _hands(access: Access, asking: Asking) -> list[HTTPRouteHandler]:
         summary="Make two clients of one",
     )  # fmt: skip
     async def split(
-        request: ApiRequest, client: FromPath[ClientId], data: JSONBody[SplitOff], account: AccountAsked = None
+        request: ApiRequest, client: Id, data: JSONBody[SplitOff], account: AccountAsked = None
     ) -> Split:
         """Numbers, e-mails or browsers that are somebody else's, with the appeals that came by them."""
         caller = await access.caller(request, "clients:write")
@@ -200,7 +201,7 @@ def _erase(access: Access, asking: Asking) -> HTTPRouteHandler:
         "/clients/{client:int}", responses=examples.of(Erased, {"appeals": 3, "visits": 7, "deals": 0}),
         status_code=200, summary="Forget a client",
     )  # fmt: skip
-    async def erase(request: ApiRequest, client: FromPath[ClientId], account: AccountAsked = None) -> Erased:
+    async def erase(request: ApiRequest, client: Id, account: AccountAsked = None) -> Erased:
         """As the law on personal data has it: who he was goes for good, that somebody called stays in the counts."""
         caller: Caller = await access.caller(request, "clients:write")
         async with asking.as_service(caller, account) as (conn, whose):

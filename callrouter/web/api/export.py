@@ -12,7 +12,7 @@ import msgspec
 from litestar import get
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, QueryParameter
+from litestar.params import QueryParameter
 from litestar.response import Stream
 
 from callrouter.journal import clients, exporting, formats, listing, row
@@ -22,7 +22,8 @@ from callrouter.people import audit
 from callrouter.people.model import Caller
 from callrouter.web.api import examples
 from callrouter.web.api.access import Access, ApiRequest
-from callrouter.web.api.clients import ClientId, unknown_client
+from callrouter.web.api.changes import Id
+from callrouter.web.api.clients import unknown_client
 from callrouter.web.api.filtered import Asking, OfAppeals, fitting
 from callrouter.web.api.journal import AccountAsked, Fields, fields_in
 from callrouter.web.problem import Refusal
@@ -76,7 +77,7 @@ def _of_client(access: Access, asking: Asking) -> HTTPRouteHandler:
         "/clients/{client:int}/export", responses=_file("JSON lines: the card, then his doings"),
         summary="All that is known of a client",
     )  # fmt: skip
-    async def export_client(request: ApiRequest, client: FromPath[ClientId], account: AccountAsked = None) -> Stream:
+    async def export_client(request: ApiRequest, client: Id, account: AccountAsked = None) -> Stream:
         """As the law on personal data has it: what he may ask for."""
         caller = await access.caller(request, "clients:read")
         async with asking.changing(caller, account) as (conn, whose):

@@ -12,7 +12,7 @@ SECRET = "чужая тайна"
 PHONE = "79990001122"
 THEIRS: dict[str, Any] = {
     "appeal": an_appeal(1, account=3).id, "client": 77, "merge": 1, "session": "their-session", "number": "74959990000",
-    "site": 3, "user": 1, "token": 3, "account": 3, "deal": 1, "pool": 1,
+    "site": 3, "user": 1, "token": 3, "account": 3, "deal": 1, "pool": 1, "binding": 1,
     "currency": "USD", "day": "2026-03-02", "name": "channels",
 }  # fmt: skip
 BODIES: dict[str, Any] = {
