@@ -157,9 +157,7 @@ def _hands(access: Access, asking: Asking) -> list[HTTPRouteHandler]:
         "/clients/{client:int}/merges/{merge:int}/undo", responses=examples.of(Undone, {"undone": True}),
         status_code=200, summary="Undo a merge",
     )  # fmt: skip
-    async def undone(
-        request: ApiRequest, client: Id, merge: Id, account: AccountAsked = None
-    ) -> Undone:
+    async def undone(request: ApiRequest, client: Id, merge: Id, account: AccountAsked = None) -> Undone:
         """What the merge moved goes back, as far as the client still has it."""
         caller = await access.caller(request, "clients:write")
         async with asking.changing(caller, account) as (conn, whose):
@@ -178,9 +176,7 @@ def _hands(access: Access, asking: Asking) -> list[HTTPRouteHandler]:
         "/clients/{client:int}/split", responses=examples.of(Split, {"client": 17, "new": 90}), status_code=200,
         summary="Make two clients of one",
     )  # fmt: skip
-    async def split(
-        request: ApiRequest, client: Id, data: JSONBody[SplitOff], account: AccountAsked = None
-    ) -> Split:
+    async def split(request: ApiRequest, client: Id, data: JSONBody[SplitOff], account: AccountAsked = None) -> Split:
         """Numbers, e-mails or browsers that are somebody else's, with the appeals that came by them."""
         caller = await access.caller(request, "clients:write")
         async with asking.changing(caller, account) as (conn, whose):
