@@ -20,5 +20,5 @@ class ByFolder(LoadScopeScheduling):  # type: ignore[misc]  # xdist tells no typ
         return folder if folder in TOGETHER else file
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config) -> ByFolder:
-    return ByFolder(config)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFolder:
+    return ByFolder(config, log)
