@@ -70,6 +70,7 @@ WHEN = st.sampled_from(["now", "now", *ENDS])
 """When somebody does something, by his lease."""
 PLACE = st.integers(min_value=0, max_value=30)
 """Whose turn it is of those who are there."""
+EVERYBODY = [(site, who) for who in VISITORS for site in sorted(SITES)]
 _pools = itertools.count(1)
 
 LONG = int(os.environ.get("CALLROUTER_TEST_EXAMPLES", "0"))
@@ -98,6 +99,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.models = {name: PlainPool(rest=REST) for name in SHARES}
         self.shares = {name: dict.fromkeys(share, True) for name, share in SHARES.items()}
         self.now = milliseconds(NOON)
+        self.anybody = True
         self.requests = itertools.count(1)
         self.at: dict[tuple[int, str], str] = {}
         """The pool that a site's visitor was answered from last: his token names it."""
@@ -111,8 +113,13 @@ class PoolMachine(RuleBasedStateMachine):
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(coroutine)
 
-    @initialize()
-    def the_inventory_is_loaded(self) -> None:
+    @initialize(anybody=st.booleans())
+    def the_inventory_is_loaded(self, anybody: bool) -> None:
+        """`anybody`: whoever acts, at any time; else those who have a number, and at the ends of their leases.
+
+        Some faults take a crowd and a full pool, others one lease and a moment.
+        """
+        self.anybody = anybody
         self.reload()
 
     def directory(self) -> Directory:
@@ -148,7 +155,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.now += days * 24 * 60 * MINUTE
 
     def wait(self, at: str, term: Term | None) -> None:
-        if term and at in ENDS:
+        if term and at in ENDS and not self.anybody:
             self.now = max(self.now, ENDS[at](term))
 
     @rule()
@@ -266,6 +273,8 @@ class PoolMachine(RuleBasedStateMachine):
 
     def somebody(self, place: int) -> tuple[int, str]:
         """A site's visitor: one of those who have a number, as a rule, or had one; else one who was never seen."""
+        if self.anybody:
+            return EVERYBODY[place % len(EVERYBODY)]
         holding = [(term.site, term.visitor) for model in self.models.values() for term in model.leased().values()]
         seen = [*holding, *self.at]
         return seen[place % len(seen)] if seen else (1, VISITORS[0])
