@@ -190,6 +190,7 @@ def test_a_site_may_have_limits_of_its_own(settings: WebSettings, tmp_path: Path
 def test_slow_and_broken_senders_are_dropped_while_others_are_served(port: int) -> None:
     head = b"POST /v/1/visit HTTP/1.1\r\nHost: x\r\nUser-Agent: x\r\nContent-Length: 900\r\n\r\n{"
     slow = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(40)]
+    silent = socket.create_connection(("127.0.0.1", port), 30)
     try:
         for each in slow:
             each.sendall(head)
@@ -197,8 +198,9 @@ def test_slow_and_broken_senders_are_dropped_while_others_are_served(port: int) 
         assert asyncio.run(Crowd(port).leased(5)) == 5
         slow[0].settimeout(10)
         assert b" 408 " in slow[0].recv(100)
+        assert silent.recv(1) == b"", "closed, for no request came"
     finally:
-        for each in slow:
+        for each in (*slow, silent):
             each.close()
     assert refused(port, "slow-body") > 0
 
