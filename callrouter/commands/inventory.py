@@ -18,6 +18,7 @@ from callrouter.commands.options import (
     country_option,
     given_country,
     given_domain,
+    given_domains,
     given_name,
     inventory_work,
     print_json,
@@ -47,11 +48,6 @@ def _pools(_context: click.Context, _parameter: click.Parameter, values: tuple[s
         return tuple(wanted_pool(text, place) for place, text in enumerate(values))
     except Refused as error:
         raise click.BadParameter(str(error)) from None
-
-
-def _domains(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    given = (given_domain(context, parameter, value) for value in values)
-    return tuple(dict.fromkeys(domain for domain in given if domain))
 
 
 @click.group()
@@ -190,7 +186,11 @@ def add_site(*, domain: str, account: str, config_file: Path | None, **given: An
 @click.option("--no-pool", is_flag=True, help="Lease it no numbers: static ones only.")
 @click.option("--no-fallback", "without_fallback", is_flag=True, help="Show nothing special while the pool is empty.")
 @click.option(
-    "--domain", "domains", multiple=True, callback=_domains, help="Domains its pages stand on: all of them, repeated."
+    "--domain",
+    "domains",
+    multiple=True,
+    callback=given_domains,
+    help="Domains its pages stand on: all of them, repeated.",
 )
 @click.option("--enabled/--disabled", "enabled", default=None, help="Whether its visitors are tracked.")
 @config_option

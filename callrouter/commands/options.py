@@ -129,6 +129,11 @@ def given_domain(_context: click.Context, _parameter: click.Parameter, value: st
     return domain
 
 
+def given_domains(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    given = (given_domain(context, parameter, value) for value in values)
+    return tuple(dict.fromkeys(domain for domain in given if domain))
+
+
 def given_name(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
     if not value.strip() or not value.isprintable():
         raise click.BadParameter("a name is wanted")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import msgspec
 
-from callrouter.commands.options import print_json
+from callrouter.commands.options import given_domains, print_json
 from callrouter.sessions.explain import explain
 from callrouter.sessions.grouping import Naming, channel_of
 
@@ -13,8 +13,13 @@ from callrouter.sessions.grouping import Naming, channel_of
 @click.command()
 @click.option("--url", required=True, help="The landing page, with its utm parameters and click ids.")
 @click.option("--referrer", default="", help="Where the visitor came from; empty: nowhere known.")
-@click.option("--own", multiple=True, help="Another domain of the site: a referrer there is no source.")
-@click.option("--excluded", multiple=True, help="A domain that is no source either, such as a bank's payment page.")
+@click.option(
+    "--own", multiple=True, callback=given_domains, help="Another domain of the site: a referrer there is no source."
+)
+@click.option(
+    "--excluded", multiple=True, callback=given_domains,
+    help="A domain that is no source either, such as a bank's payment page.",
+)  # fmt: skip
 @click.option("--naming", type=click.Choice(["ours", "google"]), default="ours", help="Whose names of channels.")
 @click.option("--explain", "reasons", is_flag=True, help="Which rule and which line of which list decided.")
 def source(

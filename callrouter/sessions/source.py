@@ -318,7 +318,8 @@ def address_of(url: str) -> Address:
         return NOWHERE
     authority, path, query, fragment = found.groups("")
     if "@" in authority or ":" in authority:
-        authority = authority.rpartition("@")[2].partition(":")[0]
+        host, closed, _ = authority.rpartition("@")[2].partition("]")
+        authority = host + closed if closed else host.partition(":")[0]  # [2001:db8::1]:443, host:443
     if "utm_" in fragment:  # some advertising systems put the tags behind the hash
         tail = fragment.rpartition("?")[2]
         query = f"{query}&{tail}" if query else tail

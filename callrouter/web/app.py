@@ -43,7 +43,7 @@ from callrouter.web.pages.sign_in import sign_in_page
 from callrouter.web.pages.tokens import tokens_page
 from callrouter.web.pages.users import users_page
 from callrouter.web.parts import Parts, WebSettings
-from callrouter.web.problem import Refusal
+from callrouter.web.problem import JsonRequest, Refusal
 from callrouter.web.visitor.callbacks import Callbacks
 from callrouter.web.visitor.desk import Desk
 from callrouter.web.visitor.entrance import Entrance
@@ -91,6 +91,7 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Web:
             Exception: errors.failed,
         },
         openapi_config=openapi_config(),
+        request_class=JsonRequest,
         logging_config=None,
     )
     app.entrance = _entrance(parts, app)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import structlog
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import ClientException, HTTPException, ValidationException
 
 from callrouter.numbers import masked
 from callrouter.web import metrics
@@ -36,6 +36,16 @@ class Refusal(Exception):
         self.retry_s = retry_s
         self.problem = Problem(type=f"/problems/{kind}", title=title, status=status, detail=detail)
         self.kind = kind
+
+
+class JsonRequest(Request[Any, Any, Any]):
+    """A request whose body may be anything: what the framework's decoder does not expect is no fault of ours."""
+
+    async def json(self) -> Any:
+        try:
+            return await super().json()
+        except (UnicodeDecodeError, RecursionError) as error:  # not UTF-8 inside a string, nested without end
+            raise ClientException("The body is not what this call expects") from error
 
 
 def refused(request: Request[Any, Any, Any], refusal: Refusal) -> Response[bytes]:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from granian.constants import Interfaces, Loops
+from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.server import Server
 from litestar import Litestar
@@ -46,6 +46,7 @@ def serve(
         workers=workers,
         interface=Interfaces.ASGI,
         loop=Loops.uvloop,
+        http=HTTPModes.http1,  # while it guesses the protocol, a silent connection would be kept for ever
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000),
         websockets=False,
         respawn_failed_workers=True,

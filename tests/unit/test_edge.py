@@ -21,6 +21,7 @@ from callrouter.web.visitor.entrance import Entrance
 from callrouter.web.visitor.guard import Allowances, Buckets, Guard, Limits
 from callrouter.web.visitor.messages import VisitAnswer
 from callrouter.web.visitor.places import UNDEFINED, Places, check_places
+from callrouter.web.visitor.sifting import without_cards
 from callrouter.web.watch import Watch
 from tests.unit.mmdb import written_database
 
@@ -191,3 +192,18 @@ def test_more_than_a_process_can_hold_is_told_to_come_again_and_no_site_takes_al
         assert told[-1][0] == 200, "nothing is left in hand"
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("карта 4111 1111 1111 1111, до 12/26", "карта **** **** **** ****, до 12/26"),
+        ("4111111111111111 12 26 123", "**************** 12 26 123"),
+        ("1 4111\u20111111\u20111111\u20111111", "1 ****\u2011****\u2011****\u2011****"),
+        ("8 916 123-45-67, 8 495 222-22-22", "8 916 123-45-67, 8 495 222-22-22"),
+        ("+4111 1111 1111 1111", "+4111 1111 1111 1111"),
+        ("1 " * 2000, "1 " * 2000),
+    ],
+)
+def test_a_cards_number_is_taken_out_of_a_text_however_it_is_written(said: str, kept: str) -> None:
+    assert without_cards(said) == kept

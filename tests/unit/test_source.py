@@ -108,6 +108,7 @@ def test_look_alike_hosts_are_plain_referrals(host: str) -> None:
 
 def test_a_referrer_cannot_pretend_by_a_login_or_a_path() -> None:
     assert classify(SHOP, "https://google.com@evil.example/").source == "evil.example"
+    assert classify(SHOP, "https://a@[2001:db8::1]:443/").source == "[2001:db8::1]"
     assert classify(SHOP, "https://evil.example/google.com").source == "evil.example"
     assert classify(SHOP, "https://notshop.example/", ["shop.example"]).source == "notshop.example"
 

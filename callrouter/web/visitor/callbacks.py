@@ -27,6 +27,7 @@ from callrouter.web.visitor.messages import (
     CallbackAnswer,
     CallbackRequest,
 )
+from callrouter.web.visitor.sifting import without_cards
 from callrouter.web.visitor.visits import Visits
 
 ORDERS = uuid.uuid5(uuid.NAMESPACE_URL, "callrouter:callbacks")
@@ -73,14 +74,14 @@ class Callbacks:
             return self._taken[order]
         await self._count(site, address, phone)
         details: dict[str, object] = {"due_at": due.at, "latest_at": due.latest, "pbx": site.callback.pbx}
-        if comment := said.comment.strip()[:VALUE_LIMIT]:
+        if comment := without_cards(said.comment.strip()[:VALUE_LIMIT]):
             details["comment"] = comment
         await journal.append(
             PageAppeal(
                 id=order, kind="callback", account=site.account, site=site.id, at=now,
                 session=token.session if token else None, visitor=token.visitor if token else None,
                 visit=visit and visit.known_as(said.analytics),
-                phone=phone, person=said.name.strip()[:ID_LIMIT] or None, page=said.url[:URL_LIMIT],
+                phone=phone, person=without_cards(said.name.strip()[:ID_LIMIT]) or None, page=said.url[:URL_LIMIT],
                 title=said.title[:TITLE_LIMIT], details=_plain(details),
             )
         )  # fmt: skip

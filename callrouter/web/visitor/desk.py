@@ -133,10 +133,11 @@ class Desk:
             source=hit.traffic.source,
         )  # fmt: skip
         human, known = bool(pools) and said.human, token is not None and token.leased
+        counted = known and token is not None and self._guard.window(site, token.issued) == self._guard.window(site)
         going_on = token.session if token and pools[:1] == (token.pool,) else ""
         opened = _Opened(site, said, hit, pools, facts, human, going_on, token is None)
         try:
-            pool, allocation = await self._admit(opened, browser.address, known=known)
+            pool, allocation = await self._admit(opened, browser.address, known=known, counted=counted)
         except StoreUnavailable as error:
             self._note_away(error)
             _outcome("away")
@@ -148,7 +149,7 @@ class Desk:
             _outcome(allocation.outcome)
         return self._answer(site, pool, visitor, allocation)
 
-    async def alive(self, site: Site, said: AliveRequest) -> AliveAnswer:
+    async def alive(self, site: Site, said: AliveRequest, address: str = "") -> AliveAnswer:
         """A sign of life. Raises ForgedToken or ExpiredToken."""
         now = self._clock.now()
         token = self._signer.verify(said.token, now)
@@ -164,6 +165,9 @@ class Desk:
                     page=said.url[:URL_LIMIT] if said.url is not None else None, title=said.title[:TITLE_LIMIT],
                     closed=said.closed, analytics=said.analytics,
                 )  # fmt: skip
+                newly = self._guard.window(site, token.issued) != self._guard.window(site)
+                if newly and renewal.number:
+                    await self._guard.goes_on(site, address)
         except (StoreUnavailable, TimeoutError) as error:
             self._note_away(error)
             _ALIVE["away"].inc()
@@ -172,15 +176,18 @@ class Desk:
         _ALIVE[renewal.outcome].inc()
         leased = token.leased or renewal.number is not None
         text, issued = said.token, int(now.timestamp())
-        if issued - token.issued > FRESH_SECONDS or leased != token.leased:
+        if issued - token.issued > FRESH_SECONDS or newly or leased != token.leased:
             text = self._signer.sign(VisitToken(site.id, token.pool, token.session, token.visitor, issued, leased))
         return AliveAnswer(state=renewal.outcome, number=renewal.number, hold_s=_seconds(site), token=text)
 
-    async def _admit(self, opened: _Opened, address: str, *, known: bool) -> Placed:
-        """`known`: his token shows that he was leased a number before, which was counted then."""
+    async def _admit(self, opened: _Opened, address: str, *, known: bool, counted: bool) -> Placed:
+        """`known`: his token shows that he was leased a number before; `counted`: and that it counts just now."""
         try:
             with self._patience():
-                if not opened.human or known:
+                if not opened.human or counted:
+                    return await self._allocate(opened)
+                if known and await self._holds(opened):
+                    await self._guard.goes_on(opened.site, address)
                     return await self._allocate(opened)
                 if await self._guard.lease(opened.site, address, self._directory()):
                     return await self._allocate(opened._replace(human=False))
@@ -190,6 +197,15 @@ class Desk:
                 return placed
         except TimeoutError:
             raise StoreUnavailable(f"the lease store did not answer within {self._watch.seconds} s") from None
+
+    async def _holds(self, opened: _Opened) -> bool:
+        """Whether the visit that his token names has a number still: then he goes on with it, whatever is allowed."""
+        if not opened.known:
+            return False
+        renewal = await self._store.renew(
+            self._slot(opened.site, opened.pools[0]), opened.known, hold=opened.site.hold, gap=opened.site.gap
+        )
+        return renewal.outcome == "live"
 
     async def _allocate(self, opened: _Opened) -> Placed:
         placed = await self._lease(opened)
@@ -221,12 +237,12 @@ class Desk:
             return None
         try:
             token = self._signer.verify(text, self._clock.now())
-        except ForgedToken:
+        except (ForgedToken, ExpiredToken):
+            token = None
+        if token is None or token.site != site.id:
             metrics.REFUSED.labels(reason="ignored-token").inc()
             return None
-        except ExpiredToken:
-            return None
-        return token if token.site == site.id else None
+        return token
 
     def _slot(self, site: Site, pool: int) -> Slot:
         directory = self._directory()

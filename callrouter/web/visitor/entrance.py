@@ -132,7 +132,7 @@ class Entrance:
         said = await self._said(receive, _alive_decoder)
         self._take_in_hand(site)
         try:
-            return _encode(await self._desk.alive(site, said))
+            return _encode(await self._desk.alive(site, said, address))
         except ForgedToken:
             self._guard.request(site, address, FORGERY)
             raise Refusal(403, "forged-token", "The visit token is not one of ours") from None

@@ -150,6 +150,27 @@ class Guard:
         if address:
             await self._give_back((site.id, household(address)), site.hold)
 
+    async def goes_on(self, site: Site, address: str) -> None:
+        """A lease that was counted in an earlier window is held in this one: whoever keeps numbers gets few new ones.
+
+        It moves from the window before. Only the line's count: a site's would grow by tokens that are sent again.
+        """
+        if not address:
+            return
+        key = (site.id, household(address))
+        number = self.window(site)
+        window = self._windows.get(key)
+        if window is None or window.number != number:
+            window = self._open(key, number)
+        window.count += 1
+        if window.asked:
+            await self._counter(self._name(*key), number, 1, site.hold)
+        await self._counter(self._name(*key), number - 1, -1, site.hold)
+
+    def window(self, site: Site, at: float | None = None) -> int:
+        """The number of the window of `at`, or of now."""
+        return int((self._clock.now().timestamp() if at is None else at) // site.hold.total_seconds())
+
     async def _give_back(self, key: tuple[int, str], hold: timedelta) -> None:
         window = self._windows.get(key)
         if window and window.count:

@@ -10,6 +10,7 @@ from callrouter.pool.directory import Directory, Site
 from callrouter.pool.keys import Slot
 from callrouter.pool.store import LeaseStore, StoreUnavailable
 from callrouter.sessions.model import Visit
+from callrouter.web import metrics
 from callrouter.web.visitor.desk import PATIENCE_SECONDS, consented
 from callrouter.web.visitor.tokens import ExpiredToken, ForgedToken, TokenSigner, VisitToken
 
@@ -54,5 +55,8 @@ class Visits:
         try:
             token = self._signer.verify(text, self._clock.now())
         except (ForgedToken, ExpiredToken):
+            token = None
+        if token is None or token.site != site.id:
+            metrics.REFUSED.labels(reason="ignored-token").inc()
             return None
-        return token if token.site == site.id else None
+        return token

@@ -152,3 +152,14 @@ def test_the_description_tells_of_it(settings: WebSettings) -> None:
         assert "Idempotency-Key" in {each["name"] for each in told["parameters"]}
 
     asyncio.run(scenario())
+
+
+def test_a_body_that_is_no_text_or_nested_without_end_is_refused(settings: WebSettings, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with web(with_journal(settings, tmp_path)) as client:
+            for headers in (await token(settings), {}):
+                for body in (b'{"site": 1, "kind": "\xff"}', b"[" * 60_000, b'{"site": 1, "text": "\xed\xa0\xbd"}'):
+                    answer = await client.post("/api/v1/appeals", content=body, headers=headers)
+                    assert (answer.status_code, answer.json()["type"]) == (400, "about:blank")
+
+    asyncio.run(scenario())

@@ -7,6 +7,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.directory_source import read_directory
 from callrouter.pool.store import LeaseStore
 from callrouter.pool.sweeper import load_pools
+from callrouter.web.app import create_app
 from callrouter.web.parts import WebSettings
 from callrouter.web.visitor.guard import Limits
 from tests.integration.web.process import web_process
-from tests.integration.web.test_visitor_calls import CHROME, KEY, ORIGIN
+from tests.integration.web.test_visitor_calls import CHROME, KEY, ORIGIN, LaterClock
 
 INVENTORY = """
 INSERT INTO accounts (id, name) VALUES (2, 'Окна'), (3, 'Двери');
@@ -190,6 +192,7 @@ def test_a_site_may_have_limits_of_its_own(settings: WebSettings, tmp_path: Path
 def test_slow_and_broken_senders_are_dropped_while_others_are_served(port: int) -> None:
     head = b"POST /v/1/visit HTTP/1.1\r\nHost: x\r\nUser-Agent: x\r\nContent-Length: 900\r\n\r\n{"
     slow = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(40)]
+    silent = socket.create_connection(("127.0.0.1", port), 30)
     try:
         for each in slow:
             each.sendall(head)
@@ -197,8 +200,9 @@ def test_slow_and_broken_senders_are_dropped_while_others_are_served(port: int) 
         assert asyncio.run(Crowd(port).leased(5)) == 5
         slow[0].settimeout(10)
         assert b" 408 " in slow[0].recv(100)
+        assert silent.recv(1) == b"", "closed, for no request came"
     finally:
-        for each in slow:
+        for each in (*slow, silent):
             each.close()
     assert refused(port, "slow-body") > 0
 
@@ -206,3 +210,39 @@ def test_slow_and_broken_senders_are_dropped_while_others_are_served(port: int) 
 def test_nobody_forges_an_address_without_a_trusted_proxy(settings: WebSettings, tmp_path: Path) -> None:
     with web_process(msgspec.structs.replace(settings, trusted_proxies=()), tmp_path) as port:
         assert NUMBERS // 4 - LOST <= asyncio.run(Crowd(port).leased(60)) <= NUMBERS // 4, "all of these are 127.0.0.1"
+
+
+def test_numbers_that_an_address_goes_on_holding_count_in_the_next_hold_too(settings: WebSettings) -> None:
+    """Windows follow the web's clock, leases the store's: no lease ends here."""
+
+    async def scenario() -> None:
+        clock, tokens = LaterClock(), dict[str, str]()
+        app = create_app(settings, clock=clock)
+        outside = httpx.ASGITransport(app, client=("203.0.113.7", 1))
+        headers = {"origin": ORIGIN, "user-agent": CHROME}
+        async with app.lifespan(), httpx.AsyncClient(transport=outside, base_url="http://web") as client:
+
+            async def told(call: str, **said: Any) -> dict[str, Any]:
+                body = json.dumps({"url": f"{ORIGIN}/", **said})
+                answer: dict[str, Any] = (await client.post(f"/v/1/{call}", content=body, headers=headers)).json()
+                return answer
+
+            async def new() -> int:
+                answers = [await told("visit") for _ in range(30)]
+                tokens.update({each["number"]: each["token"] for each in answers if each["leased"]})
+                return sum(each["leased"] for each in answers)
+
+            assert await new() == NUMBERS // 4
+            clock.shift = timedelta(minutes=30)
+            for number, token in tokens.items():
+                alive = await told("alive", token=token)
+                assert alive["number"] == number
+                assert alive["token"] != token, "it is counted once in a hold"
+                tokens[number] = alive["token"]
+            assert await new() == 0
+            clock.shift = timedelta(minutes=60)
+            for number, token in tokens.items():
+                assert (await told("visit", token=token))["number"] == number
+            assert await new() == 0
+
+    asyncio.run(scenario())

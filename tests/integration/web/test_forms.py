@@ -28,7 +28,10 @@ FIELDS = [
     {"name": "user_password2", "value": "hunter2", "type": "text"},
     {"name": "csrf_token", "value": "abc", "type": "text"},
     {"name": "n", "value": "4111 1111 1111 1111", "type": "text", "autocomplete": ""},
+    {"name": "m", "value": "4111.1111.1111.1111 12/26 123", "type": "text"},
     {"name": "x", "value": "123", "type": "text", "autocomplete": "cc-csc"},
+    {"name": "sms_code", "value": "1234", "type": "text"},
+    {"name": "PIN", "value": "1234", "type": "text"},
     {"name": "utm", "value": "1", "type": "hidden"},
 ]
 
