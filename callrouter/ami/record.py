@@ -21,7 +21,7 @@ async def record(
 
     What `nameless` gives back is written, if there is one. A lost connection is made again and recorded on.
     """
-    with out.open("wb") as file:
+    with out.open("wb", buffering=0) as file:  # whoever looks sees what has come
 
         def keep(data: bytes) -> None:
             file.write(nameless.feed(data) if nameless else data)

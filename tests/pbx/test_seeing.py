@@ -42,7 +42,8 @@ def test_a_live_call_is_shown_with_its_steps_and_made_a_test_by_one_command(play
         recording = await command(scene, "record", "--regression", str(name))
         assert recording.stderr is not None
         await recording.stderr.readuntil(b"Ctrl-C stops")
-        await until(lambda: name.with_name("transferred.ami.draft").exists())
+        draft = name.with_name("transferred.ami.draft")
+        await until(lambda: draft.exists() and b"Authentication accepted" in draft.read_bytes(), 30)
         call = asyncio.ensure_future(scene.pbx.place(PLAN))
 
         async def talks() -> bool:
