@@ -33,7 +33,7 @@ PAGE = 200
 
 PENDING = f"""
 SELECT {", ".join(COLUMNS)} FROM appeals
-WHERE attribution_pending AND (started_at, id) > ($1, $2) ORDER BY started_at, id LIMIT $3"""  # noqa: S608
+WHERE attribution_pending AND (started_at, id) > ($1, $2) ORDER BY started_at, id LIMIT $3"""  # noqa: S608 - made of constants; values are parameters
 
 BEFORE_ALL = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 

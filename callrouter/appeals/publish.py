@@ -249,11 +249,13 @@ class Publisher:
             self._tell(rows)
 
     async def _judge(self) -> None:
-        """Say which appeals are multichannel and what deals are owed to. Whoever is at it already, does it for us."""
+        """Say which appeals are multichannel and what deals are owed to. Whoever is at it already, does it for us.
+
+        One step: a backlog of marks is the worker's, and no appeal waits in the journal for it.
+        """
         try:
             async with self._pool.acquire() as connection:
-                while await judge_marked(connection):
-                    pass
+                await judge_marked(connection)
         except (*TROUBLE, *POISON) as error:
             metrics.publish_failures.labels("judge").inc()
             if not isinstance(error, asyncpg.LockNotAvailableError):

@@ -55,7 +55,7 @@ SELECT oid::regclass::text FROM pg_class WHERE reltuples = 0 AND relpages > 0
 STORED = f"""
 SELECT id, started_at, revision, complete, customer, {", ".join(ATTRIBUTION_COLUMNS)} FROM appeals
 WHERE id = ANY($1::uuid[])
-  AND started_at BETWEEN $2::timestamptz - interval '1 day' AND $3::timestamptz + interval '1 day'"""  # noqa: S608
+  AND started_at BETWEEN $2::timestamptz - interval '1 day' AND $3::timestamptz + interval '1 day'"""  # noqa: S608 - made of constants; values are parameters
 
 REMOVE = """
 DELETE FROM appeals a USING unnest($1::bigint[], $2::timestamptz[], $3::uuid[]) AS w (account_id, started_at, id)

@@ -83,7 +83,7 @@ SELECT a.account_id, a.client_id, a.id, a.started_at, a.started_at >= w.since AS
     a.credits, a.confidence, a.visitor, a.session, a.visit_started_at AS at, {FACTS}
 FROM w JOIN appeals a ON a.account_id = w.account_id AND a.client_id = w.client_id AND a.started_at >= coalesce((
     SELECT max(b.started_at) FROM appeals b
-    WHERE b.account_id = w.account_id AND b.client_id = w.client_id AND b.started_at < w.since), w.since)"""  # noqa: S608
+    WHERE b.account_id = w.account_id AND b.client_id = w.client_id AND b.started_at < w.since), w.since)"""  # noqa: S608 - made of constants; values are parameters
 
 VERDICTS = """
 UPDATE appeals a SET multichannel = w.multichannel, touches = w.touches::jsonb, credits = w.credits::jsonb

@@ -55,13 +55,13 @@ DELETE FROM visit_pages p USING visits v, unnest($2::text[], $3::text[]) AS w (v
 WHERE v.account_id = $1 AND v.visitor = w.visitor AND p.account_id = $1 AND p.session = v.session"""
 SESSIONS_OF_LEASES = f"""
 UPDATE leases l SET visitor = w.name, session = md5(l.session || w.name) {_RENAMED}
-WHERE l.account_id = $1 AND l.visitor = w.visitor"""  # noqa: S608
+WHERE l.account_id = $1 AND l.visitor = w.visitor"""  # noqa: S608 - made of constants; values are parameters
 VISITS = f"""
 UPDATE visits v SET visitor = w.name, session = md5(v.session || w.name), title = '',
     landing_page = substring(v.landing_page FROM '^[^?#]*'), page = substring(v.page FROM '^[^?#]*'),
     referrer = substring(v.referrer FROM '^[^?#]*'), click_id = '', user_agent = '',
     ga_client_id = '', ga_session_id = '', ym_client_id = '', ym_counter = ''
-{_RENAMED} WHERE v.account_id = $1 AND v.visitor = w.visitor"""  # noqa: S608
+{_RENAMED} WHERE v.account_id = $1 AND v.visitor = w.visitor"""  # noqa: S608 - made of constants; values are parameters
 NOTES = "UPDATE appeal_notes SET comment = '' WHERE account_id = $1 AND appeal_id = ANY ($2)"
 DELIVERIES = "DELETE FROM deliveries WHERE account_id = $1 AND subject_id = ANY ($2)"
 ORDERS = "DELETE FROM callback_orders WHERE account_id = $1 AND id = ANY ($2) AND state NOT IN ('waiting', 'dialling')"

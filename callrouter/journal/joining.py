@@ -24,7 +24,8 @@ class NotHis(ValueError):
 
 async def merge_clients(conn: Connection, account: int, one: int, other: int) -> int | None:
     """In a transaction. Who survives: the older; None: one of them is no client of the account."""
-    if one == other or await conn.fetchval(BOTH, account, [one, other]) != 2:  # noqa: PLR2004
+    both = {one, other}
+    if one == other or await conn.fetchval(BOTH, account, list(both)) != len(both):
         return None
     await _lock(conn, account, [one, other])
     return await merge(conn, account, one, other, kind=BY_HAND, value="")

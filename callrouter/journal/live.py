@@ -25,6 +25,8 @@ from callrouter.journal.news import RINGING, CallNews, decode_call
 log = structlog.get_logger()
 
 RETRY_SECONDS = 2.0
+PULSE_SECONDS = 15.0
+"""A line that was cut says nothing, like one on which nothing happens: so the server is asked now and then."""
 MOST_WAITING = 200
 """News that a watcher has not taken yet."""
 
@@ -74,6 +76,10 @@ class Feed:
     def __len__(self) -> int:
         return sum(map(len, self._watchers.values()))
 
+    def of(self, account: int) -> int:
+        """How many watch the account."""
+        return len(self._watchers.get(account, ()))
+
     @contextlib.contextmanager
     def watching(self, account: int) -> Iterator[Watcher]:
         """Whatever is committed after `ready` came to an end is told."""
@@ -122,7 +128,12 @@ class Feed:
         for watchers in list(self._watchers.values()):
             for watcher in list(watchers):
                 watcher.tell(Missed())
-        await self._lost.wait()
+        while not self._lost.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PULSE_SECONDS):
+                    await self._lost.wait()
+                    return
+            await connection.execute("SELECT 1", timeout=PULSE_SECONDS)
 
     def _appeals(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         with contextlib.suppress(msgspec.MsgspecError):

@@ -85,7 +85,7 @@ async def read_visits(
         where += f" AND v.started_at <= {at} AND (v.started_at, v.session) < ({at}, {last})"
     sql = f"""
         SELECT {COLUMNS} FROM visits v {BOUNCE} WHERE {where}
-        ORDER BY v.started_at DESC, v.session DESC LIMIT {values.add(limit + 1, "int")}"""  # noqa: S608
+        ORDER BY v.started_at DESC, v.session DESC LIMIT {values.add(limit + 1, "int")}"""  # noqa: S608 - made of constants; values are parameters
     rows = [visit_told(row) for row in await conn.fetch(sql, *values.all)]
     following = Behind(rows[limit - 1].started_at, rows[limit - 1].session).text() if len(rows) > limit else None
     return VisitPage(items=tuple(rows[:limit]), next=following)
@@ -125,7 +125,7 @@ COLUMNS = ", ".join(f'{_DERIVED.get(name, f"v.{name}")} AS "{name}"' for name in
 BOUNCE = "LEFT JOIN sites s ON (s.account_id, s.id) = (v.account_id, v.site_id)"
 ONE = f"""
 SELECT {COLUMNS} FROM visits v {BOUNCE} WHERE v.account_id = $1 AND v.session = $2
-ORDER BY v.started_at LIMIT 1"""  # noqa: S608
+ORDER BY v.started_at LIMIT 1"""  # noqa: S608 - made of constants; values are parameters
 # A visit ends half an hour after its last sign of life: two days hold its pages, and few partitions are looked at.
 PAGES = """
 SELECT at, url, title, seconds FROM visit_pages

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
@@ -18,7 +17,7 @@ from callrouter.db.connect import Connection
 from callrouter.pool.inventory import Refused
 from callrouter.reports import money
 from callrouter.reports.figures import plain
-from callrouter.reports.money import NoSense, Table
+from callrouter.reports.money import Table
 from callrouter.sessions.source import classify
 
 LEVELS = ("channel", "source", "medium", "campaign", "keyword", "content")
@@ -158,18 +157,8 @@ async def import_costs(connection: Connection, account: int, origin: str, table:
 
 def cost_in(cells: Mapping[str, str]) -> Cost:
     """Texts → a cost. Raises NoSense, with all that makes none."""
-    texts = {name: money.line_of_text(text) for name, text in cells.items() if text.strip()}
-    read: dict[str, Any] = {
+    read = {
         "day": money.day, "amount": money.amount, "currency": money.currency, "site": money.count,
         "clicks": money.count, "impressions": money.count,
     }  # fmt: skip
-    wrong, made = [], {}
-    for name, text in texts.items():
-        try:
-            made[name] = read.get(name, str)(text)
-        except NoSense as error:
-            wrong.append(f"{name}: {error}")
-    wrong += [f"{name} is missing" for name in ("day", "amount") if name not in texts]
-    if wrong:
-        raise NoSense("; ".join(wrong))
-    return Cost(**made)
+    return Cost(**money.values_of(cells, read, needed=("day", "amount")))

@@ -5,7 +5,7 @@ A deal of a CRM is known by the CRM's name and its id there: told again, it is t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -188,21 +188,12 @@ async def import_deals(connection: Connection, account: int, table: Table[Told],
 
 def told_in(cells: Mapping[str, str], zone: ZoneInfo, country: str) -> Told:
     """Texts → a deal. Raises NoSense, with all that makes none."""
-    texts = {name: money.line_of_text(text) for name, text in cells.items() if text.strip()}
-    read: dict[str, Any] = {
+    read: dict[str, Callable[[str], Any]] = {
         "revenue": money.amount, "currency": money.currency, "opened_at": lambda text: money.moment(text, zone),
         "closed_at": lambda text: money.moment(text, zone), "won": _yes, "url": link, "client": money.count,
         "phone": lambda text: phone(text, country), "email": email,
     }  # fmt: skip
-    wrong, made = [], {}
-    for name, text in texts.items():
-        try:
-            made[name] = read.get(name, str)(text)
-        except NoSense as error:
-            wrong.append(f"{name}: {error}")
-    wrong += [f"{name} is missing" for name in ("opened_at", "revenue") if name not in texts]
-    if wrong:
-        raise NoSense("; ".join(wrong))
+    made = money.values_of(cells, read, needed=("opened_at", "revenue"))
     who = Who(**{name: made[name] for name in ("client", "phone", "email", "crm_client") if name in made})
     return Told(**{name: made[name] for name in FACTS if name in made}, who=who)
 

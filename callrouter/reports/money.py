@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -153,3 +153,20 @@ def _cells(
                 yield reader.line_num, {**dict.fromkeys(columns, ""), **dict(zip(header, row, strict=False))}
     except csv.Error as error:
         faults.append(Fault(reader.line_num, f"is no CSV: {error}"))
+
+
+def values_of(
+    cells: Mapping[str, str], read: Mapping[str, Callable[[str], Any]], *, needed: Iterable[str]
+) -> dict[str, Any]:
+    """A line's texts by column → its values; empty ones are not there. Raises NoSense, with all that makes none."""
+    texts = {name: line_of_text(text) for name, text in cells.items() if text.strip()}
+    wrong, made = [], {}
+    for name, text in texts.items():
+        try:
+            made[name] = read.get(name, str)(text)
+        except NoSense as error:
+            wrong.append(f"{name}: {error}")
+    wrong += [f"{name} is missing" for name in needed if name not in texts]
+    if wrong:
+        raise NoSense("; ".join(wrong))
+    return made

@@ -30,6 +30,8 @@ from callrouter.web.problem import Refusal
 OWN = ("account", "fields")
 MOST_WATCHERS = 500
 """Of a process: each is a connection and a few kilobytes."""
+MOST_OF_ACCOUNT = 100
+"""None shuts others out."""
 SETTLE_SECONDS = 0.1
 """Appeals that are published together are asked for together."""
 BEAT_SECONDS = 15.0
@@ -53,10 +55,10 @@ def live_handlers(access: Access, asking: Asking, feed: Feed) -> list[HTTPRouteH
         the journal for what is new. A comment now and then keeps the line open; after half an hour connect anew."""
         caller = await access.caller(request, "appeals:read")
         names = fitting(lambda: fields_in(fields), "bad-field", "There is no such field") if fields else LISTED
-        if len(feed) >= MOST_WATCHERS:
-            raise Refusal(503, "busy", "Too many watch already", "Try again in a while.", retry_s=60)
         async with asking.of(caller, account) as (conn, whose):
             filters, clock = await asking.filters(conn, whose, request, OWN)
+        if len(feed) >= MOST_WATCHERS or feed.of(whose) >= MOST_OF_ACCOUNT:
+            raise Refusal(503, "busy", "Too many watch already", "Try again in a while.", retry_s=60)
         watched = _Watched(asking, caller, account=whose, filters=filters, zone=clock.zone, fields=names)
         return Stream(
             _events(feed, watched), media_type="text/event-stream",
