@@ -58,9 +58,10 @@ format: $(VENV)/dev-ready ## let ruff rewrite the code
 	@$(BIN)/ruff check --fix-only -q . ; $(BIN)/ruff format .
 
 messages: $(VENV)/dev-ready ## the pages' words, as they stand in the code, into locale/ru.po for translation
-	@$(BIN)/pybabel -q extract -F callrouter/web/pages/locale/babel.cfg -k N_ -k pgettext:1c,2 -k Refused -k WeakPassword --add-location=file \
-	  --omit-header --sort-by-file -o $(VENV)/pages.pot callrouter
-	@$(BIN)/pybabel -q update -i $(VENV)/pages.pot -o callrouter/web/pages/locale/ru.po -l ru -N --ignore-obsolete --omit-header
+	@$(BIN)/pybabel -q extract -F callrouter/web/pages/locale/babel.cfg -k N_ -k pgettext:1c,2 -k Refused -k WeakPassword --no-location \
+	  --omit-header --sort-output --no-wrap -o $(VENV)/pages.pot callrouter
+	@$(BIN)/pybabel -q update -i $(VENV)/pages.pot -o callrouter/web/pages/locale/ru.po -l ru -N --ignore-obsolete --omit-header --no-wrap
+
 fuzz: $(VENV)/dev-ready ## readers of AMI, AGI, ARI and CEL against made-up inputs (ARGS="--seconds 600 --reader ami")
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 

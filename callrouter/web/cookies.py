@@ -23,6 +23,8 @@ FORM = "callrouter-form"
 DEVICE = "callrouter-device"
 """Says that this browser has signed in before."""
 LANGUAGE = "callrouter-language"
+LOOKED_AT = "callrouter-account"
+"""Of the operator's people: the account whose appeals, clients and reports they look at."""
 YEAR = 365 * 24 * 3600
 FORM_KEY_HEADER = "x-form-key"
 SAFE = frozenset(["GET", "HEAD", "OPTIONS"])

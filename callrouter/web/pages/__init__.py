@@ -25,8 +25,9 @@
 
 and a line in `web.app`, among those given to `pages_router`. Its template begins with `{% extends "page.html" %}`,
 names its `title`, and fills the block `content`; `f` formats (`{{ f.moment(appeal.at) }}`), `_()` translates,
-`view.may("deals:write")` asks what is allowed. It appears in the navigation of those who have the entry's scope, in the
-order given.
+`view.may("deals:write")` asks what is allowed; `view.whose` is the account whose data are shown (`view.account` is his
+own, and the operator's people look at others' too). It appears in the navigation of those who have the entry's scope,
+in the order given.
 
 What changes something is a `@post` that begins with `view, form = await ground.write(request, "appeals:write")`, which
 refuses what comes from another site; the form has `{{ form_key() }}` in it. It ends in `view.go("/journal",

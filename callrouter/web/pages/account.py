@@ -11,6 +11,7 @@ from callrouter.people import accounts, audit
 from callrouter.people.accounts import Account, AccountChange
 from callrouter.pool import inventory
 from callrouter.pool.inventory import Refused
+from callrouter.web import cookies
 from callrouter.web.api.accounts import account_name
 from callrouter.web.api.changes import Id, meant_account, require_operator, require_unchanged, tag
 from callrouter.web.cookies import AnyRequest
@@ -18,7 +19,7 @@ from callrouter.web.pages.ground import FORM_LIMIT, Entry, Form, Ground, Page, V
 from callrouter.web.pages.words import N_
 from callrouter.web.problem import Refusal
 
-ONE, ALL = "/settings/account", "/settings/accounts"
+ONE, ALL, LOOK_AT = "/settings/account", "/settings/accounts", "/looking-at"
 CURRENCIES = ("RUB", "USD", "EUR", "KZT", "BYN", "UZS", "AMD", "GEL", "KGS", "AZN", "GBP", "CNY", "TRY", "AED", "PLN")
 LONGEST_NUMBER = 6
 
@@ -57,7 +58,24 @@ def accounts_page(ground: Ground) -> Page:
             return await _list(ground, view, form, trouble=view.refusal(error), status=422)
         return view.go(f"{ALL}/{added}", note="added")
 
-    return Page([listed, add, *_one(ground)], Entry(ALL, N_("Accounts"), "operate", "settings", operator=True))
+    return Page(
+        [listed, add, *_one(ground), _look_at(ground)], Entry(ALL, N_("Accounts"), "operate", "settings", operator=True)
+    )
+
+
+def _look_at(ground: Ground) -> HTTPRouteHandler:
+    @post(LOOK_AT, request_max_body_size=FORM_LIMIT)
+    async def look_at(request: AnyRequest) -> Response[bytes]:
+        """Whose journal, clients and reports the operator's pages show from now on."""
+        view, form = await ground.write(request)
+        require_operator(view.caller)
+        chosen = _number(form.get("account", "")) or view.account
+        async with ground.reading.as_account(view.account) as conn:
+            await accounts.account_numbered(conn, chosen)
+        view.set_cookie(cookies.LOOKED_AT, str(chosen))
+        return view.go("/")
+
+    return look_at
 
 
 def _one(ground: Ground) -> list[HTTPRouteHandler]:

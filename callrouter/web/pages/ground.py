@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -16,10 +17,11 @@ from litestar.handlers import HTTPRouteHandler
 from markupsafe import Markup
 
 from callrouter import __version__
-from callrouter.people import browser_sessions
+from callrouter.people import accounts, browser_sessions
+from callrouter.people.accounts import Account
 from callrouter.people.model import Caller, Locale, Person
 from callrouter.people.roles import Scope
-from callrouter.pool.inventory import OPERATOR, Refused
+from callrouter.pool.inventory import OPERATOR, Refused, Unknown
 from callrouter.sessions.device import recognise
 from callrouter.web import cookies
 from callrouter.web.api.access import Access
@@ -38,6 +40,7 @@ FORM_LIMIT = 256 * 1024
 SEE_OTHER = 303
 PERSON = "callrouter.person"
 """Of a request's scope: who looks."""
+ACCOUNT = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 Place = Literal["work", "settings"]
 Form = Mapping[str, str]
 
@@ -88,7 +91,7 @@ class Ground:
             raise PasswordWanted
         if scope is not None and scope not in person.caller.scopes:
             raise Refusal(403, "missing-scope", "That is not allowed to you", f"It needs the scope {scope}.")
-        view = View(self, request, person)
+        view = View(self, request, person, await self._looked_at(request, person))
         if cookies.shown(request, cookies.LANGUAGE) != person.locale:
             view.set_cookie(cookies.LANGUAGE, person.locale, seconds=cookies.YEAR)
         if request.method == "GET" and person.secret_is_old:
@@ -112,6 +115,17 @@ class Ground:
         """Who looks, if that was found out before: for errors, which ask nothing of Postgres any more."""
         return View(self, request, request.scope.get(PERSON))  # type: ignore[arg-type] # our own key
 
+    async def _looked_at(self, request: AnyRequest, person: Person) -> Account | None:
+        """The account that one of the operator's people chose; None: his own, as everybody else's."""
+        chosen = cookies.shown(request, cookies.LOOKED_AT)
+        if person.account != OPERATOR or not ACCOUNT.fullmatch(chosen) or int(chosen) == OPERATOR:
+            return None
+        try:
+            async with self.reading.as_account(person.account) as conn:
+                return await accounts.account_numbered(conn, int(chosen))
+        except Unknown:
+            return None
+
     async def _renew(self, request: AnyRequest, view: View) -> None:
         async with self.reading.as_service() as conn:
             fresh = await browser_sessions.renew(conn, cookies.shown(request, cookies.SESSION))
@@ -122,13 +136,16 @@ class Ground:
 class View:
     """One request, and its answer in the making. `person` only where somebody is signed in."""
 
-    def __init__(self, ground: Ground, request: AnyRequest, person: Person | None) -> None:
+    def __init__(
+        self, ground: Ground, request: AnyRequest, person: Person | None, looked_at: Account | None = None
+    ) -> None:
         self._ground = ground
         self._person = person
         self._cookies: list[Cookie] = []
         self.request = request
         self.locale: Locale = person.locale if person else _language(request)
-        self.formats = Formats(self.locale, person.time_zone if person else "UTC")
+        self.looked_at = looked_at
+        self.formats = Formats(self.locale, _time_zone(person, looked_at))
 
     @property
     def person(self) -> Person:
@@ -143,6 +160,16 @@ class View:
     @property
     def account(self) -> int:
         return self.person.account
+
+    @property
+    def whose(self) -> int:
+        """The account whose data are shown."""
+        return self.looked_at.id if self.looked_at else self.account
+
+    @property
+    def currency(self) -> str:
+        """Of the account whose data are shown."""
+        return self.looked_at.currency if self.looked_at else self.person.currency
 
     @property
     def known(self) -> bool:
@@ -210,6 +237,12 @@ async def sent_form(request: AnyRequest) -> Form:
 
 def sign_in_path(path: str) -> str:
     return SIGN_IN if path == "/" else f"{SIGN_IN}?next={quote(path, safe='/')}"
+
+
+def _time_zone(person: Person | None, looked_at: Account | None) -> str:
+    if looked_at:
+        return looked_at.time_zone
+    return person.time_zone if person else "UTC"
 
 
 def _asked(request: AnyRequest) -> str:

@@ -81,6 +81,24 @@ def test_each_account_sees_and_changes_its_own_people_and_tokens_only(people_dat
     living(people_database, scene)
 
 
+def test_the_operators_people_choose_which_account_they_look_at_and_others_look_at_their_own(
+    people_database: str,
+) -> None:
+    async def scene(here: House) -> None:
+        op, dan = await here.signed_in("op"), await here.signed_in("dan")
+        assert (await op.post("/looking-at", account="2")).status_code == 303
+        page = (await op.get("/settings/accounts")).text
+        assert '<meta name="account" content="2">' in page
+        assert (await op.post("/looking-at", account="999999")).status_code == 404
+        assert (await op.post("/looking-at")).status_code == 303
+        assert '<meta name="account"' not in (await op.get("/settings/accounts")).text
+        assert (await dan.post("/looking-at", account="2")).status_code == 403
+        dan.http.cookies.set("callrouter-account", "2", domain="127.0.0.1")
+        assert '<meta name="account"' not in (await dan.get("/own")).text
+
+    living(people_database, scene)
+
+
 def test_each_route_wants_the_scope_that_the_role_has_or_has_not(people_database: str) -> None:
     async def scene(here: House) -> None:
         routes = (

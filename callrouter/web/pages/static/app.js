@@ -2,13 +2,20 @@
 // Everything works without it, but for copying.
 
 const key = document.querySelector('meta[name="form-key"]')?.content ?? '';
+const account = document.querySelector('meta[name="account"]')?.content;
+
+/** A path of the API, for the account that is looked at: the operator's people look at others' too. */
+export function route(path) {
+  if (!account) return `/api/v1${path}`;
+  return `/api/v1${path}${path.includes('?') ? '&' : '?'}account=${account}`;
+}
 
 /** Asks /api/v1 as the person who is signed in. Answers the body; throws an Error with `problem` of RFC 9457. */
 export async function call(path, { method = 'GET', body, headers = {}, signal } = {}) {
   const said = { accept: 'application/json', ...headers };
   if (method !== 'GET') said['x-form-key'] = key;
   if (body !== undefined) said['content-type'] = 'application/json';
-  const answer = await fetch(`/api/v1${path}`, {
+  const answer = await fetch(route(path), {
     method, headers: said, signal, body: body === undefined ? undefined : JSON.stringify(body),
   });
   if (answer.status === 401) location.reload();
