@@ -34,7 +34,7 @@ Client: TypeAlias = tuple[int, int]
 BEGIN = """
 SELECT set_config('lock_timeout', $1, true), set_config('enable_seqscan', 'off', true),
        set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
-       set_config('plan_cache_mode', 'force_custom_plan', true)"""
+       set_config('plan_cache_mode', 'force_generic_plan', true)"""
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('callrouter.touches', 0))"
 CLAIM = """
 WITH claimed AS (
@@ -75,15 +75,16 @@ LEFT JOIN visits v ON v.account_id = c.account_id AND v.visitor = c.visitor"""  
 
 # The one before `since` tells where the next chain begins.
 APPEALS = f"""
-WITH w AS (
-    SELECT account_id, client_id, since::timestamptz
-    FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS w (account_id, client_id, since)
+WITH w AS MATERIALIZED (
+    SELECT account_id, client_id, since, coalesce((
+        SELECT max(b.started_at) FROM appeals b
+        WHERE b.account_id = w.account_id AND b.client_id = w.client_id AND b.started_at < w.since), since) AS before
+    FROM (SELECT account_id, client_id, since::timestamptz
+          FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS w (account_id, client_id, since)) w
 )
 SELECT a.account_id, a.client_id, a.id, a.started_at, a.started_at >= w.since AS asked, a.multichannel, a.touches,
     a.credits, a.confidence, a.visitor, a.session, a.visit_started_at AS at, {FACTS}
-FROM w JOIN appeals a ON a.account_id = w.account_id AND a.client_id = w.client_id AND a.started_at >= coalesce((
-    SELECT max(b.started_at) FROM appeals b
-    WHERE b.account_id = w.account_id AND b.client_id = w.client_id AND b.started_at < w.since), w.since)"""  # noqa: S608 - made of constants; values are parameters
+FROM w JOIN appeals a ON a.account_id = w.account_id AND a.client_id = w.client_id AND a.started_at >= w.before"""  # noqa: S608 - made of constants; values are parameters
 
 VERDICTS = """
 UPDATE appeals a SET multichannel = w.multichannel, touches = w.touches::jsonb, credits = w.credits::jsonb
