@@ -1,4 +1,7 @@
-"""How the whole suite is shared by two processes: the tests of the PBX, and of the browser, by one; others by files."""
+"""How the whole suite is shared by processes: the PBX's tests by one, the browser's by one, others by files.
+
+What takes longest is begun first, so that no process is left with it when the others have nothing more to do.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,12 @@ from pathlib import PurePosixPath
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 TOGETHER = {"pbx", "browser"}
 """Folders whose tests are not run beside each other: one Asterisk at a time, one Chromium."""
+LONGEST = ["pbx"]
+"""Folders and files, the longest first: minutes each. The others follow by how many tests they have."""
 
 
 class ByFolder(LoadScopeScheduling):  # type: ignore[misc]  # xdist tells no types
@@ -18,6 +24,16 @@ class ByFolder(LoadScopeScheduling):  # type: ignore[misc]  # xdist tells no typ
         file = nodeid.split("::", 1)[0]
         folder = PurePosixPath(file).parent.name
         return folder if folder in TOGETHER else file
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        longest = min(self.workqueue, key=_turn)
+        self.workqueue.move_to_end(longest, last=False)
+        super()._assign_work_unit(node)
+
+
+def _turn(scope: str) -> int:
+    name = PurePosixPath(scope).stem
+    return LONGEST.index(name) if name in LONGEST else len(LONGEST)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFolder:

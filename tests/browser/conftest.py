@@ -6,30 +6,24 @@ Each test has a browser context of its own: another visitor. Pools are large eno
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
-import signal
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from callrouter.db.connect import connect
-from callrouter.lab.ports import free_port
 from callrouter.lab.servers import EmbeddedValkey
 from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.directory_source import read_directory
 from callrouter.pool.store import LeaseStore
 from callrouter.pool.sweeper import load_pools
+from tests.browser.office import office, take_seat
 from tests.browser.shop import Shop, serving
+from tests.browser.web import web_running
 from tests.integration.conftest import administer, database_url, migrated_template, postgres_url
 
-__all__ = ["migrated_template", "postgres_url"]
+__all__ = ["migrated_template", "office", "postgres_url", "take_seat"]
 
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
@@ -96,45 +90,9 @@ def lease_store(tmp_path_factory: pytest.TempPathFactory, browser_database: str)
 
 @pytest.fixture(scope="session")
 def web_url(tmp_path_factory: pytest.TempPathFactory, browser_database: str, lease_store: str) -> Iterator[str]:
-    """`callrouter web`, as an operator runs it."""
-    folder, port = tmp_path_factory.mktemp("web"), free_port()
-    config = folder / "callrouter.toml"
-    sections = {
-        "postgres": {"url": browser_database},
-        "redis": {"url": lease_store},
-        "web": {
-            "listen": f"127.0.0.1:{port}",
-            "token_secret": "a key of the tests, long enough",
-            "journal": str(folder / "journal"),
-        },
-    }
-    lines = [
-        line
-        for name, keys in sections.items()
-        for line in (f"[{name}]", *(f"{k} = {json.dumps(v)}" for k, v in keys.items()))
-    ]
-    config.write_text("\n".join(lines))
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "callrouter", "web", "--config", str(config)], stdout=log, stderr=log
-        )
-    try:
-        _await_ready(f"http://127.0.0.1:{port}/ready", folder / "log")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(15)
-
-
-def _await_ready(url: str, log: Path) -> None:
-    deadline = time.monotonic() + 120  # a machine may be slow
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(url, timeout=1):
-                return
-        except OSError:
-            time.sleep(0.05)
-    raise AssertionError(log.read_text())
+    """`callrouter web` for the widget's sites; that for people at work is `office`'s."""
+    with web_running(tmp_path_factory.mktemp("web"), postgres=browser_database, redis=lease_store) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

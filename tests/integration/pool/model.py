@@ -155,6 +155,15 @@ class PlainPool:
 
     # The clock
 
+    def edges(self, gap: int) -> set[int]:
+        """When something changes by itself: leases and visits end, numbers may be offered or taken, signs are kept."""
+        terms = self.leased().values()
+        ends = {at for term in terms for at in (term.expires, term.began + YOUNG)}
+        signs = {term.began + term.signs[-1] + SIGN_APART for term in terms if term.signs}
+        offers = {at for number in self.numbers for at in (self.offered_from(number), self.numbers[number].pinned)}
+        visits = {self.visits[session].seen + gap for session in self.latest.values()}
+        return ends | signs | offers | visits
+
     def settle(self, now: int) -> None:
         """Leases end when they run out, whoever notices."""
         for term in self.leased().values():

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import random
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 
 import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from callrouter.clock import SystemClock
-from callrouter.db.connect import connect, open_pool
+from callrouter.db.connect import open_pool
 from callrouter.numbers import Number
 from callrouter.pool.connect import close_client, open_client
-from callrouter.pool.directory import Directory
-from callrouter.pool.directory_source import DirectorySource
 from callrouter.pool.history import History
 from callrouter.pool.keys import log_key, pool_slot, site_slot
-from callrouter.pool.retention import forget_leases, forget_orders, forget_visits
 from callrouter.pool.store import LeaseStore
-from tests.integration.pool.history_bench import INVENTORY, POOL, SLOT, bench, until
+from tests.integration.pool.history_bench import POOL, SLOT, bench, until
 from tests.integration.pool.visitors import CALLER, NOON, visit
 
 MINUTE = timedelta(minutes=1)
@@ -215,188 +210,6 @@ def test_visits_of_a_site_without_a_pool_reach_postgres_too(valkey_url: str, dat
             assert (got.outcome, got.number) == ("none", None)
             await here.drained()
             assert await here.postgres.fetchval("SELECT session FROM visits") == "s1"
-
-    asyncio.run(scenario())
-
-
-def test_leases_that_ended_long_ago_are_forgotten_step_by_step_and_no_others(database: str) -> None:
-    async def scenario() -> None:
-        postgres = await open_pool(database)
-        await postgres.execute(
-            """INSERT INTO leases (account_id, number, id, pool_id, site_id, session, visitor, started_at, seen_at,
-                   expires_at, ended_at, end_reason)
-               SELECT 2, (74950000000 + n % 7)::text, n::text, 1, 1, n::text, 'v', at, at, at, at + interval '1 hour',
-                   'expired'
-               FROM generate_series(1, 100) AS n, LATERAL (SELECT now() - n * interval '10 days' AS at) AS a;
-               INSERT INTO leases (account_id, number, id, pool_id, site_id, session, visitor, started_at, seen_at,
-                   expires_at)
-               VALUES (2, '74990000000', 'open', 1, 1, 's', 'v', now() - interval '3 years', now(), now())"""
-        )
-        assert await forget_leases(postgres, timedelta(days=730), step=10) == 27
-        assert await forget_leases(postgres, timedelta(days=730), step=10) == 0
-        assert await postgres.fetchval("SELECT count(*) FROM leases WHERE ended_at IS NULL") == 1
-        assert await postgres.fetchval("SELECT count(*) FROM leases") == 74
-        await postgres.close()
-
-    asyncio.run(scenario())
-
-
-def test_a_sites_visits_are_kept_as_long_as_it_says_and_anothers_are_kept(database: str) -> None:
-    async def scenario() -> None:
-        postgres = await open_pool(database, size=2)
-        await postgres.execute(INVENTORY)
-        await postgres.execute("INSERT INTO sites (account_id, id, name) VALUES (2, 7, 'other')")
-        await postgres.execute("UPDATE sites SET retention_days = 30 WHERE id = 1")
-        await postgres.execute("SELECT ensure_partitions(3, now() - interval '40 days')")
-        await postgres.execute(
-            """INSERT INTO visits (account_id, started_at, seen_at, session, visitor, site_id, channel, source, medium)
-               SELECT 2, at, at, 's' || site || '-' || day, 'v' || day, site, 'direct', '(direct)', '(none)'
-               FROM generate_series(1, 60) day, unnest(ARRAY[1, 7]) site,
-                    LATERAL (SELECT now() - make_interval(days => day) + interval '1 hour' AS at) times"""
-        )
-        await postgres.execute(
-            "INSERT INTO visit_pages (account_id, at, session, sequence, url) "
-            "SELECT account_id, started_at, session, 1, '/' FROM visits"
-        )
-        await postgres.execute(
-            "INSERT INTO visitors SELECT account_id, visitor, min(started_at), max(seen_at) FROM visits "
-            "WHERE site_id = 1 GROUP BY 1, 2"
-        )
-        await postgres.execute("DELETE FROM visits WHERE site_id = 7 AND session > 's7-4'")
-        await postgres.execute(
-            """INSERT INTO leases (account_id, number, id, pool_id, site_id, session, visitor, started_at, seen_at,
-                   expires_at, ended_at, end_reason)
-               SELECT 2, '7499000000' || site, 'l' || day, 1, site, 's', 'v', at, at, at, at, 'expired'
-               FROM generate_series(1, 60) day, unnest(ARRAY[1, 7]) site,
-                    LATERAL (SELECT now() - make_interval(days => day) + interval '1 hour' AS at) times"""
-        )
-        assert await forget_visits(postgres, step=7) == 30
-        assert await forget_visits(postgres, step=7) == 0
-        assert await forget_leases(postgres, timedelta(days=50)) == 30 + 10
-        left = await postgres.fetch("SELECT site_id, count(*) AS count FROM visits GROUP BY 1 ORDER BY 1")
-        others = await postgres.fetchval("SELECT count(*) FROM visits WHERE site_id = 7")
-        assert [tuple(row) for row in left] == [(1, 30), (7, others)]
-        assert await postgres.fetchval("SELECT count(*) FROM visit_pages WHERE session LIKE 's1-%'") == 30
-        kept = {row["id"] for row in await postgres.fetch("SELECT id FROM visitors")}
-        seen = {row["visitor"] for row in await postgres.fetch("SELECT visitor FROM visits")}
-        assert kept == seen, "who has another site's visit is still a visitor"
-        await postgres.close()
-
-    asyncio.run(scenario())
-
-
-def test_whom_an_order_was_to_call_is_forgotten_with_the_visits_of_its_site_and_the_order_is_not(database: str) -> None:
-    async def scenario() -> None:
-        postgres = await open_pool(database, size=2)
-        await postgres.execute(INVENTORY)
-        await postgres.execute("INSERT INTO sites (account_id, id, name) VALUES (2, 7, 'other')")
-        await postgres.execute("UPDATE sites SET retention_days = 30 WHERE id = 1")
-        await postgres.execute(
-            """INSERT INTO callback_orders
-                   (account_id, id, site_id, ordered_at, phone, due_at, latest_at, next_at, state, settled_at)
-               SELECT 2, gen_random_uuid(), site, at, '79161234567', at, at, at, state,
-                   CASE WHEN state IN ('called', 'missed') THEN at END
-               FROM generate_series(1, 60) day, unnest(ARRAY[1, 7]) site,
-                    unnest(ARRAY['waiting', 'called', 'missed']) state,
-                    LATERAL (SELECT now() - make_interval(days => day) + interval '1 hour' AS at) times"""
-        )
-        assert await forget_orders(postgres, step=7) == 2 * 30
-        assert await forget_orders(postgres, step=7) == 0
-        known = (
-            "SELECT site_id, state, count(phone) AS known, count(*) FROM callback_orders GROUP BY 1, 2 ORDER BY 1, 2"
-        )
-        assert [tuple(row) for row in await postgres.fetch(known)] == [
-            (1, "called", 30, 60), (1, "missed", 30, 60), (1, "waiting", 60, 60),
-            (7, "called", 60, 60), (7, "missed", 60, 60), (7, "waiting", 60, 60),
-        ]  # fmt: skip
-        await postgres.close()
-
-    asyncio.run(scenario())
-
-
-def test_the_directory_follows_postgres_and_outlives_it(database: str, tmp_path: Path) -> None:
-    async def scenario() -> None:
-        snapshot = tmp_path / "directory.json"
-
-        async def link() -> asyncpg.Connection[asyncpg.Record]:
-            return await connect(database)
-
-        async def nobody() -> asyncpg.Connection[asyncpg.Record]:
-            raise ConnectionRefusedError("no server")
-
-        async def used() -> bool:
-            return source.directory.pool_numbers(1)[POOL[0]] or b'"active":false' not in snapshot.read_bytes()
-
-        editor = await connect(database)
-        await editor.execute(INVENTORY)
-        source = DirectorySource(link, snapshot=snapshot)
-        assert (await source.start()).pool_numbers(1) == dict.fromkeys(POOL, True)
-        await editor.execute(f"UPDATE numbers SET state = 'disabled' WHERE number = '{POOL[0]}'")
-        await until(used, False)
-        await source.stop()
-        await editor.close()
-        alone = DirectorySource(nobody, snapshot=snapshot)
-        started = await alone.start()
-        assert started.pool_numbers(1) == {POOL[0]: False, POOL[1]: True}
-        assert started.route("74952222222", 1, 2) == "sales"
-        await alone.stop()
-        ignorant = DirectorySource(nobody, snapshot=tmp_path / "none.json")
-        assert not (await ignorant.start()).known
-        await ignorant.stop()
-
-    asyncio.run(scenario())
-
-
-def test_a_directory_that_cannot_be_written_to_disk_is_in_force_all_the_same(database: str, tmp_path: Path) -> None:
-    async def scenario() -> None:
-        editor = await connect(database)
-        await editor.execute(INVENTORY)
-        (tmp_path / "a-file").write_text("")
-        source = DirectorySource(lambda: connect(database), snapshot=tmp_path / "a-file" / "snapshot.json")
-        with capture_logs() as logs:
-            assert (await source.start()).pool_numbers(1) == dict.fromkeys(POOL, True)
-        assert [each["event"] for each in logs] == ["DIRECTORY-SNAPSHOT-NOT-WRITTEN"]
-        heard = asyncio.Queue[bool]()
-
-        async def listener(directory: Directory) -> None:
-            heard.put_nowait(directory.pool_numbers(1)[POOL[0]])
-
-        source.on_change(listener)
-        await editor.execute(f"UPDATE numbers SET state = 'disabled' WHERE number = '{POOL[0]}'")
-        async with asyncio.timeout(10):
-            assert not await heard.get()
-        await source.stop()
-        await editor.close()
-
-    asyncio.run(scenario())
-
-
-def test_the_directory_goes_on_after_a_fault_of_ours(database: str) -> None:
-    class Stumbling(SystemClock):
-        stumbles = False
-
-        def now(self) -> datetime:
-            if self.stumbles:
-                self.stumbles = False
-                raise LookupError("a fault")
-            return super().now()
-
-    async def scenario() -> None:
-        editor = await connect(database)
-        await editor.execute(INVENTORY)
-        clock = Stumbling()
-        source = DirectorySource(lambda: connect(database), clock=clock)
-        await source.start()
-        clock.stumbles = True
-        await editor.execute(f"UPDATE numbers SET state = 'disabled' WHERE number = '{POOL[0]}'")
-
-        async def used() -> bool:
-            return source.directory.pool_numbers(1)[POOL[0]]
-
-        await until(used, False)
-        assert not clock.stumbles
-        await source.stop()
-        await editor.close()
 
     asyncio.run(scenario())
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.pool.machine import profile, run_machine
 from tests.integration.pool.mutants import MUTANTS, QUICK, mutated
+from tests.integration.pool.trying import profile, run_machine
 
 
 @pytest.mark.parametrize("fault", QUICK)

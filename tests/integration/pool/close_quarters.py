@@ -1,0 +1,180 @@
+"""The machine in small worlds: what people do to each other where there are fewer numbers than visitors.
+
+Each rule brings about one situation, whatever came before: the pool is full and all pages closed, a former holder comes
+back at the very end of his visit, one company's number rests while another's visitor asks. What is drawn is who, by how
+much, and on which side of the moment that decides. Knows no answers: the model does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from tests.integration.pool.machine import PoolMachine
+from tests.integration.pool.model import MINUTE, SIGN_APART, YOUNG, Term
+from tests.integration.pool.witness import Witness
+from tests.integration.pool.worlds import GAP, HOW, PLACE, REST, SITES
+
+SITE = st.sampled_from(sorted(SITES))
+OFTEN = st.sampled_from([True, True, False])
+SITES_IN_TURN = st.permutations(sorted(SITES))
+BY = st.sampled_from([-1, 0, 1])
+"""Milliseconds from the moment that decides."""
+SOON = st.sampled_from([1_000, 10_000, MINUTE])
+CLOSE = st.sampled_from([5_000, SIGN_APART - 1, SIGN_APART, SIGN_APART + 1])
+BACK = st.sampled_from(["", "", "by a page", "by a sign of life"])
+PLAIN: dict[str, Any] = {"campaign": "", "wants": True, "policy": "fallback", "rest": 0, "counts": True}
+
+
+def small(machine: Witness) -> bool:
+    return machine.world.small
+
+
+class CloseQuarters(PoolMachine):
+    @property
+    def terms(self) -> list[Term]:
+        """Leases that run, the one that began first ahead of others."""
+        self.models["a"].settle(self.now)
+        return sorted(self.models["a"].leased().values(), key=lambda term: (term.began, term.session))
+
+    def comes(self, site: int, **how: Any) -> None:
+        """A stranger, whom the pool has never seen."""
+        self.open(site, f"w{next(self.strangers)}", PLAIN | how)
+
+    def fill(self, *sites: int, **how: Any) -> None:
+        """Strangers have all numbers: whoever had one has left long ago, though nobody need have noticed."""
+        model = self.models["a"]
+        gone = [term.expires + max(REST, term.rest) for term in self.terms]
+        self.now = max(self.now, *gone, *(model.offered_from(number) for number in self.shares["a"]))
+        for place in range(len(self.shares["a"])):
+            self.comes(sites[place % len(sites)], **how)
+
+    def until(self, moment: int) -> None:
+        self.now = max(self.now, moment)
+
+    @precondition(small)
+    @rule(site=SITE, how=HOW)
+    def a_stranger_comes(self, site: int, how: dict[str, Any]) -> None:
+        self.comes(site, **how)
+
+    @precondition(small)
+    @rule(sites=SITES_IN_TURN, one_more=SITE, how=HOW)
+    def the_pool_fills_and_one_more_comes(self, sites: list[int], one_more: int, how: dict[str, Any]) -> None:
+        self.fill(*sites)
+        self.comes(one_more, **how)
+
+    @precondition(small)
+    @rule(
+        site=SITE,
+        by=BY,
+        place=PLACE,
+        back=st.sampled_from(["", "", "by a page", "by a sign of life"]),
+        called=st.booleans(),
+    )
+    def all_pages_are_closed_and_one_more_visitor_comes(
+        self, site: int, by: int, place: int, back: str, called: bool
+    ) -> None:
+        """When the first of their leases may be taken; one of them may be `back`, one may be `called` meanwhile."""
+        self.fill(site)
+        for term in self.terms:
+            self.tell_alive("a", term.session, closed=True)
+        if terms := self.terms:
+            who = terms[place % len(terms)]
+            if called:
+                self.a_call_comes(terms[0].number, "c1")
+            if back == "by a page":
+                self.open(who.site, who.visitor, PLAIN)
+            elif back:
+                self.tell_alive("a", who.session)
+            self.until(min(term.began for term in terms) + YOUNG + by)
+        self.comes(site, policy="nearest_end")
+
+    @precondition(small)
+    @rule(
+        sites=SITES_IN_TURN, asks=SITE, apart=SOON, rest=st.sampled_from([0, 5 * MINUTE]), place=PLACE, by=BY,
+        swept=st.booleans(), back=st.sampled_from([0, 0, MINUTE]),
+    )  # fmt: skip
+    def numbers_are_given_back_and_somebody_asks(
+        self, *, sites: list[int], asks: int, apart: int, rest: int, place: int, by: int, swept: bool, back: int
+    ) -> None:
+        """One after the other, by visitors of both companies; when one has rested, or a clock says that none has."""
+        self.fill(*sites, rest=rest)
+        for term in self.terms:
+            self.now += apart
+            self.gives_back(term)
+        model = self.models["a"]
+        rested = sorted(model.offered_from(number) for number in self.shares["a"])
+        self.until(rested[place % len(rested)] + by)
+        if swept:
+            self.sweep_all()
+            self.now -= back
+        self.comes(asks)
+
+    @precondition(small)
+    @rule(sites=SITES_IN_TURN, its=st.sampled_from([True, True, False]), apart=SOON, swept=OFTEN)
+    def a_lease_runs_out_unnoticed_while_others_are_free(
+        self, sites: list[int], its: bool, apart: int, swept: bool
+    ) -> None:
+        """The others were the other company's; who asks then is of the company whose lease it was (`its`), or not."""
+        self.fill(sites[0], *sites[1:] * 2)
+        terms = self.terms
+        for term in terms[1:]:
+            self.now += apart
+            self.gives_back(term)
+        self.now += REST
+        if swept:
+            self.sweep_all()
+        self.until(max((term.expires for term in terms[:1]), default=0) + 2 * REST)
+        self.comes(sites[0 if its else 1])
+
+    def gives_back(self, term: Term) -> None:
+        expected = self.models["a"].release(term.session, self.now)
+        assert self.run(self.store.release(self.slots["a"], term.session, now=self.moment)) == expected
+
+    @precondition(small)
+    @rule(place=PLACE, back=st.booleans())
+    def his_number_is_anothers_when_he_gives_it_back(self, place: int, back: bool) -> None:
+        """Or, if he is `back` instead, when he is told to be alive."""
+        site, who = self.somebody(place)
+        self.open(site, who, PLAIN)
+        name, session = self.visit_of(site, who)
+        if term := self.term_of(site, who):
+            self.until(term.expires)
+        self.fill(site)
+        if back:
+            self.tell_alive(name, session)
+            return
+        expected = self.models[name].release(session, self.now)
+        assert self.run(self.store.release(self.slots[name], session, now=self.moment)) == expected
+
+    @precondition(small)
+    @rule(place=PLACE, by=BY, how=HOW)
+    def he_comes_back_at_the_end_of_his_visit(self, place: int, by: int, how: dict[str, Any]) -> None:
+        site, who = self.somebody(place)
+        self.open(site, who, PLAIN)
+        self.now += GAP + by
+        self.open(site, who, how | {"campaign": ""})
+
+    @precondition(small)
+    @rule(place=PLACE, after=SOON, by=BY)
+    def his_old_request_arrives_when_he_is_on_a_newer_visit(self, place: int, after: int, by: int) -> None:
+        site, who = self.somebody(place)
+        self.open(site, who, PLAIN | {"campaign": "x"})
+        old = self.late[-1]
+        self.now += after
+        self.open(site, who, PLAIN | {"campaign": "y"})
+        if by:
+            self.now += GAP + by
+        self.ask(old)
+
+    @precondition(small)
+    @rule(place=PLACE, apart=CLOSE, later=CLOSE, by_page=st.booleans())
+    def signs_of_life_come_close_to_each_other(self, place: int, apart: int, later: int, by_page: bool) -> None:
+        site, who = self.somebody(place)
+        self.open(site, who, PLAIN)
+        name, session = self.visit_of(site, who)
+        for span in (apart, later):
+            self.now += span
+            self.tell_alive(name, session, page=by_page, request=f"r{next(self.requests)}")
