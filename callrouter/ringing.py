@@ -30,6 +30,8 @@ MOST_WAITING = 2000
 FRESH_SECONDS = 5.0
 SEND_SECONDS = 2.0
 AT_ONCE = 200
+GATHER_SECONDS = 0.05
+"""From one telling to the next: what happens meanwhile goes together."""
 
 
 class Ringing:
@@ -86,6 +88,7 @@ class Ringing:
             self._some.clear()
             while self._waiting:
                 await self._send(self._fresh())
+                await asyncio.sleep(GATHER_SECONDS)
 
     def _fresh(self) -> list[str]:
         """What waits and is not too old to be of use."""
