@@ -64,13 +64,14 @@ def _conclude(console: Console, result: Soaked) -> None:
         for one in tries:
             held = "held" if one.held else f"[red]not held[/red] ({one.failed} failed)"
             console.print(
-                f"{name} callrouter: {one.rate:g} calls/s {held}, 99 % heard something within {one.slowest_s:.2f} s"
+                f"{name} callrouter: {one.rate:g} calls/s {held}, 99 % heard something within {one.slowest_s:.2f} s, "
+                f"{one.asterisk_ms:g} ms of Asterisk's CPU a call"
             )
     found = result.found
     for complaint in found.complaints:
         console.print(f"[red]{escape(complaint)}[/red]", soft_wrap=True)
-    for name, (early, late, most) in result.memory_mb.items():
-        console.print(f"{name}: {early:g} MB after a fifth, {late:g} MB at the end, {most:g} MB at most")
+    for name, fifths in result.memory_mb.items():
+        console.print(f"{name}: {', '.join(f'{each:g}' for each in fifths)} MB in each fifth of the calls")
     each = ", ".join(f"{name} {ms:g} ms" for name, ms in result.cpu_ms_per_call.items())
     console.print(f"CPU a call: {each}", soft_wrap=True)
     ratio = f", {result.ratio:.2f} of the rate without callrouter" if result.ratio is not None else ""

@@ -24,6 +24,8 @@ class Try(msgspec.Struct, frozen=True):
     slowest_s: float
     """What 99 of 100 callers waited at most until they heard anything."""
     failed: int
+    asterisk_ms: float
+    """CPU a call of Asterisk alone."""
 
 
 class Ramp:
@@ -48,7 +50,7 @@ class Ramp:
         return round((self.held + min(failed)) / 2, 1) if min(failed) > self.held * CLOSE else None
 
 
-def tried(rate: float, notes: Sequence[Noted]) -> Try:
+def tried(rate: float, notes: Sequence[Noted], asterisk_ms: float) -> Try:
     """Was it held? Callers came as fast as wanted, heard something soon, and were served."""
     waits = sorted(note.heard - note.began if note.heard else float("inf") for note in notes)
     slowest = waits[int(len(waits) * (1 - FEW)) - 1]
@@ -56,4 +58,4 @@ def tried(rate: float, notes: Sequence[Noted]) -> Try:
     began = [note.began for note in notes if note.began]
     in_time = max(began) - min(began) < len(notes) / rate * 1.1 + 1
     held = in_time and slowest <= LATE_S and failed <= len(notes) * FEW
-    return Try(rate, held, round(slowest, 3), failed)
+    return Try(rate, held, round(slowest, 3), failed, round(asterisk_ms, 2))

@@ -28,7 +28,7 @@ from callrouter.lab.stack import running as processes
 from callrouter.lab.visitors import Visitor, visitors
 from callrouter.soak.office import Planned, office, planned
 from callrouter.soak.ramp import Ramp, Try, tried
-from callrouter.soak.verdict import Found, is_flat, judged
+from callrouter.soak.verdict import Found, fifths, is_flat, judged
 
 VISITORS = 600
 TRY_SECONDS = 10.0
@@ -60,8 +60,8 @@ class Soaked(msgspec.Struct, frozen=True, kw_only=True):
     ratio: float | None
     tries_without: tuple[Try, ...]
     tries_with: tuple[Try, ...]
-    memory_mb: Mapping[str, tuple[float, float, float]]
-    """Of each process: after the first fifth, at the end, at most."""
+    memory_mb: Mapping[str, tuple[float, ...]]
+    """Of each process, in each fifth of the calls."""
     memory_flat: bool
     cpu_ms_per_call: Mapping[str, float]
     found: Found
@@ -90,8 +90,10 @@ class Soak:
         while (rate := ramp.next) is not None:
             self._show(0.0, f"{what}: {rate:g} calls/s")
             calls = self._planned(round(rate * TRY_SECONDS))
+            before = cpu_seconds(self._pbx.pid)
             notes = await placed_by_sipp(self._pbx, [one.customer for one in calls], rate=rate, at_once=5000)
-            ramp.tries.append(tried(rate, list(notes.values())))
+            spent = (cpu_seconds(self._pbx.pid) - before) / len(calls) * 1000
+            ramp.tries.append(tried(rate, list(notes.values()), spent))
         return ramp
 
     async def visit(self, sites: dict[str, str], browser: httpx.AsyncClient) -> list[Visitor]:
@@ -178,7 +180,7 @@ def _told(played: Played, calls: int, rate: float, without: Ramp | None, beside:
         calls=calls, rate=rate, rate_without=without.held if without else None,
         rate_with=beside.held if beside else None, ratio=ratio,
         tries_without=tuple(without.tries if without else ()), tries_with=tuple(beside.tries if beside else ()),
-        memory_mb={name: (each[len(each) // 5], each[-1], max(each)) for name, each in memory.items() if each},
+        memory_mb={name: fifths(each) for name, each in memory.items() if each},
         memory_flat=all(is_flat(each) for each in memory.values()), cpu_ms_per_call=cpu, found=found,
     )  # fmt: skip
 

@@ -75,7 +75,13 @@ def _wrong(call: Planned, row: Mapping[str, Any], session: str) -> list[str]:
     return told
 
 
+def fifths(samples: Sequence[float]) -> tuple[float, ...]:
+    """The median of each fifth; fewer where there are not so many samples."""
+    parts = min(5, len(samples))
+    return tuple(median(samples[n * len(samples) // parts : (n + 1) * len(samples) // parts]) for n in range(parts))
+
+
 def is_flat(samples: Sequence[float]) -> bool:
     """Whether memory at the end is what it was when all was warm."""
-    fifth = len(samples) // 5
-    return not fifth or median(samples[-fifth:]) <= median(samples[fifth : 2 * fifth]) * ROOM
+    told = fifths(samples)
+    return len(told) < 5 or told[-1] <= told[1] * ROOM  # noqa: PLR2004 - fifths

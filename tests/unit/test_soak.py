@@ -16,7 +16,7 @@ from callrouter.soak.verdict import is_flat, judged
 def test_the_ramp_comes_close_to_what_is_held_from_below(limit: float) -> None:
     ramp = Ramp(20.0)
     while (rate := ramp.next) is not None:
-        ramp.tries.append(Try(rate, rate <= limit, 0.1, 0))
+        ramp.tries.append(Try(rate, rate <= limit, 0.1, 0, 12.0))
     assert limit / 1.12 <= ramp.held <= limit
     assert len(ramp.tries) < 20
 
@@ -24,16 +24,16 @@ def test_the_ramp_comes_close_to_what_is_held_from_below(limit: float) -> None:
 def test_a_machine_that_holds_nothing_ends_the_ramp() -> None:
     ramp = Ramp(20.0)
     while (rate := ramp.next) is not None:
-        ramp.tries.append(Try(rate, False, 9.0, 5))
+        ramp.tries.append(Try(rate, False, 9.0, 5, 12.0))
     assert ramp.held == 0.0
 
 
 def test_a_rate_is_not_held_when_callers_wait_fail_or_come_late() -> None:
     good = [Noted(n / 10, n / 10 + 0.05, n / 10 + 1) for n in range(300)]
-    assert tried(10.0, good).held
-    assert not tried(10.0, [*good[:290], *(Noted(30.0, 33.0, 34.0) for _ in range(10))]).held
-    assert not tried(10.0, [*good[:290], *(Noted(30.0, 0.0, 0.0, "no") for _ in range(10))]).held
-    assert not tried(30.0, good).held
+    assert tried(10.0, good, 12.0).held
+    assert not tried(10.0, [*good[:290], *(Noted(30.0, 33.0, 34.0) for _ in range(10))], 12.0).held
+    assert not tried(10.0, [*good[:290], *(Noted(30.0, 0.0, 0.0, "no") for _ in range(10))], 12.0).held
+    assert not tried(30.0, good, 12.0).held
 
 
 def test_each_of_many_calls_is_held_against_its_course() -> None:
