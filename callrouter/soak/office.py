@@ -27,7 +27,11 @@ HANDING_ON = tuple(str(n) for n in range(360, 370))
 TRANSFERRED_TO_QUEUE = 5
 """400 to 404 lead into the queues of these numbers, 405 to 409 to an extension."""
 TALK_MS, LONG_TALK_MS = 1000, 2000
-OPEN_FILES = 65536
+UNREAD = (
+    "AGIExecStart,AGIExecEnd,BridgeCreate,ContactStatus,DeviceStateChange,DialState,ExtensionStatus,MusicOnHoldStart,"
+    "MusicOnHoldStop,NewAccountCode,NewConnectedLine,PeerStatus,QueueMemberStatus,RTCPReceived,RTCPSent,SoftHangupRequest"
+)
+"""Events that callrouter does not read: Asterisk writes them all out before it filters (asterisk-conf/README.md)."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ async def office(software: PbxSoftware, folder: Path) -> AsyncIterator[AsteriskL
     pbx.additions = {
         "extensions.conf": _dialplan(), "pjsip.conf": _endpoints(port), "queues.conf": _queues(),
         "asterisk.conf": "[options]\nverbose = 0\nmaxfiles = 65536\n",
+        "manager.conf": f"[general](+)\ndisabledevents = {UNREAD}\n",
     }  # fmt: skip
     async with pbx:
         process = await asyncio.create_subprocess_exec(
