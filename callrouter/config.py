@@ -99,6 +99,8 @@ class WebConfig(Section, frozen=True, kw_only=True):
     """Requests a second from one address (one /64 of IPv6) that each process answers."""
     requests_per_site: float = 5000.0
     """Requests a second of one site that each process answers."""
+    recordings: str = ""
+    """Folder of the PBX's recordings, as this machine sees it; empty: they are not played."""
     geoip_file: str = ""
     """A database of places in MaxMind's format; without one, places are `(undefined)`."""
     session_idle_hours: float = 24.0

@@ -51,6 +51,7 @@ def web(config_file: Path | None) -> None:
         lifetimes=Lifetimes(window=config.attribution.window, affinity=config.pool.affinity),
         signed_in=Lifetime(timedelta(hours=config.web.session_idle_hours), timedelta(days=config.web.session_days)),
         journal=Path(config.web.journal) if config.web.journal else None,
+        recordings=Path(config.web.recordings) if config.web.recordings else None,
         log_level=config.log.level,
         log_format=config.log.format,
     )

@@ -21,7 +21,7 @@ from callrouter.journal.row import FIELDS, AppealTold, joined, selected, told
 from callrouter.journal.visits import BOUNCE, COLUMNS, VisitTold, visit_told
 
 What = Literal["appeal", "visit", "deal"]
-SHOWN = tuple(name for name in FIELDS if name not in {"candidates", "client_name"})
+SHOWN = tuple(name for name in FIELDS if name not in {"candidates", "client_name", "first_touch_at"})
 
 
 class DealTold(msgspec.Struct, frozen=True, kw_only=True):

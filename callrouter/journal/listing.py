@@ -43,6 +43,13 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
         return cursor_text(self)
 
     @staticmethod
+    def at_row(row: AppealTold, sort: Sort) -> Cursor:
+        """Where this row stands; it must have the field that rows are sorted by."""
+        name = sort.removeprefix("-")
+        value = None if name == "started_at" else getattr(row, name)
+        return Cursor(sort, None if value is None else float(value), row.started_at, row.id)
+
+    @staticmethod
     def of(text: str, sort: str) -> Cursor:
         """Raises ValueError for what is no cursor of ours, or one of another order."""
         cursor = cursor_of(text, Cursor)
@@ -67,6 +74,12 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     items: tuple[AppealTold, ...]
     next: str | None
     """The cursor of the next page; null: this is the last."""
+
+
+def turned(sort: Sort) -> Sort:
+    """The same order from its other end: a page before a row is one behind it in that order, read backwards."""
+    other = sort.removeprefix("-") if sort.startswith("-") else f"-{sort}"
+    return next(each for each in SORTS if each == other)
 
 
 async def read_page(conn: Connection, asked: Asked) -> Page:

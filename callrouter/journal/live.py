@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
@@ -29,6 +30,10 @@ PULSE_SECONDS = 15.0
 """A line that was cut says nothing, like one on which nothing happens: so the server is asked now and then."""
 MOST_WAITING = 200
 """News that a watcher has not taken yet."""
+MOST_CALLS = 200
+"""Of an account, that are remembered for who begins to watch while they last."""
+LONGEST_CALL = timedelta(hours=2)
+"""Its end was not told: the router was killed, or Postgres away."""
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -68,6 +73,7 @@ class Feed:
     def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection[asyncpg.Record]]]) -> None:
         self._connect = connect
         self._watchers: dict[int, set[Watcher]] = defaultdict(set)
+        self._calls: dict[int, dict[UUID, CallNews]] = defaultdict(dict)
         self._background = Background()
         self._listening = asyncio.Event()
         self._lost = asyncio.Event()
@@ -79,6 +85,10 @@ class Feed:
     def of(self, account: int) -> int:
         """How many watch the account."""
         return len(self._watchers.get(account, ()))
+
+    def calls_of(self, account: int) -> list[CallNews]:
+        """Calls that ring or are talked as far as was told, the earliest first."""
+        return list(self._calls[account].values()) if account in self._calls else []
 
     @contextlib.contextmanager
     def watching(self, account: int) -> Iterator[Watcher]:
@@ -125,6 +135,7 @@ class Feed:
         await connection.add_listener(CHANNEL, self._appeals)
         await connection.add_listener(RINGING, self._call)
         self._listening.set()
+        self._calls.clear()
         for watchers in list(self._watchers.values()):
             for watcher in list(watchers):
                 watcher.tell(Missed())
@@ -141,7 +152,22 @@ class Feed:
 
     def _call(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         with contextlib.suppress(msgspec.MsgspecError):
-            self._tell(decode_call(str(payload)))
+            news = decode_call(str(payload))
+            self._remember(news)
+            self._tell(news)
+
+    def _remember(self, news: CallNews) -> None:
+        calls = self._calls[news.account]
+        if news.state == "ringing":
+            calls[news.call] = news
+            for call in [call for call, each in calls.items() if news.at - each.at > LONGEST_CALL]:
+                del calls[call]
+            if len(calls) > MOST_CALLS:
+                del calls[next(iter(calls))]
+        else:
+            calls.pop(news.call, None)
+        if not calls:
+            del self._calls[news.account]
 
     def _tell(self, news: Notice | CallNews) -> None:
         for watcher in list(self._watchers.get(news.account, ())):

@@ -15,9 +15,9 @@ from msgspec import UNSET, UnsetType
 from callrouter.appeals.store import CHANNEL
 from callrouter.db.connect import Connection
 
-MOST_TAGS = 20
-Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-Comment = Annotated[str, msgspec.Meta(max_length=5000)]
+MOST_TAGS, LONGEST_TAG, LONGEST_COMMENT = 20, 64, 5000
+Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_TAG)]
+Comment = Annotated[str, msgspec.Meta(max_length=LONGEST_COMMENT)]
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -38,7 +38,8 @@ class Rival(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class AppealTold(msgspec.Struct, kw_only=True):
-    """The fields of an appeal that were asked for. `client_name`, `tags`, `comment`, `spam`: what is said of it now."""
+    """The fields of an appeal that were asked for. `client_name`, `first_touch_at` (the client's), `tags`, `comment`,
+    `spam`: what is said now."""
 
     id: UUID
     started_at: datetime
@@ -50,6 +51,7 @@ class AppealTold(msgspec.Struct, kw_only=True):
     site: Id = UNSET
     client: Id = UNSET
     client_name: Text = UNSET
+    first_touch_at: Moment = UNSET
     customer: Text = UNSET
     caller: Text = UNSET
     called: Text = UNSET
@@ -125,6 +127,7 @@ LISTED = tuple(name for name in FIELDS if name not in LONG)
 
 _APART = {
     "client_name": "c.name",
+    "first_touch_at": "c.first_touch_at",
     "hash": "substring(a.page FROM '#(.*)$')",
     "spam": "coalesce(n.spam, false)",
     "tags": "coalesce(n.tags, '{}')",
@@ -142,7 +145,7 @@ def selected(fields: Iterable[str]) -> str:
 
 def joined(fields: Iterable[str]) -> str:
     names = set(fields)
-    client = _CLIENT if "client_name" in names else ""
+    client = _CLIENT if names & {"client_name", "first_touch_at"} else ""
     note = _NOTE if names & {"spam", "tags", "comment"} else ""
     return client + note
 

@@ -31,13 +31,17 @@ from callrouter.web.api.routes import api_router, openapi_config
 from callrouter.web.api.steps import step_handlers
 from callrouter.web.api.token_routes import token_handlers
 from callrouter.web.api.users import user_handlers
+from callrouter.web.api.views import view_handlers
 from callrouter.web.api.visits import visit_handlers
 from callrouter.web.operation import operation_handlers
 from callrouter.web.pages.account import account_page, accounts_page
+from callrouter.web.pages.appeal import appeal_page
 from callrouter.web.pages.entering import Entering
 from callrouter.web.pages.ground import Ground
+from callrouter.web.pages.journal import journal_page
 from callrouter.web.pages.own import own_page
 from callrouter.web.pages.record import record_page
+from callrouter.web.pages.recording import Recordings
 from callrouter.web.pages.router import Errors, pages_router
 from callrouter.web.pages.sign_in import sign_in_page
 from callrouter.web.pages.tokens import tokens_page
@@ -81,7 +85,7 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Web:
             yield
 
     app = Web(
-        route_handlers=[undescribed, api_router(_resources(parts)), _pages(settings, ground)],
+        route_handlers=[undescribed, api_router(_resources(parts)), _pages(settings, parts, ground)],
         lifespan=[services],
         exception_handlers={
             Refusal: errors.refused,
@@ -124,6 +128,7 @@ def _resources(parts: Parts) -> list[HTTPRouteHandler]:
         *deal_handlers(access, reading),
         *cost_handlers(access, reading),
         *journal_handlers(access, asking),
+        *view_handlers(access, reading, asking),
         *live_handlers(access, asking, parts.feed),
         *client_handlers(access, asking),
         *export_handlers(access, asking),
@@ -133,13 +138,15 @@ def _resources(parts: Parts) -> list[HTTPRouteHandler]:
     ]
 
 
-def _pages(settings: WebSettings, ground: Ground) -> Router:
+def _pages(settings: WebSettings, parts: Parts, ground: Ground) -> Router:
     """The pages of people, in the order of their navigation."""
     entering = Entering(ground.reading, settings.token_keys, settings.signed_in)
     return pages_router(
         ground,
         [
             sign_in_page(ground, entering),
+            journal_page(ground, parts.asking),
+            appeal_page(ground, parts.asking, Recordings(settings.recordings)),
             own_page(ground, entering),
             account_page(ground),
             users_page(ground, entering),

@@ -62,6 +62,8 @@ class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
     cut_addresses: bool = True
     journal: Path | None = None
     """Folder for what visitors send; None: forms are refused."""
+    recordings: Path | None = None
+    """Folder of the PBX's recordings, as this machine sees it; None: they are not played."""
     log_level: str = "info"
     log_format: str = "console"
 

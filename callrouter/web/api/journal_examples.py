@@ -13,6 +13,12 @@ _ROW = {
 }  # fmt: skip
 APPEALS = {"items": [_ROW], "next": "WyItc3RhcnRlZF9hdCJd", "total": None, "more": False}
 TAGS = {"items": ["важно", "перезвонить"], "next": None}
+VALUES = {"items": [{"value": "Продажи", "appeals": 812}, {"value": "Сервис", "appeals": 90}], "next": None}
+VIEW = {
+    "id": 3, "name": "Пропущенные из Директа", "shared": True, "query": "period=7d&status=lost&source=yandex",
+    "columns": ["when", "who", "campaign"], "sort": "-started_at", "mine": True, "changed_at": "2026-03-02T12:05:00Z",
+}  # fmt: skip
+VIEWS = {"items": [VIEW], "next": None}
 NOTE = {
     "version": "1772453100000000", "spam": False, "tags": ["важно"], "comment": "Просил счёт",
     "changed_at": "2026-03-02T12:05:00Z",

@@ -19,6 +19,7 @@ from callrouter.journal.filters import Filters
 from callrouter.journal.live import Feed, Missed, News, Notice
 from callrouter.journal.news import CallNews
 from callrouter.journal.row import LISTED
+from callrouter.numbers import INTERNATIONAL, NotANumber, display_number, parse_number
 from callrouter.people.model import Caller
 from callrouter.web.api import examples
 from callrouter.web.api.access import Access, ApiRequest
@@ -40,9 +41,11 @@ LONGEST_SECONDS = 1800.0
 
 
 class Ringing(msgspec.Struct, frozen=True, kw_only=True):
-    """`client` and `client_name`: who it is, if he is known."""
+    """`client` and `client_name`: who it is, if he is known. `customer`, `called`: the numbers as people write them."""
 
     call: CallNews
+    customer: str = ""
+    called: str = ""
     client: int | None = None
     client_name: str | None = None
 
@@ -50,9 +53,10 @@ class Ringing(msgspec.Struct, frozen=True, kw_only=True):
 def live_handlers(access: Access, asking: Asking, feed: Feed) -> list[HTTPRouteHandler]:
     @get("/appeals/live", responses=_stream(), operation_class=OfAppeals, summary="What happens just now")
     async def watch(request: ApiRequest, account: AccountAsked = None, fields: Fields = None) -> Stream:
-        """Server-sent events: `hello` once it listens; `appeal` with a row that is new or has changed and passes the
-        filters; `gone` with the id of one that does not pass any more; `ringing` and `ended` of calls; `missed`: ask
-        the journal for what is new. A comment now and then keeps the line open; after half an hour connect anew."""
+        """Server-sent events: `hello` once it listens, with `ringing` for calls that last; `appeal` with a row that is
+        new or has changed and passes the filters; `gone` with the id of one that does not pass any more; `ringing` and
+        `ended` of calls; `missed`: ask the journal for what is new. A comment now and then keeps the line open; after
+        half an hour connect anew."""
         caller = await access.caller(request, "appeals:read")
         names = fitting(lambda: fields_in(fields), "bad-field", "There is no such field") if fields else LISTED
         async with asking.of(caller, account) as (conn, whose):
@@ -108,7 +112,17 @@ class _Watched:
 
     async def _who(self, conn: Connection, call: CallNews) -> Ringing:
         known = await clients.by_phone(conn, self.account, call.customer) if call.customer else None
-        return Ringing(call=call, client=known[0] if known else None, client_name=known[1] if known else None)
+        return Ringing(
+            call=call, customer=_spelled(call.customer), called=_spelled(call.called),
+            client=known[0] if known else None, client_name=known[1] if known else None,
+        )  # fmt: skip
+
+
+def _spelled(number: str | None) -> str:
+    try:
+        return display_number(parse_number(number, INTERNATIONAL)) if number else ""
+    except NotANumber:
+        return number or ""
 
 
 async def _events(feed: Feed, watched: _Watched) -> AsyncIterator[bytes]:
@@ -116,6 +130,11 @@ async def _events(feed: Feed, watched: _Watched) -> AsyncIterator[bytes]:
         yield b": callrouter\nretry: 2000\n\n"
         await feed.ready()
         yield event("hello", {})
+        try:
+            async for each in watched.told(list(feed.calls_of(watched.account))):
+                yield each
+        except Refusal:
+            yield event("missed", {})
         beats = 0
         async for news in live.gathered(watcher, settle=SETTLE_SECONDS, idle=BEAT_SECONDS):
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import escape
 from typing import NamedTuple
 
@@ -34,21 +34,39 @@ class Bar(NamedTuple):
     told: str
 
 
-def drawn(call: Steps) -> str:
-    end = max([step.seconds for step in call.steps] + [(call.ended_at - call.started_at).total_seconds(), 0.1])
-    lanes = [("customer", _heard(call.steps, end)), *_phones(call.steps, end)]
-    height = TOP + LANE * len(lanes) + 12
+class Look(NamedTuple):
+    """How it is told where it is shown: a page has its own words, its own style, and says elsewhere when it was."""
+
+    style: str
+    heading: Callable[[Steps], str]
+    customer: str
+    told: Callable[[Bar], str]
+
+
+def _heading(call: Steps) -> str:
     outcome = " ".join(filter(None, (call.status, call.lost_reason, "" if call.complete else "(seen in part)")))
+    return f"{call.started_at:%Y-%m-%d %H:%M:%S} UTC  {outcome}"
+
+
+ALONE = Look(f"<style>{STYLE}</style>", _heading, "customer", lambda bar: bar.told)
+"""As a file of its own."""
+
+
+def drawn(call: Steps, look: Look = ALONE) -> str:
+    end = max([step.seconds for step in call.steps] + [(call.ended_at - call.started_at).total_seconds(), 0.1])
+    lanes = [(look.customer, _heard(call.steps, end)), *_phones(call.steps, end)]
+    height = TOP + LANE * len(lanes) + 12
+    heading = escape(look.heading(call))
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img"><style>{STYLE}</style>',
-        f"<title>{escape(f'Call of {call.started_at:%Y-%m-%d %H:%M:%S} UTC')}</title>",
-        f'<text x="8" y="16">{escape(f"{call.started_at:%Y-%m-%d %H:%M:%S} UTC")}  {escape(outcome)}</text>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">{look.style}',
+        f"<title>{heading}</title>",
+        f'<text x="8" y="16">{heading}</text>',
         *_axis(end, height),
     ]
     for place, (name, bars) in enumerate(lanes):
         y = TOP + LANE * place
         parts.append(f'<text x="8" y="{y + BAR - 3}">{escape(_short(name))}</text>')
-        parts += [_bar(bar, y, end) for bar in bars]
+        parts += [_bar(bar, y, end, look.told(bar)) for bar in bars]
     return "\n".join([*parts, "</svg>\n"])
 
 
@@ -85,10 +103,10 @@ def _axis(end: float, height: int) -> Iterator[str]:
         yield f'<text class="t" x="{x + 2}" y="{TOP - 12}">{_clock(tick * step)}</text>'
 
 
-def _bar(bar: Bar, y: int, end: float) -> str:
+def _bar(bar: Bar, y: int, end: float, words: str) -> str:
     x = _x(bar.start, end)
     width = max(1.5, round(_x(bar.end, end) - x, 1))
-    told = escape(f"{_clock(bar.start)} – {_clock(bar.end)}: {bar.told}")
+    told = escape(f"{_clock(bar.start)} – {_clock(bar.end)}: {words}")
     return (
         f'<rect x="{x}" y="{y}" width="{width}" height="{BAR}" rx="2" fill="{COLOURS[bar.state]}">'
         f"<title>{told}</title></rect>"
