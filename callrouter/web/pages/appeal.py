@@ -31,8 +31,8 @@ from callrouter.web.problem import Refusal
 BASE = "/appeals"
 SECTIONS = {
     "call": (
-        "called", "caller", "group", "employee", "wait_s", "talk_s", "answered_at", "ended_at", "hangup_by",
-        "hangup_cause", "unique", "quality", "multichannel",
+        "direction", "called", "caller", "group", "employee", "wait_s", "talk_s", "answered_at", "ended_at",
+        "hangup_by", "hangup_cause", "unique", "quality", "multichannel",
     ),
     "client": ("customer", "client_name", "person", "email", "first_touch_at", "location"),
     "source": ("channel", "source", "medium", "campaign", "keyword", "content", "click_id", "landing_page", "referrer"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
+from urllib.parse import unquote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import dates, numbers
@@ -44,6 +45,13 @@ class Formats:
             return DASH
         local = at.astimezone(self.zone) if isinstance(at, datetime) else at
         return dates.format_date(local, "medium", locale=self.locale)
+
+    def short_day(self, at: datetime) -> str:
+        """22 Nov; with the year if it is another."""
+        local = at.astimezone(self.zone)
+        if local.year != datetime.now(self.zone).year:
+            return self.day(at)
+        return dates.format_skeleton("MMMd", local, locale=self.locale)
 
     def clock(self, at: datetime | None, *, seconds: bool = False) -> str:
         return DASH if at is None else at.astimezone(self.zone).strftime("%H:%M:%S" if seconds else "%H:%M")
@@ -86,6 +94,11 @@ class Formats:
             return display_number(parse_number(number, INTERNATIONAL))
         except NotANumber:
             return number
+
+    def address(self, url: str) -> str:
+        """As people read it: with its letters, unless there are signs among them that nobody sees."""
+        told = unquote(url)
+        return told if told.isprintable() else url
 
     def lasted(self, seconds: float | None) -> str:
         """3:07, or 1:02:45"""

@@ -1,6 +1,6 @@
 // The journal in a browser with script: new appeals as they come, who is calling, keys, notes in place, values to choose.
 
-import { call, route } from './app.js';
+import { call, route } from "./app.js";
 
 const table = document.querySelector('.table.journal');
 const body = table?.querySelector('tbody');
@@ -108,6 +108,7 @@ news?.addEventListener('click', () => {
 // --- who is calling -------------------------------------------------------------------------------------------------
 
 const list = line?.querySelector('.calls');
+const { title } = document;
 
 function rings({ call: told, customer, called, client, client_name: name }) {
   if (list.querySelector(`[data-call="${told.call}"]`)) return;
@@ -132,12 +133,19 @@ function rings({ call: told, customer, called, client, client_name: name }) {
   since.dateTime = told.at;
   since.textContent = '0:00';
   list.append(item);
-  line.classList.add('busy');
+  busy();
+}
+
+/** Also in the tab's title, for whoever works elsewhere. */
+function busy() {
+  const first = list.querySelector('[data-who]')?.textContent;
+  line.classList.toggle('busy', Boolean(first));
+  document.title = first ? `☎ ${first} · ${title}` : title;
 }
 
 function ended({ call: told }) {
   list.querySelector(`[data-call="${told.call}"]`)?.remove();
-  line.classList.toggle('busy', list.childElementCount > 0);
+  busy();
 }
 
 setInterval(() => {
@@ -158,7 +166,7 @@ function listen() {
   source.addEventListener('hello', () => {
     line.classList.remove('lost');
     list.replaceChildren();
-    line.classList.remove('busy');
+    busy();
     if (retry) refresh(); // what came while the line was lost
     retry = 0;
   });
@@ -255,6 +263,13 @@ const keys = {
   e: () => document.activeElement?.closest('tr')?.querySelector('[data-note]')?.click(),
 };
 
+/** Which of our keys it is; with Russian letters on the keyboard the one that stands at the same place. */
+function meant({ key, code }) {
+  if (/^[а-яё]$/i.test(key)) return code.replace('Key', '').toLowerCase();
+  if (code === 'Slash' && key === '.') return '/';
+  return code === 'Slash' && key === ',' ? '?' : key;
+}
+
 document.addEventListener('keydown', (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || dialog?.open || !body) return;
   if (event.target.closest('input, textarea, select')) {
@@ -262,7 +277,8 @@ document.addEventListener('keydown', (event) => {
     return;
   }
   const inRows = body.contains(document.activeElement);
-  const what = inRows && event.key === 'ArrowDown' ? keys.j : inRows && event.key === 'ArrowUp' ? keys.k : keys[event.key];
+  const arrow = inRows && { ArrowDown: keys.j, ArrowUp: keys.k }[event.key];
+  const what = arrow || keys[meant(event)];
   if (!what) return;
   event.preventDefault();
   what();
