@@ -27,7 +27,8 @@ WORDS = {
     "en": ("All appeals", "Tags and comment", "Save", "new appeal"),
 }
 LOCALES = {"ru": "ru-RU", "en": "en-GB"}
-LONGEST_TASK_MS = 50
+LONGEST_TASK_MS, LOADS = 50, 10
+"""A busy machine stops a page anywhere: of some loads one must have had no long task."""
 
 
 def aside(work: Callable[[Pool], Coroutine[Any, Any, Any]], url: str) -> Any:
@@ -147,12 +148,16 @@ def opens_light(desk: Desk) -> None:
     page, sizes = desk.page, list[int]()
     page.on("response", lambda answer: sizes.append(int(answer.headers.get("content-length", 0))))
     page.add_init_script(LONG_TASKS)
-    page.goto(f"{desk.url}/journal?view=all")
-    expect(page.get_by_role("heading", name=desk.title, level=1)).to_be_visible()
-    expect(page.locator("#total")).to_have_text(re.compile(r"\d"))
-    assert 0 < sum(sizes) < LARGEST_PAGE, sum(sizes)
-    tasks = page.evaluate("window.longTasks")
-    assert max(tasks, default=0) < 3 * LONGEST_TASK_MS, f"{tasks}, and a busy machine takes its time"
+    longest = []
+    for _ in range(LOADS):
+        page.goto(f"{desk.url}/journal?view=all")
+        expect(page.get_by_role("heading", name=desk.title, level=1)).to_be_visible()
+        expect(page.locator("#total")).to_have_text(re.compile(r"\d"))
+        longest.append(max(page.evaluate("window.longTasks"), default=0))
+        if longest[-1] <= LONGEST_TASK_MS:
+            break
+    assert 0 < sum(sizes) < LARGEST_PAGE * len(longest), sizes
+    assert min(longest) <= LONGEST_TASK_MS, f"{longest}: that is more than a busy machine explains"
     desk.sound("/journal")
 
 
@@ -213,9 +218,9 @@ def writes_by_keys(desk: Desk, row: Locator) -> None:
 
 def finds_and_opens(desk: Desk, row: Locator) -> None:
     page = desk.page
-    page.locator("#q").fill("0003")
+    page.locator("#q").fill("0000042")
     page.keyboard.press("Enter")
-    expect(page).to_have_url(re.compile(r"/journal\?view=all&q=0003$"))
+    expect(page).to_have_url(re.compile(r"/journal\?view=all&q=0000042$"))
     assert rows_of(page) == 1
     page.locator(".chips a").click()
     expect(page).to_have_url(re.compile(r"/journal\?view=all$"))
@@ -241,7 +246,7 @@ def test_without_script_filters_views_and_notes_work_all_the_same(
     page.locator("#email").fill("en@kitchens.example")
     page.locator("#password").fill(PASSWORD)
     page.keyboard.press("Enter")
-    page.get_by_text("Status", exact=True).first.click()
+    page.locator(".bar summary", has_text="Status").click()
     page.get_by_role("checkbox", name="Lost").check()
     page.get_by_role("button", name="Show").first.click()
     expect(page).to_have_url(re.compile(r"status=lost"))
@@ -251,7 +256,7 @@ def test_without_script_filters_views_and_notes_work_all_the_same(
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_role("heading", name="Lost ones", level=1)).to_be_visible()
     page.locator(".journal tbody .open").click()
-    page.get_by_label("Comment").fill("Called back")
+    page.locator("#note-comment").fill("Called back")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("status")).to_have_text("Saved.")
-    expect(page.get_by_label("Comment")).to_have_value("Called back")
+    expect(page.locator("#note-comment")).to_have_value("Called back")

@@ -25,7 +25,7 @@ from callrouter.web.api.changes import (
     tagged,
     told_once,
 )
-from callrouter.web.api.filtered import Asking, OfAppeals
+from callrouter.web.api.filtered import Asking, OfAppeals, known_clock
 from callrouter.web.api.reading import Reading
 from callrouter.web.metrics import API_SECONDS
 from callrouter.web.problem import Refusal
@@ -67,6 +67,7 @@ def view_handlers(access: Access, reading: Reading, asking: Asking) -> list[HTTP
         whose = meant_account(caller, account)
 
         async def work(conn: Connection) -> View:
+            await known_clock(conn, whose)
             return await views.add_view(conn, whose, caller, data)
 
         asked = ("view", whose, caller.user, data)

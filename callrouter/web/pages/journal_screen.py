@@ -14,6 +14,7 @@ from callrouter.journal.filters import Filters
 from callrouter.journal.listing import Asked, Clock, Cursor
 from callrouter.journal.period import PERIODS
 from callrouter.journal.row import AppealTold
+from callrouter.journal.views import Choices
 from callrouter.journal.views import View as Saved
 from callrouter.people.model import Caller
 from callrouter.web.api.filtered import Asking, known_clock
@@ -65,7 +66,7 @@ class Screen:
     clock: Clock
     sites: dict[int, str]
     views: list[Saved]
-    choices: views.Choices
+    choices: Choices
     caller: Caller
     found: Rows = NO_ROWS
 

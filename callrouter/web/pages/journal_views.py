@@ -5,6 +5,7 @@ from __future__ import annotations
 from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 
+from callrouter.db.connect import Connection
 from callrouter.journal import views
 from callrouter.journal.views import ViewChange
 from callrouter.people.model import Caller
@@ -94,7 +95,7 @@ def _told(address: Address) -> ViewChange:
     )  # fmt: skip
 
 
-async def _own_columns(conn: views.Connection, account: int, caller: Caller) -> tuple[str, ...]:
+async def _own_columns(conn: Connection, account: int, caller: Caller) -> tuple[str, ...]:
     """A view keeps the columns that were on the page."""
     return (await views.choices_of(conn, account, caller.user)).columns
 

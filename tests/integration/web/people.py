@@ -24,7 +24,8 @@ PEOPLE = (
     (2, "vic@windows.example", "viewer"), (3, "dan@doors.example", "admin"),
 )  # fmt: skip
 AFRESH = """
-TRUNCATE users, tokens, audit, browser_sessions, repeated_writes, sites, pools, numbers, static_bindings CASCADE;
+TRUNCATE users, tokens, audit, browser_sessions, repeated_writes, sites, pools, numbers, static_bindings, views,
+    view_choices CASCADE;
 DELETE FROM accounts WHERE id > 1;
 INSERT INTO accounts (id, name) VALUES (2, 'Windows'), (3, 'Doors');
 ALTER TABLE accounts ALTER COLUMN id RESTART WITH 10;

@@ -219,9 +219,10 @@ def test_hostile_texts_in_every_field_are_shown_as_texts(people_database: str) -
             answer = await followed(ann, path)
             assert answer.status_code == 200, answer.text
             assert "alert" in answer.text, path
-            for never in ("<script>", "<img", 'href="javascript', " onerror=alert(2)>", "49"):
+            assert "{{ 7*7 }}" in answer.text, path
+            for never in ("<script>", "<img src=x", 'href="javascript'):
                 found = answer.text.find(never)
-                assert found < 0 or never == "49", (path, answer.text[found - 80 : found + 80])
+                assert found < 0, (path, answer.text[found - 80 : found + 80])
 
     living(people_database, scene)
 
