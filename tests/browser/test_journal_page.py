@@ -27,8 +27,8 @@ WORDS = {
     "en": ("All appeals", "Tags and comment", "Save", "new appeal"),
 }
 LOCALES = {"ru": "ru-RU", "en": "en-GB"}
-LONGEST_TASK_MS, LOADS = 50, 10
-"""A busy machine stops a page anywhere: of some loads one must have had no long task."""
+LONGEST_TASK_MS, LOADS = 100, 5
+"""Half of it is promised, of a machine of its own; of some loads one must have got along with so much here."""
 
 
 def aside(work: Callable[[Pool], Coroutine[Any, Any, Any]], url: str) -> Any:

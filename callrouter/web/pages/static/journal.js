@@ -123,12 +123,13 @@ function rings({ call: told, customer, called, client, client_name: name }) {
     item.querySelector('[data-who]').append(link);
   } else put('who', shown);
   item.querySelector('[data-new]').hidden = Boolean(client);
-  put('number', name ? customer : '');
   const source = [told.channel && named('channel', told.channel), told.source].filter(Boolean).join(' · ');
   put('source', source || word('unknown'));
-  put('campaign', [told.campaign, told.keyword && `«${told.keyword}»`].filter(Boolean).join(' '));
-  put('page', told.landing_page || (called && `→ ${called}`));
-  put('site', [told.site && named('site', String(told.site)), told.location].filter(Boolean).join(' · '));
+  const site = told.site && named('site', String(told.site));
+  put('number', [name && customer, site, told.location].filter(Boolean).join(' · '));
+  const page = (told.landing_page ?? '').replace(/^https?:\/\//, '');
+  put('campaign', [told.campaign, told.keyword && `«${told.keyword}»`, page || called].filter(Boolean).join(' · '));
+  item.title = [shown, source, told.campaign, told.keyword, told.landing_page, called].filter(Boolean).join('\n');
   const since = item.querySelector('[data-since]');
   since.dateTime = told.at;
   since.textContent = '0:00';
