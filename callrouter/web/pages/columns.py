@@ -15,7 +15,7 @@ NUMBERS = frozenset({"pages", "hangup_cause", "agi_ms", "resolution_ms", "confid
 FLAGS = frozenset({"complete", "late", "pending", "overflow", "unique", "quality", "multichannel", "spam"})
 MOMENTS = frozenset({"answered_at", "ended_at", "visit_started_at", "first_touch_at", "published_at"})
 LINKS = frozenset({"landing_page", "referrer", "page"})
-PHONES = frozenset({"customer", "called"})
+PHONES = frozenset({"customer", "called", "caller"})
 
 
 class Column(NamedTuple):
