@@ -89,6 +89,8 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     """The latest visit of the visitor whom `newest` names."""
     clients: dict[int, str] = {}
     """Accounts that this caller has called, with the client's id or ''."""
+    managers: dict[int, str] = {}
+    """Accounts whose employee has talked with this caller, with the last of them."""
 
 
 class _Facts(msgspec.Struct, frozen=True, array_like=True):
@@ -326,10 +328,10 @@ def read_live(found: bytes, *, pool: int, number: Number) -> Live:
         if record.state == b"L" and visit:
             record = _running(record, visit_record(visit), number)
         leases, held_by = _leases(record, past, pool, number), record.session
-    same, newest, clients = _read_memory(memory, number) if memory else (None, None, {})
+    same, newest, clients, managers = _read_memory(memory, number) if memory else (None, None, {}, {})
     return Live(
         at=moment(now), known=bool(packed), leases=leases, visit=unpack_visit(held_by, visit) if visit else None,
-        since=since, same_number=same, newest=newest, clients=clients,
+        since=since, same_number=same, newest=newest, clients=clients, managers=managers,
         newest_visit=unpack_visit(latest_session.decode(), latest) if latest else None,
     )  # fmt: skip
 
@@ -380,11 +382,18 @@ def _lease(record: NumberRecord, pool: int, number: Number) -> Lease:
     )  # fmt: skip
 
 
-def _read_memory(packed: bytes, number: Number) -> tuple[CallerMemory | None, CallerMemory | None, dict[int, str]]:
+def _read_memory(
+    packed: bytes, number: Number
+) -> tuple[CallerMemory | None, CallerMemory | None, dict[int, str], dict[int, str]]:
+    """For calls on this number, the newest, and what accounts know of the caller: client's id, last employee."""
     fields = dict(_memories(packed))
     same, last = fields.get(f"n:{number}"), fields.get("last")
-    clients = {int(name[2:]): value.decode() for name, value in fields.items() if name.startswith("a:")}
-    return (_memory_of(same) if same else None, _memory_of(last) if last else None, clients)
+    clients, managers = (_by_account(fields, kind) for kind in ("a:", "e:"))
+    return (_memory_of(same) if same else None, _memory_of(last) if last else None, clients, managers)
+
+
+def _by_account(fields: dict[str, bytes], kind: str) -> dict[int, str]:
+    return {int(name[2:]): value.decode() for name, value in fields.items() if name.startswith(kind)}
 
 
 def _memories(packed: bytes) -> Iterator[tuple[str, bytes]]:

@@ -32,6 +32,7 @@ VISIT_GAP = timedelta(minutes=30)
 CHUNK = 500
 """Numbers per load script: the server serves nobody else while a script runs."""
 ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+LONGEST_EMPLOYEE = 80
 
 
 _OBSERVED = {"leased", "overflow"}
@@ -227,13 +228,14 @@ class LeaseStore:
         at: datetime,
         number: Number,
         client: str = "",
+        employee: str = "",
         visit: Visit | None = None,
         own_number: bool = True,
         credited: Attribution | None = None,
     ) -> None:
         """Keep that `caller` called, and the visit he was credited to. `own_number`: `number` is of this slot.
 
-        `credited` says how sure that is; without it there is no doubt.
+        `credited` says how sure that is; without it there is no doubt. `employee`: who talked with him, if known.
         """
         sure, rivals = (credited.confidence, credited.rivals) if credited else (1.0, 0.0)
         memory = b""
@@ -243,7 +245,7 @@ class LeaseStore:
         visitor = f"{visit.site}:{visit.visitor}" if visit else ""
         await self._run(
             script("remember"), slot, None, caller, number if own_number else "", account, client, memory, visitor,
-            live.milliseconds(at), _ms(self.lifetimes.caller),
+            live.milliseconds(at), _ms(self.lifetimes.caller), employee[:LONGEST_EMPLOYEE],
         )  # fmt: skip
 
     async def load_numbers(self, slot: Slot, numbers: dict[Number, bool], *, now: datetime | None = None) -> int:
