@@ -13,7 +13,7 @@ import msgspec
 
 from callrouter.db.connect import Connection
 from callrouter.numbers import Number
-from callrouter.pool.inventory import Refused, hint, pool_named, site_named
+from callrouter.pool.inventory import Refused, Unknown, hint, pool_named, site_named
 from callrouter.pool.number_file import Fault, ListedNumber, Listing
 
 ONE_AT_A_TIME = "LOCK TABLE numbers IN SHARE ROW EXCLUSIVE MODE"
@@ -170,6 +170,28 @@ async def bind_static(
         except asyncpg.CheckViolationError:
             raise Refused("the binding would end before it begins") from None
     return int(binding)
+
+
+async def set_static_end(conn: Connection, binding: int, until: datetime | None) -> asyncpg.Record:
+    """End a binding then, or never. Raises Unknown, Refused."""
+    async with conn.transaction():
+        await conn.execute(ONE_AT_A_TIME)
+        try:
+            bound = await conn.fetchrow(
+                """UPDATE static_bindings b SET valid_to = $2 FROM numbers n WHERE b.id = $1 AND n.number = b.number
+                   RETURNING b.number, b.account_id AS account, n.pool_id""",
+                binding, until,
+            )  # fmt: skip
+        except asyncpg.ExclusionViolationError:
+            raise Refused("the number is bound to another channel in that time; end that binding first") from None
+        except asyncpg.CheckViolationError:
+            raise Refused("the binding would end before it begins") from None
+        if bound is None:
+            raise Unknown(binding)
+        if bound["pool_id"] is not None:
+            raise Refused("{number} is in a pool and leased to visitors; a static number must not be",
+                          number=bound["number"])  # fmt: skip
+    return bound
 
 
 async def end_static(conn: Connection, number: Number, *, at: datetime | None = None) -> asyncpg.Record:

@@ -32,7 +32,6 @@ VISIT_GAP = timedelta(minutes=30)
 CHUNK = 500
 """Numbers per load script: the server serves nobody else while a script runs."""
 ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
-LONGEST_EMPLOYEE = 80
 
 
 _OBSERVED = {"leased", "overflow"}
@@ -97,6 +96,8 @@ class Occupancy(msgspec.Struct, frozen=True, kw_only=True):
     numbers: int
     leased: int
     free: int
+    waiting: int
+    """Of the free ones: those that nobody may have yet, for they rest or are pinned by a call."""
     visits: int
     backlog: int
     """Entries of the log that history has not taken yet."""
@@ -245,7 +246,7 @@ class LeaseStore:
         visitor = f"{visit.site}:{visit.visitor}" if visit else ""
         await self._run(
             script("remember"), slot, None, caller, number if own_number else "", account, client, memory, visitor,
-            live.milliseconds(at), _ms(self.lifetimes.caller), employee[:LONGEST_EMPLOYEE],
+            live.milliseconds(at), _ms(self.lifetimes.caller), employee,
         )  # fmt: skip
 
     async def load_numbers(self, slot: Slot, numbers: dict[Number, bool], *, now: datetime | None = None) -> int:
@@ -329,6 +330,7 @@ class LeaseStore:
             numbers=numbers,
             leased=leased,
             free=numbers - aside - leased,
+            waiting=resting,
             visits=waiting + leased,
             backlog=backlog,
             longest_free=live.moment(since) if since else None,
