@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any, Literal, TypeVar
 from zoneinfo import available_timezones
 
@@ -151,12 +152,10 @@ class _Reader:
     def read(self) -> dict[str, Any]:
         spelled = {"hold": "hold_minutes", "rest": "rest_minutes", "visit_gap": "gap_minutes"}
         found: dict[str, Any] = {
-            column: self._one(name, lambda value, name=name: _minutes(name, value)) for column, name in spelled.items()
-        }
-        for name, bounds in SECONDS.items():
-            found[name] = self._one(name, lambda value, bounds=bounds: _within(value, *bounds))
-        for name in LIMITS:
-            found[name] = self._one(name, lambda value, name=name: _limit(name, value))
+            column: self._one(name, partial(_minutes, name)) for column, name in spelled.items()
+        }  # fmt: skip
+        found |= {name: self._one(name, partial(_within, *bounds)) for name, bounds in SECONDS.items()}
+        found |= {name: self._one(name, partial(_limit, name)) for name in LIMITS}
         for name in ("overflow", "consent", "unique_scope", "enabled"):
             found[name] = self.given.get(name)
         for name in ("name", "select", "shadow"):
@@ -179,7 +178,7 @@ class _Reader:
         }  # fmt: skip
         found: dict[str, object] = {}
         for name, value in given.items():
-            read = reads.get(name, lambda value, name=name: _within(value, *BOUNDS[name]) if name in BOUNDS else value)
+            read = partial(_within, *BOUNDS[name]) if name in BOUNDS else reads.get(name, bool)
             found[name] = self._fits(f"callback_{name}", value, read)
         return found
 
@@ -204,17 +203,17 @@ class _Reader:
 
 
 def _minutes(name: str, minutes: float) -> timedelta:
-    return timedelta(minutes=_within(minutes, *MINUTES[name.removesuffix("_minutes")]))
+    return timedelta(minutes=_within(*MINUTES[name.removesuffix("_minutes")], minutes))
 
 
 def _limit(name: str, value: int | None) -> int | Literal["default"]:
-    return "default" if value is None else _within(value, *LIMITS[name])
+    return "default" if value is None else _within(*LIMITS[name], value)
 
 
 N = TypeVar("N", int, float)
 
 
-def _within(value: N, least: float, most: float) -> N:
+def _within(least: float, most: float, value: N) -> N:
     if not least <= value <= most:
         raise Refused("from {least} to {most}", least=f"{least:g}", most=f"{most:.0f}")
     return value
@@ -288,7 +287,7 @@ def _pools(pools: tuple[WantedPool, ...]) -> tuple[WantedPool, ...]:
     for pool in pools:
         for words in (pool.regions, pool.sources):
             _each(words, _name)
-        _within(pool.priority, -(10**6), 10**6)
+        _within(-(10**6), 10**6, pool.priority)
     return pools
 
 

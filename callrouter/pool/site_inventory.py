@@ -210,7 +210,7 @@ async def _set_callback(conn: Connection, owner: int, site: int, given: dict[str
     except msgspec.ValidationError as error:
         raise Refused(f"callback: {error}") from None
     if settings.enabled and not is_route(settings.route or route):
-        raise Refused("callback orders ring a route first, an extension of your PBX: give --callback-route or --route")
+        raise Refused("callback orders ring a route first, an extension of your PBX: name it for them or for the site")
     text = msgspec.json.encode(settings).decode()
     await conn.execute(
         "UPDATE sites SET callback = $3::text::jsonb WHERE account_id = $1 AND id = $2", owner, site, text

@@ -25,6 +25,7 @@ from callrouter.web.api.journal import journal_handlers
 from callrouter.web.api.leaks import leak_handlers
 from callrouter.web.api.leases import lease_handlers
 from callrouter.web.api.live import live_handlers
+from callrouter.web.api.pool_routes import pool_handlers
 from callrouter.web.api.reconciliations import reconciliation_handlers
 from callrouter.web.api.reports import report_handlers
 from callrouter.web.api.routes import api_router, openapi_config
@@ -139,6 +140,7 @@ def _resources(parts: Parts) -> list[HTTPRouteHandler]:
         *visit_handlers(access, asking),
         *inventory_lists(access, reading),
         *site_handlers(access, reading, parts.traces),
+        *pool_handlers(access, reading, parts.holders, clock),
         *inventory_changes(access, reading),
     ]
 

@@ -22,3 +22,14 @@ SEEN = {
     "script": {"at": "2026-03-02T12:00:00Z", "page": "shop.example"},
     "visit": {"at": "2026-03-02T12:00:01Z", "page": "shop.example/windows"}, "refused": None,
 }  # fmt: skip
+POOL = {
+    "id": 1, "account": 1, "name": "Moscow", "active": 200, "disabled": 1,
+    "now": {
+        "numbers": 201, "leased": 88, "resting": 4, "pinned": 2, "free": 106, "disabled": 1,
+        "longest_free": "2026-03-02T06:11:40Z", "visits": 97, "backlog": 0,
+    },
+    "standing": {
+        "plan": None, "visits": 120, "overflowed": 0, "drift": [],
+        "reckoned": {"load": 84.1, "leases_in_peak_hour": 118, "enough": 101, "points": [[28, 0.33], [101, 0.99]]},
+    },
+}  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 from zoneinfo import available_timezones
 
 from babel import Locale
@@ -84,7 +85,7 @@ def _seen(ground: Ground, traces: Traces) -> HTTPRouteHandler:
     return seen
 
 
-async def told_seen(view: View, site: SiteDetails, traces: Traces) -> dict[str, object]:
+async def told_seen(view: View, site: SiteDetails, traces: Traces) -> dict[str, Any]:
     try:
         seen = await traces.of(site.id)
     except StoreUnavailable:
