@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal
@@ -12,18 +13,18 @@ from callrouter.numbers import Number
 from callrouter.pool import live
 from callrouter.pool.holders import Store
 from callrouter.pool.keys import Slot, pool_slot
-from callrouter.pool.store import FAILURES, Occupancy, StoreUnavailable
+from callrouter.pool.store import FAILURES, StoreUnavailable
 
 MOST_LOOKED_AT = 2000
-"""Numbers that wait are told apart, resting from pinned, if there are no more than so many."""
+"""Each number of a pool is looked at if there are no more than so many; else the store's own sets are counted."""
 MILLISECOND = timedelta(milliseconds=1)
 Stands = Literal["leased", "calling", "pinned", "resting", "free", "disabled", "unknown"]
 """`calling`: not leased, and somebody calls on it. `unknown`: the lease store does not have it, or not yet."""
 
 
 class Census(msgspec.Struct, frozen=True, kw_only=True):
-    """`numbers` are all; `leased`, `resting`, `pinned`, `free`, `disabled` add up to them. `pinned` null: too many wait
-    to be told apart, `resting` has them all."""
+    """`numbers` are all; `leased`, `resting`, `pinned`, `free`, `disabled` add up to them. `pinned` null: too many to
+    be told from those that rest, `resting` has them all."""
 
     numbers: int
     leased: int
@@ -53,12 +54,12 @@ async def census(store: Store, pool: int, now: datetime) -> Census:
     """Raises StoreUnavailable."""
     slot = pool_slot(pool, store.namespace)
     found = await store.leases.occupancy(slot)
-    pinned = await _pinned(store, slot, now) if found.waiting <= MOST_LOOKED_AT else None
-    return Census(
-        numbers=found.numbers, leased=found.leased, resting=max(0, found.waiting - (pinned or 0)), pinned=pinned,
-        free=max(0, found.free - found.waiting), disabled=_disabled(found), longest_free=found.longest_free,
-        visits=found.visits, backlog=found.backlog,
+    counted = Census(
+        numbers=found.numbers, leased=found.leased, resting=found.waiting, pinned=None,
+        free=max(0, found.free - found.waiting), disabled=max(0, found.numbers - found.leased - found.free),
+        longest_free=found.longest_free, visits=found.visits, backlog=found.backlog,
     )  # fmt: skip
+    return counted if found.numbers > MOST_LOOKED_AT else await _looked_at(store, slot, counted, now)
 
 
 async def standings(store: Store, pool: int, numbers: Sequence[Number], now: datetime) -> dict[Number, NumberNow]:
@@ -94,15 +95,15 @@ def _waiting(standing: live.Standing, now: datetime) -> tuple[Stands, datetime |
     return "free", None
 
 
-async def _pinned(store: Store, slot: Slot, now: datetime) -> int:
-    try:
-        waiting = await store.client.execute_command("SMEMBERS", f"{slot}resting")
-    except FAILURES as error:
-        raise StoreUnavailable(str(error) or type(error).__name__) from error
-    records = await _records(store, slot, [Number(number.decode()) for number in waiting])
+async def _looked_at(store: Store, slot: Slot, counted: Census, now: datetime) -> Census:
+    """By each number's record, which alone tells what is pinned, and by what is over although nobody has swept it."""
+    records = await _records(store, slot, [number async for number in store.leases.members(slot)])
     rest = store.leases.lifetimes.rest // MILLISECOND
-    states = [_now(Number(""), packed, rest, now).state for packed in records]
-    return sum(state in ("pinned", "calling") for state in states)
+    states = Counter(_now(Number(""), packed, rest, now).state for packed in records if packed)
+    return msgspec.structs.replace(
+        counted, numbers=states.total(), leased=states["leased"], resting=states["resting"],
+        pinned=states["pinned"] + states["calling"], free=states["free"], disabled=states["disabled"],
+    )  # fmt: skip
 
 
 async def _records(store: Store, slot: Slot, numbers: Sequence[Number]) -> list[bytes | None]:
@@ -112,7 +113,3 @@ async def _records(store: Store, slot: Slot, numbers: Sequence[Number]) -> list[
         return list(await store.client.execute_command("MGET", *(f"{slot}n:{number}" for number in numbers)))
     except FAILURES as error:
         raise StoreUnavailable(str(error) or type(error).__name__) from error
-
-
-def _disabled(found: Occupancy) -> int:
-    return max(0, found.numbers - found.leased - found.free)

@@ -154,7 +154,7 @@ def _pages(parts: Parts, ground: Ground) -> Router:
             sign_in_page(ground, entering),
             own_page(ground, entering),
             sites_page(ground, parts.traces),
-            site_page(ground, parts.directory, parts.traces),
+            site_page(ground, parts.traces),
             static_page(ground, parts.clock),
             pools_page(ground, parts.holders, parts.clock),
             pool_page(ground, parts.holders, parts.clock),

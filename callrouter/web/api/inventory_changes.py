@@ -26,6 +26,8 @@ from callrouter.web.api.changes import Id, Key, require_operator, told_once
 from callrouter.web.api.reading import Reading
 
 MOST_NUMBERS = 10_000
+FIRST_YEAR, LAST_YEAR = 1970, 9000
+"""Near year 1 and 9999 no other zone can tell a time."""
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
 Line = Annotated[str, msgspec.Meta(max_length=LONGEST_TEXT, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Spelled = Annotated[str, msgspec.Meta(max_length=64)]
@@ -194,8 +196,7 @@ def _static(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
     )
     async def bind(request: ApiRequest, data: JSONBody[NewStatic], key: Key = None) -> AddedStatic:
         caller = await _operator(access, request)
-        if any(at is not None and at.tzinfo is None for at in (data.since, data.until)):
-            raise Refused("times are told with their offset")
+        _require_sound(data.since, data.until)
 
         async def work(conn: Any) -> AddedStatic:
             number = _number(data.number)
@@ -225,12 +226,19 @@ def _static(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
     async def set_end(request: ApiRequest, binding: Id, data: JSONBody[StaticChange]) -> None:
         """Back into force, too, if the number was bound to nothing else since."""
         caller = await _operator(access, request)
-        if data.until is not None and data.until.tzinfo is None:
-            raise Refused("times are told with their offset")
+        _require_sound(data.until)
         async with reading.changing(caller.account) as conn:
             await end_binding(conn, binding, data.until, by=caller)
 
     return [bind, end, set_end]
+
+
+def _require_sound(*times: datetime | None) -> None:
+    for at in times:
+        if at is not None and at.tzinfo is None:
+            raise Refused("times are told with their offset")
+        if at is not None and not FIRST_YEAR <= at.year < LAST_YEAR:
+            raise Refused("a time between the years {first} and {last}", first=FIRST_YEAR, last=LAST_YEAR)
 
 
 async def end_binding(conn: Connection, binding: int, until: datetime | None, *, by: Caller) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -12,7 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from callrouter.numbers import Number
 from callrouter.pool import inventory_rows
-from callrouter.pool.directory import Directory
+from callrouter.pool.directory import Site, Widget
 from callrouter.pool.inventory import Refused
 from callrouter.pool.site_change import WrongSettings
 from callrouter.pool.site_details import SiteDetails, site_numbered
@@ -37,8 +36,8 @@ EXAMPLE_DIGITS = 7
 NO_NUMBER = Number("74950000000")
 
 
-def site_page(ground: Ground, directory: Callable[[], Directory], traces: Traces) -> Page:
-    looks = _Looks(ground, directory, traces)
+def site_page(ground: Ground, traces: Traces) -> Page:
+    looks = _Looks(ground, traces)
 
     @get(f"{HERE}/{{site:int}}")
     async def one(request: AnyRequest, site: Id) -> Response[bytes]:
@@ -102,9 +101,8 @@ def our_address(request: AnyRequest) -> str:
 class _Looks:
     """The page in all its states."""
 
-    def __init__(self, ground: Ground, directory: Callable[[], Directory], traces: Traces) -> None:
+    def __init__(self, ground: Ground, traces: Traces) -> None:
         self._reading: Reading = ground.reading
-        self._directory = directory
         self._traces = traces
 
     async def page(
@@ -121,18 +119,23 @@ class _Looks:
         return view.render(
             "site.html", status=status, fields=fields, stored=stored if meanwhile else {}, faults=faults,
             trouble=trouble, meanwhile=meanwhile, read=tag(site.settable()), routes=routes, pools=pools, empty=empty,
-            rules=rows(fields, "rule"), pool_rows=rows(fields, "pool"), text=text, pieces=self._tried(site, text),
+            rules=rows(fields, "rule"), pool_rows=rows(fields, "pool"), text=text, pieces=_tried(site, text),
             may_change=view.may("settings:write"), channels=CHANNELS, countries=_countries(view.locale),
             zones=[(zone, zone) for zone in sorted(available_timezones()) if "/" in zone and zone[:4] != "Etc/"],
             **await told_seen(view, site, self._traces),
         )  # fmt: skip
 
-    def _tried(self, site: SiteDetails, text: str) -> list[Piece] | None:
-        known = self._directory().site(site.id)
-        if not text or known is None:
-            return None
-        own = known.own_numbers[0] if known.own_numbers else NO_NUMBER
-        return tried(known, text, Number(own[:-EXAMPLE_DIGITS] + "0" * EXAMPLE_DIGITS))
+
+def _tried(site: SiteDetails, text: str) -> list[Piece] | None:
+    """As the site is set by now, also if no web process has heard of it yet."""
+    if not text:
+        return None
+    known = Site(
+        id=site.id, account=site.account, country=site.country, own_numbers=tuple(map(Number, site.own_numbers)),
+        display_pattern=site.display, widget=Widget(select=site.select, shadow=site.shadow),
+    )  # fmt: skip
+    own = site.own_numbers[0] if site.own_numbers else NO_NUMBER
+    return tried(known, text, Number(own[:-EXAMPLE_DIGITS] + "0" * EXAMPLE_DIGITS))
 
 
 def _told(view: View, error: Refused | None) -> tuple[dict[str, str], str]:
