@@ -73,17 +73,19 @@ async def standing(conn: Connection, pool: int, census: Census | None, now: date
     visits, overflowed = (await overflow_since(conn, [pool], now - LATELY)).get(pool, (0, 0))
     plan = await _plan(conn, pool)
     promise = (await promises(conn)).get(pool)
-    reckoned = None if plan else await _reckoned(conn, pool, now)
+    in_use = census.numbers - census.disabled if census else 0
+    reckoned = None if plan else await _reckoned(conn, pool, now, in_use)
     return Standing(
         plan=plan, reckoned=reckoned, visits=visits, overflowed=overflowed,
         drift=_drift(promise, census, now, (visits, overflowed)),
     )  # fmt: skip
 
 
-def reckoned_for(load: float, leases: int) -> Reckoned:
-    """The curve from a third of the load, where few find a number, to where nearly all do. Pure."""
+def reckoned_for(load: float, leases: int, in_use: int = 0) -> Reckoned:
+    """The curve from a third of the load, where few find a number, to where nearly all do, and as far as the numbers
+    in use. Pure."""
     enough = erlang.numbers_for(load, 0.01)
-    least, most = max(1, round(load / 3)), max(2, round(enough * 1.3))
+    least, most = max(1, round(load / 3)), max(2, round(enough * 1.3), in_use)
     sizes = sorted({round(least * (most / least) ** (step / STEPS)) for step in range(STEPS + 1)} | {enough})
     points = tuple((size, erlang.blocking(load, size)) for size in sizes)
     return Reckoned(load=load, leases_in_peak_hour=leases, enough=enough, points=points)
@@ -113,7 +115,7 @@ async def _plan(conn: Connection, pool: int) -> StoredPlan | None:
     return msgspec.structs.replace(found, made_at=row["made_at"])
 
 
-async def _reckoned(conn: Connection, pool: int, now: datetime) -> Reckoned | None:
+async def _reckoned(conn: Connection, pool: int, now: datetime, in_use: int) -> Reckoned | None:
     try:
         async with conn.transaction():  # what is given up must not end the asker's own
             row = await conn.fetchrow(BUSIEST, pool, now - LOOKED_BACK, now, timeout=PATIENCE_SECONDS)
@@ -122,7 +124,7 @@ async def _reckoned(conn: Connection, pool: int, now: datetime) -> Reckoned | No
     if row is None or row["leases"] < FEWEST_LEASES or not row["lasted"]:
         return None
     load = erlang.offered_load(row["leases"], row["lasted"], 0.0)
-    return reckoned_for(load, row["leases"])
+    return reckoned_for(load, row["leases"], in_use)
 
 
 PLAN = """
