@@ -74,9 +74,10 @@ VALUES: dict[str, dict[str, str]] = {
 """Fields whose values have names. A value that is not among them is shown as it is: channels may be anything."""
 
 PERIODS: dict[str, str] = {
-    "today": N_("Today"), "yesterday": N_("Yesterday"), "7d": N_("7 days"), "30d": N_("30 days"), "week": N_("This week"),
-    "last_week": N_("Last week"), "month": N_("This month"), "last_month": N_("Last month"), "90d": N_("90 days"),
-    "quarter": N_("This quarter"), "year": N_("This year"), "365d": N_("365 days"),
+    "today": N_("Today"), "yesterday": N_("Yesterday"), "7d": N_("7 days"), "30d": N_("30 days"),
+    "week": N_("This week"), "last_week": N_("Last week"), "month": N_("This month"),
+    "last_month": N_("Last month"), "90d": N_("90 days"), "quarter": N_("This quarter"), "year": N_("This year"),
+    "365d": N_("365 days"),
 }  # fmt: skip
 ENDINGS: dict[str, str] = {
     "": N_("is"), "not": N_("is not"), "has": N_("contains"), "empty": N_("is empty"), "min": N_("at least"),
@@ -87,9 +88,14 @@ ENDINGS: dict[str, str] = {
 STEPS: dict[str, str] = {
     "started": N_("The call began"), "ivr": N_("Heard the menu"), "group_entered": N_("Came to a group"),
     "group_left": N_("Left the group"), "rang": N_("Rang"), "answered": N_("Answered"), "missed": N_("Did not answer"),
-    "transfer_blind": N_("Transferred"), "transfer_attended": N_("Transferred after talking"), "hold": N_("Put on hold"),
-    "unhold": N_("Back from hold"), "ended": N_("The call ended"),
+    "transfer_blind": N_("Transferred"), "transfer_attended": N_("Transferred after talking"),
+    "hold": N_("Put on hold"), "unhold": N_("Back from hold"), "ended": N_("The call ended"),
 }  # fmt: skip
+STATES: dict[str, str] = {
+    "begins": N_("the call begins"), "menu": N_("hears the menu"), "waits": N_("waits"), "talks": N_("talks"),
+    "held": N_("on hold"), "transferred": N_("is transferred"), "rings": N_("rings"), "missed": N_("not answered"),
+}  # fmt: skip
+"""What a bar of a call's picture shows."""
 VIEWS: dict[str, str] = {
     "all": N_("All appeals"), "missed": N_("Missed today"), "first": N_("First-time calls"),
     "forms": N_("Forms and callbacks"), "spam": N_("Spam"),

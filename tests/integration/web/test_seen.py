@@ -102,7 +102,7 @@ def test_a_census_counts_each_number_once_by_how_it_stands(valkey_url: str) -> N
         await store.leases.call_started(SLOT, calling, "call-1")
         told = await census(store, 1, now)
         assert (told.numbers, told.leased, told.resting, told.pinned, told.free, told.disabled) == (6, 1, 1, 1, 2, 1)
-        each = await standings(store, 1, [*pool, Number("74950000000")], now)
+        each = await standings(store, 1, [*pool, Number("74951111111")], now)
         assert sorted(number.state for number in each.values()) == [
             "calling", "disabled", "free", "free", "leased", "resting", "unknown",
         ]  # fmt: skip
