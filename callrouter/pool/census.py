@@ -50,8 +50,8 @@ class NumberNow(msgspec.Struct, frozen=True, kw_only=True):
     """Resting or pinned: until when."""
 
 
-async def census(store: Store, pool: int, now: datetime) -> Census:
-    """Raises StoreUnavailable."""
+async def census(store: Store, pool: int, now: datetime, *, closely: bool = True) -> Census:
+    """`closely`: also what is pinned, which each number's record has to be read for. Raises StoreUnavailable."""
     slot = pool_slot(pool, store.namespace)
     found = await store.leases.occupancy(slot)
     counted = Census(
@@ -59,7 +59,9 @@ async def census(store: Store, pool: int, now: datetime) -> Census:
         free=max(0, found.free - found.waiting), disabled=max(0, found.numbers - found.leased - found.free),
         longest_free=found.longest_free, visits=found.visits, backlog=found.backlog,
     )  # fmt: skip
-    return counted if found.numbers > MOST_LOOKED_AT else await _looked_at(store, slot, counted, now)
+    if not closely or found.numbers > MOST_LOOKED_AT:
+        return counted
+    return await _looked_at(store, slot, counted, now)
 
 
 async def standings(store: Store, pool: int, numbers: Sequence[Number], now: datetime) -> dict[Number, NumberNow]:

@@ -63,7 +63,7 @@ async def _list(
 async def _taken(store: Store, pools: Sequence[PoolRow], clock: Clock) -> dict[int, Census] | None:
     """None: nobody can tell just now."""
     try:
-        found = await asyncio.gather(*(census(store, pool.id, clock.now()) for pool in pools))
+        found = await asyncio.gather(*(census(store, pool.id, clock.now(), closely=False) for pool in pools))
     except StoreUnavailable:
         return None
     return {pool.id: each for pool, each in zip(pools, found, strict=True)}
