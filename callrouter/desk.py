@@ -351,6 +351,7 @@ def dialplan_variables(resolution: Resolution) -> dict[str, str]:
         "CALLROUTER_SITE": "" if attribution.site is None else str(attribution.site),
         "CALLROUTER_SESSION": attribution.session or "",
         "CALLROUTER_CLIENT": resolution.client or "",
+        "CALLROUTER_MANAGER": resolution.manager,
         "CALLROUTER_UNIQUE": "1" if resolution.unique else "0",
         "CALLROUTER_CONFIDENCE": f"{attribution.confidence:.2f}",
         "CALLROUTER_STATUS": "ok" if known else "unattributed",

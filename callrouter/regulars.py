@@ -1,4 +1,4 @@
-"""Tells the lease store whose client a caller is, once an appeal has made him one: his next call asks for it.
+"""Tells the lease store whose client a caller is, and who talked with him, once an appeal says so: his next call asks.
 
 Takes published rows, talks to the store in the background, and never keeps publishing waiting.
 """
@@ -26,13 +26,20 @@ class _Caller(NamedTuple):
     caller: Number
 
 
+class _Known(NamedTuple):
+    client: int
+    at: datetime
+    employee: str
+    """Of his latest call that somebody answered; '' if none was."""
+
+
 class Regulars:
     """`note` what was published; `run` passes it on until cancelled."""
 
     def __init__(self, store: LeaseStore, directory: Callable[[], Directory]) -> None:
         self._store = store
         self._directory = directory
-        self._waiting: dict[_Caller, tuple[int, datetime]] = {}
+        self._waiting: dict[_Caller, _Known] = {}
         self._noted = asyncio.Event()
         self._say = OncePerKind()
 
@@ -41,8 +48,11 @@ class Regulars:
         for row in rows:
             if row.direction != "inbound" or row.customer is None or row.client_id is None:
                 continue
+            who, employee = _Caller(row.account_id, Number(row.customer)), row.employee or ""
+            if not employee and who in self._waiting:
+                employee = self._waiting[who].employee
             if len(self._waiting) < MOST_WAITING:
-                self._waiting[_Caller(row.account_id, Number(row.customer))] = row.client_id, row.started_at
+                self._waiting[who] = _Known(row.client_id, row.started_at, employee)
         if self._waiting:
             self._noted.set()
 
@@ -53,12 +63,13 @@ class Regulars:
             while self._waiting:
                 some = [self._waiting.popitem() for _ in range(min(AT_ONCE, len(self._waiting)))]
                 try:
-                    await asyncio.gather(*(self._introduce(caller, *known) for caller, known in some))
+                    await asyncio.gather(*(self._introduce(caller, known) for caller, known in some))
                 except StoreUnavailable as error:
                     self._say.warning("REMEMBER-UNAVAILABLE", reason=str(error))
 
-    async def _introduce(self, who: _Caller, client: int, at: datetime) -> None:
+    async def _introduce(self, who: _Caller, known: _Known) -> None:
         for slot in self._directory().slots_of_account(who.account):
             await self._store.remember(
-                slot, who.caller, account=who.account, at=at, number=Number(""), client=str(client), own_number=False
-            )
+                slot, who.caller, account=who.account, at=known.at, number=Number(""), client=str(known.client),
+                employee=known.employee, own_number=False,
+            )  # fmt: skip

@@ -23,6 +23,7 @@ from callrouter.configfile import ConfigError, Loaded, load
 from callrouter.db.connect import TROUBLE
 from callrouter.numbers import NotANumber, Number, parse_number
 from callrouter.pool.inventory import Refused
+from callrouter.pool.site_change import domain_in
 
 config_option = click.option(
     "--config",
@@ -45,7 +46,6 @@ country_option = click.option(
     "--country", default="RU", show_default=True, callback=given_country, help="Whose national spelling (ISO 3166)."
 )
 
-DOMAIN = re.compile(r"[a-z0-9]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9_-]*[a-z0-9])?)*")
 CONNECT_SECONDS = 5.0
 PICTURES = (".svg", ".png")
 FIRST_YEAR, LAST_YEAR = 1970, 9000
@@ -121,12 +121,9 @@ def given_domain(_context: click.Context, _parameter: click.Parameter, value: st
     if value is None:
         return None
     try:
-        domain = value.strip().rstrip(".").lower().encode("idna").decode()
-    except UnicodeError:
-        domain = ""
-    if not DOMAIN.fullmatch(domain):
-        raise click.BadParameter(f"{value!r} is no domain; write it as shop.example, without https:// and path")
-    return domain
+        return domain_in(value)
+    except Refused as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def given_domains(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:

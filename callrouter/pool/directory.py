@@ -18,6 +18,7 @@ from callrouter.numbers import Number
 from callrouter.pool.delay import DelayModel, Models
 from callrouter.pool.keys import NAMESPACE, Slot, pool_slot, site_slot
 from callrouter.pool.model import DEFAULT_HOLD, DEFAULT_WINDOW, StaticBinding
+from callrouter.pool.routing import RouteRule
 from callrouter.sessions.model import TrafficSource
 
 K = TypeVar("K")
@@ -70,6 +71,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     fallback_number: Number | None = None
     display_pattern: str = ""
     route: str = ""
+    routing: tuple[RouteRule, ...] = ()
+    """Of which the first that fits a call comes before the route."""
     hold: timedelta = DEFAULT_HOLD
     rest: timedelta = timedelta(0)
     gap: timedelta = timedelta(minutes=30)
@@ -157,11 +160,14 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """The site whose real or fallback number this is."""
         return self._own.get(number)
 
-    def route(self, number: str, site: int | None, account: int | None) -> str:
-        """Where the dialplan sends the call: the number's route, the site's, its account's, the operator's."""
+    def route(self, number: str, site: int | None, account: int | None, *, ruled: str = "") -> str:
+        """Where the dialplan sends the call: the number's route, that of the site's rule which fits (`ruled`), the
+        site's, its account's, the operator's."""
         entry = self._numbers.get(number)
         if entry is not None and entry.route:
             return entry.route
+        if ruled:
+            return ruled
         of_site = self.site(site)
         if of_site is not None and of_site.route:
             return of_site.route

@@ -27,6 +27,7 @@ from callrouter.pool.delay import DelayModel
 from callrouter.pool.directory import Account, Directory, NumberEntry, PoolChoice, Site, Widget
 from callrouter.pool.keys import NAMESPACE
 from callrouter.pool.model import StaticBinding
+from callrouter.pool.routing import RouteRule
 
 log = structlog.get_logger()
 
@@ -249,6 +250,7 @@ def _site(row: asyncpg.Record, pools: tuple[PoolChoice, ...]) -> Site:
         requests_per_second=row["requests_per_second"],
         consent=row["consent"], widget=_set(row["widget"], Widget, "DIRECTORY-WIDGET-UNREADABLE", row["id"]),
         callback=_set(row["callback"], CallbackSettings, "DIRECTORY-CALLBACK-UNREADABLE", row["id"]),
+        routing=_set(row["routing"], tuple[RouteRule, ...], "DIRECTORY-ROUTING-UNREADABLE", row["id"]),
     )  # fmt: skip
 
 

@@ -46,7 +46,7 @@ async def add_pool(conn: Connection, name: str) -> int:
     try:
         return int(await conn.fetchval("INSERT INTO pools (name) VALUES ($1) RETURNING id", name))
     except asyncpg.UniqueViolationError:
-        raise Refused(f"there is a pool named {name!r} already") from None
+        raise Refused("there is a pool named {name!r} already", name=name) from None
 
 
 async def remove_pool(conn: Connection, name: str) -> int:
@@ -55,16 +55,20 @@ async def remove_pool(conn: Connection, name: str) -> int:
         pool = await pool_named(conn, name)
         await conn.execute("SELECT 1 FROM pools WHERE id = $1 FOR UPDATE", pool)
         if count := await conn.fetchval("SELECT count(*) FROM numbers WHERE pool_id = $1", pool):
-            raise Refused(f"pool {name} has {count} numbers; move them first: callrouter numbers move")
+            raise Refused("pool {name} has {count} numbers; move them first", name=name, count=count)
         sites = await conn.fetch(
             """SELECT s.name FROM site_pools sp JOIN sites s ON s.account_id = sp.account_id AND s.id = sp.site_id
                WHERE sp.pool_id = $1 ORDER BY s.name LIMIT 5""",
             pool,
         )
         if sites:
-            raise Refused(f"pool {name} serves {', '.join(row['name'] for row in sites)}; callrouter site change first")
+            served = ", ".join(row["name"] for row in sites)
+            raise Refused("pool {name} serves {sites}; give them another one first", name=name, sites=served)
         if count := await conn.fetchval("SELECT count(*) FROM leases WHERE pool_id = $1 AND ended_at IS NULL", pool):
-            raise Refused(f"pool {name} has {count} leases whose end is not in the history yet; try again in a minute")
+            raise Refused(
+                "pool {name} has {count} leases whose end is not in the history yet; try again in a minute",
+                name=name, count=count,
+            )  # fmt: skip
         await conn.execute(
             "INSERT INTO removed_pools (account_id, id) SELECT account_id, id FROM pools WHERE id = $1", pool
         )

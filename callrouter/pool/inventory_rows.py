@@ -77,6 +77,10 @@ async def numbers(conn: Connection, account: int | None, after: str, limit: int,
     return await _rows(conn, NumberRow, NUMBERS, account, after, limit, pool)
 
 
+async def numbers_of_pool(conn: Connection, pool: int, after: str, limit: int) -> list[NumberRow]:
+    return await _rows(conn, NumberRow, OF_POOL, pool, after, limit)
+
+
 async def static_bindings(conn: Connection, account: int | None, after: int, limit: int) -> list[StaticRow]:
     return await _rows(conn, StaticRow, STATIC, account, after, limit)
 
@@ -104,6 +108,9 @@ FROM numbers n LEFT JOIN pools p ON p.id = n.pool_id
 LEFT JOIN static_bindings b ON b.number = n.number AND tstzrange(b.valid_from, b.valid_to) @> now()
 WHERE ($1::bigint IS NULL OR n.account_id = $1) AND n.number > $2 AND ($4::text IS NULL OR p.name = $4)
 ORDER BY n.number LIMIT $3"""
+OF_POOL = """
+SELECT n.number, p.name AS pool, n.state, n.route, n.note, NULL AS static_channel
+FROM numbers n JOIN pools p ON p.id = n.pool_id WHERE n.pool_id = $1 AND n.number > $2 ORDER BY n.number LIMIT $3"""
 STATIC = """
 SELECT b.id, b.account_id AS account, b.number, s.name AS site, b.channel, b.source, b.medium, b.campaign, b.valid_from,
        b.valid_to

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -56,6 +57,28 @@ async def _watched(conn: Connection, window: Window, memory: timedelta) -> list[
         leases[row["number"]][row["site"]] = row["leases"]
     rows = await conn.fetch(NUMBERS, *asked, memory, timeout=seconds)
     return [Watched(**row, leases=leases[row["number"]]) for row in rows]
+
+
+class KeptLeak(NamedTuple):
+    """What the last search found of a number."""
+
+    number: str
+    callers: int
+    expected: float
+    found_at: datetime
+    checked_at: datetime
+
+
+async def kept_leaks(conn: Connection, numbers: Sequence[str]) -> dict[str, KeptLeak]:
+    """Of these numbers, those that leak as far as the last search knows; the asker's own only."""
+    rows = await conn.fetch(KEPT, numbers)
+    return {row["number"]: KeptLeak(**dict(row)) for row in rows}
+
+
+async def evidence_of(conn: Connection, number: str, since: datetime, until: datetime) -> tuple[LeakCall, ...]:
+    """The calls on a number, the latest first, and how long before each its last lease had ended."""
+    rows = await conn.fetch(CALLS, number, since, until, EVIDENCE)
+    return tuple(LeakCall(**{name: row[name] for name in LeakCall.__struct_fields__}) for row in rows)
 
 
 async def _with_evidence(conn: Connection, suspect: Suspect, since: datetime, until: datetime) -> Leak:
@@ -171,6 +194,9 @@ ON CONFLICT (account_id, number) DO UPDATE SET
     callers = excluded.callers, expected = excluded.expected, p_value = excluded.p_value, checked_at = now(),
     found_at = CASE WHEN k.cleared_at IS NULL THEN k.found_at ELSE now() END, cleared_at = NULL
 RETURNING found_at = now()"""
+KEPT = """
+SELECT number, callers, expected, found_at, checked_at FROM number_leaks
+WHERE cleared_at IS NULL AND number = ANY ($1::text[])"""
 CLEAR = """
 UPDATE number_leaks SET cleared_at = now(), checked_at = now()
 WHERE cleared_at IS NULL AND number <> ALL ($1::text[])"""

@@ -12,6 +12,7 @@ import msgspec
 
 from callrouter.numbers import Number
 from callrouter.pool.model import CallerMemory, Lease, LeaseEnd
+from callrouter.pool.regular import Regular, read_regular
 from callrouter.pool.scripts.layout import (
     ALLOCATION_HEAD,
     CALL_TAIL,
@@ -89,6 +90,8 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     """The latest visit of the visitor whom `newest` names."""
     clients: dict[int, str] = {}
     """Accounts that this caller has called, with the client's id or ''."""
+    managers: dict[int, str] = {}
+    """Accounts whose employee has talked with this caller, with the last of them."""
 
 
 class _Facts(msgspec.Struct, frozen=True, array_like=True):
@@ -177,7 +180,6 @@ class NumberRecord(NamedTuple):
 
 _facts_of = msgspec.json.Decoder(_Facts).decode
 _page_of = msgspec.json.Decoder(list[str]).decode
-_memory_of = msgspec.json.Decoder(CallerMemory).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -326,10 +328,11 @@ def read_live(found: bytes, *, pool: int, number: Number) -> Live:
         if record.state == b"L" and visit:
             record = _running(record, visit_record(visit), number)
         leases, held_by = _leases(record, past, pool, number), record.session
-    same, newest, clients = _read_memory(memory, number) if memory else (None, None, {})
+    regular = read_regular(memory, number) if memory else Regular(None, None, {}, {})
     return Live(
         at=moment(now), known=bool(packed), leases=leases, visit=unpack_visit(held_by, visit) if visit else None,
-        since=since, same_number=same, newest=newest, clients=clients,
+        since=since, same_number=regular.same_number, newest=regular.newest, clients=regular.clients,
+        managers=regular.managers,
         newest_visit=unpack_visit(latest_session.decode(), latest) if latest else None,
     )  # fmt: skip
 
@@ -378,20 +381,3 @@ def _lease(record: NumberRecord, pool: int, number: Number) -> Lease:
         expires_at=moment(record.expires), ended_at=moment(record.ended) if ended else None, end=ended,
         closed=record.closed == 1, signs=signs_of(record) if record.signs else (),
     )  # fmt: skip
-
-
-def _read_memory(packed: bytes, number: Number) -> tuple[CallerMemory | None, CallerMemory | None, dict[int, str]]:
-    fields = dict(_memories(packed))
-    same, last = fields.get(f"n:{number}"), fields.get("last")
-    clients = {int(name[2:]): value.decode() for name, value in fields.items() if name.startswith("a:")}
-    return (_memory_of(same) if same else None, _memory_of(last) if last else None, clients)
-
-
-def _memories(packed: bytes) -> Iterator[tuple[str, bytes]]:
-    """Names and values of a caller's record (scripts/remember.lua)."""
-    at = packed.index(b"\x00") + 9
-    while at < len(packed):
-        name_ends = at + 4 + int.from_bytes(packed[at : at + 4], "little")
-        ends = name_ends + 4 + int.from_bytes(packed[name_ends : name_ends + 4], "little")
-        yield packed[at + 4 : name_ends].decode(), packed[name_ends + 4 : ends]
-        at = ends

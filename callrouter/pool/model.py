@@ -125,6 +125,8 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     client: str | None = None
     unique: bool | None = None
     route: str = ""
+    manager: str = ""
+    """The employee who talked with this caller last, if it was at hand."""
     late: bool = False
     provisional: bool = False
     """The store remembers nobody on this number and may have lost them: the history has the last word."""

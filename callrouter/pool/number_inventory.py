@@ -13,7 +13,7 @@ import msgspec
 
 from callrouter.db.connect import Connection
 from callrouter.numbers import Number
-from callrouter.pool.inventory import Refused, hint, pool_named, site_named
+from callrouter.pool.inventory import Refused, Unknown, hint, pool_named, site_named
 from callrouter.pool.number_file import Fault, ListedNumber, Listing
 
 ONE_AT_A_TIME = "LOCK TABLE numbers IN SHARE ROW EXCLUSIVE MODE"
@@ -49,7 +49,8 @@ async def import_numbers(
         taken = await _taken(conn, wanted, [*lines], move=move)
         faults = [*listing.faults, *(Fault(lines[number], f"{number} {why}") for number, why in taken)]
         if faults:
-            raise Refused("nothing was imported, for\n" + "\n".join(map(str, sorted(faults))))  # noqa: TRY301
+            told = "\n".join(["", *map(str, sorted(faults))])
+            raise Refused("nothing was imported, for{faults}", faults=told)  # noqa: TRY301
         imported = await _put(conn, wanted, listing.numbers)
     except BaseException:
         await transaction.rollback()
@@ -99,7 +100,8 @@ async def move_numbers(conn: Connection, numbers: Sequence[Number], pool: str) -
         target = await pool_named(conn, pool)
         await _require_known(conn, wanted)
         if taken := await _taken(conn, target, wanted, move=True):
-            raise Refused("nothing was moved, for\n" + "\n".join(f"{number} {why}" for number, why in taken))
+            told = "\n".join(["", *(f"{number} {why}" for number, why in taken)])
+            raise Refused("nothing was moved, for{faults}", faults=told)
         done = await conn.execute(
             "UPDATE numbers SET pool_id = $1 WHERE number = ANY($2) AND pool_id IS DISTINCT FROM $1", target, wanted
         )
@@ -125,7 +127,10 @@ async def _switch(conn: Connection, numbers: Sequence[Number], *, active: bool) 
             "SELECT number FROM numbers WHERE number = ANY($1) AND state = $2 ORDER BY number", wanted, state
         )
         if rows:
-            raise Refused("\n".join(f"{row['number']} is {state} already" for row in rows))
+            told = ", ".join(row["number"] for row in rows)
+            if active:
+                raise Refused("{numbers} is active already", numbers=told)
+            raise Refused("{numbers} is disabled already", numbers=told)
         await conn.execute(
             "UPDATE numbers SET state = $2, disabled_at = CASE WHEN $3 THEN NULL ELSE now() END WHERE number = ANY($1)",
             wanted, state, active,
@@ -135,7 +140,7 @@ async def _switch(conn: Connection, numbers: Sequence[Number], *, active: bool) 
 async def _require_known(conn: Connection, numbers: list[Number]) -> None:
     known = {row["number"] for row in await conn.fetch("SELECT number FROM numbers WHERE number = ANY($1)", numbers)}
     if missing := [number for number in numbers if number not in known]:
-        raise Refused("\n".join(f"{number} is not in the inventory" for number in missing))
+        raise Refused("{numbers} is not in the inventory", numbers=", ".join(missing))
 
 
 async def bind_static(
@@ -157,7 +162,7 @@ async def bind_static(
         owner, site_id = await site_named(conn, site, account=account)
         await conn.execute("INSERT INTO numbers (number) VALUES ($1) ON CONFLICT (number) DO NOTHING", number)
         if await conn.fetchval("SELECT pool_id FROM numbers WHERE number = $1", number) is not None:
-            raise Refused(f"{number} is in a pool and leased to visitors; a static number must not be")
+            raise Refused("{number} is in a pool and leased to visitors; a static number must not be", number=number)
         try:
             binding = await conn.fetchval(
                 """INSERT INTO static_bindings (account_id, site_id, number, channel, source, medium, campaign,
@@ -166,10 +171,34 @@ async def bind_static(
                 owner, site_id, number, channel, source or channel, medium, campaign, since, until,
             )  # fmt: skip
         except asyncpg.ExclusionViolationError:
-            raise Refused(f"{number} is bound to a channel in that time already; end that binding first") from None
+            raise Refused(
+                "{number} is bound to a channel in that time already; end that binding first", number=number
+            ) from None
         except asyncpg.CheckViolationError:
             raise Refused("the binding would end before it begins") from None
     return int(binding)
+
+
+async def set_static_end(conn: Connection, binding: int, until: datetime | None) -> asyncpg.Record:
+    """End a binding then, or never. Raises Unknown, Refused."""
+    async with conn.transaction():
+        await conn.execute(ONE_AT_A_TIME)
+        try:
+            bound = await conn.fetchrow(
+                """UPDATE static_bindings b SET valid_to = $2 FROM numbers n WHERE b.id = $1 AND n.number = b.number
+                   RETURNING b.number, b.account_id AS account, n.pool_id""",
+                binding, until,
+            )  # fmt: skip
+        except asyncpg.ExclusionViolationError:
+            raise Refused("the number is bound to another channel in that time; end that binding first") from None
+        except asyncpg.CheckViolationError:
+            raise Refused("the binding would end before it begins") from None
+        if bound is None:
+            raise Unknown(binding)
+        if bound["pool_id"] is not None:
+            raise Refused("{number} is in a pool and leased to visitors; a static number must not be",
+                          number=bound["number"])  # fmt: skip
+    return bound
 
 
 async def end_static(conn: Connection, number: Number, *, at: datetime | None = None) -> asyncpg.Record:

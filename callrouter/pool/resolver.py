@@ -22,8 +22,9 @@ from callrouter.pool.directory import Directory
 from callrouter.pool.keys import Slot
 from callrouter.pool.live import Live
 from callrouter.pool.model import DEFAULT_HOLD, Attribution, Resolution, StaticBinding
+from callrouter.pool.routing import fitting
 from callrouter.pool.store import Ask, LeaseStore, StoreUnavailable
-from callrouter.sessions.model import Visit
+from callrouter.sessions.model import TrafficSource, Visit
 
 HINTS_SECONDS = 0.05
 """How long a call that needs no lease waits for what is known of its caller."""
@@ -118,7 +119,7 @@ class Resolver:
         if provisional:
             self._note_provisional(pool, known=known.known)
         return complete(
-            directory, number, caller, at, attribution, visit=visit, clients=known.clients, provisional=provisional
+            directory, number, caller, at, attribution, visit=visit, regulars=known, provisional=provisional
         )
 
     def _remembers(self, known: Live, at: datetime) -> bool:
@@ -139,16 +140,16 @@ class Resolver:
         binding: StaticBinding | None,
     ) -> Resolution:
         attribution = credit_without_lease(directory, number, caller, at, binding)
-        clients = None
+        regulars = None
         if caller and attribution.site is not None:
-            clients = await self._clients(directory.slot_of_site(attribution.site), number, caller)
-        return complete(directory, number, caller, at, attribution, binding=binding, clients=clients)
+            regulars = await self._regulars(directory.slot_of_site(attribution.site), number, caller)
+        return complete(directory, number, caller, at, attribution, binding=binding, regulars=regulars)
 
-    async def _clients(self, slot: Slot, number: Number, caller: Number) -> dict[int, str] | None:
+    async def _regulars(self, slot: Slot, number: Number, caller: Number) -> Live | None:
         """What is known of the caller, if the store says so soon: the answer does not depend on it."""
         try:
             async with asyncio.timeout(HINTS_SECONDS):
-                return (await self._store.resolve(Ask(slot, NO_POOL, number, caller))).clients
+                return await self._store.resolve(Ask(slot, NO_POOL, number, caller))
         except (StoreUnavailable, TimeoutError):
             return None
 
@@ -186,24 +187,40 @@ def complete(
     *,
     visit: Visit | None = None,
     binding: StaticBinding | None = None,
-    clients: dict[int, str] | None = None,
+    regulars: Live | None = None,
     late: bool = False,
     provisional: bool = False,
 ) -> Resolution:
     """The resolution that follows from an attribution: route, client, uniqueness as far as they are known.
 
+    `regulars`: what is remembered of the caller; None: the store has not said.
     `unique` is a hint for the dialplan: true if no call of this caller to the account is remembered. None: not known.
     """
     account = attribution.account
-    unique, client = None, None
-    if account is not None and clients is not None:
-        unique = caller is not None and account not in clients
-        client = clients.get(account) or None
+    unique, client, manager = None, None, ""
+    if account is not None and regulars is not None:
+        unique = caller is not None and account not in regulars.clients
+        client = regulars.clients.get(account) or None
+        manager = regulars.managers.get(account, "")
+    site = directory.site(attribution.site)
+    rule = fitting(site.routing, _traffic(visit, binding), unique=unique, manager=manager) if site else None
     return Resolution(
         number=number, caller=caller, at=at, attribution=attribution, visit=visit, binding=binding,
         overflow=visit.overflow if visit else False, client=client, unique=unique,
-        route=directory.route(number, attribution.site, account), late=late, provisional=provisional,
+        manager=manager, late=late, provisional=provisional,
+        route=directory.route(number, attribution.site, account, ruled=rule.route if rule else ""),
     )  # fmt: skip
+
+
+def _traffic(visit: Visit | None, binding: StaticBinding | None) -> TrafficSource | None:
+    """What is known of where the caller came from."""
+    if visit is not None:
+        return visit.traffic
+    if binding is None:
+        return None
+    return TrafficSource(
+        channel=binding.channel, source=binding.source, medium=binding.medium, campaign=binding.campaign
+    )
 
 
 def _credited_visit(attribution: Attribution, known: Live) -> Visit | None:

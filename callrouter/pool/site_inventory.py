@@ -13,8 +13,9 @@ from callrouter.db.connect import Connection
 from callrouter.numbers import Number
 from callrouter.pool.inventory import Refused, account_named, pool_named, site_named
 from callrouter.pool.model import DEFAULT_HOLD, MINIMUM_HOLD
+from callrouter.pool.routing import RouteRule
 
-LIMITS = frozenset(["retention_days", "leases_per_address", "leases_per_site", "requests_per_second"])
+LIMITS = frozenset(["unique_days", "retention_days", "leases_per_address", "leases_per_site", "requests_per_second"])
 DAY = timedelta(days=1)
 NARROWING = re.compile(r":(regions?|sources?|priority)=([^:]*)$")
 
@@ -35,6 +36,7 @@ Limit = int | Literal["default"]
 class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be set; what is None stays as it is (a new site: the table's default)."""
 
+    name: str | None = None
     hold: timedelta | None = None
     rest: timedelta | None = None
     visit_gap: timedelta | None = None
@@ -44,7 +46,11 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
     display_pattern: str | None = None
     country: str | None = None
     quality_s: float | None = None
+    bounce_s: float | None = None
+    unique_scope: str | None = None
+    unique_days: Limit | None = None
     domains: tuple[str, ...] | None = None
+    excluded_referrers: tuple[str, ...] | None = None
     enabled: bool | None = None
     consent: str | None = None
     own_numbers: tuple[Number, ...] | None = None
@@ -58,9 +64,10 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
     pools: tuple[WantedPool, ...] | None = None
     callback: dict[str, object] | None = None
     """Fields of CallbackSettings."""
+    routing: tuple[RouteRule, ...] | None = None
 
     def columns(self) -> dict[str, object]:
-        aside = ("pools", "without_fallback", "select", "shadow", "callback")
+        aside = ("pools", "without_fallback", "select", "shadow", "callback", "routing")
         given = {name: getattr(self, name) for name in self.__struct_fields__ if name not in aside}
         columns: dict[str, object] = {
             name: None if value == "default" and name in LIMITS else value
@@ -94,18 +101,20 @@ def wanted_pool(text: str, place: int) -> WantedPool:
 
 async def add_site(conn: Connection, domain: str, *, account: str, settings: SiteSettings | None = None) -> int:
     """A site of `account`, whose visitors get numbers of its pools (none: static numbers only)."""
-    wanted = settings or SiteSettings()
-    _require_sound(wanted)
     async with conn.transaction():
-        owner = await account_named(conn, account)
-        if await conn.fetchval("SELECT 1 FROM sites WHERE account_id = $1 AND name = $2", owner, domain):
-            raise Refused(f"{account!r} has a site {domain!r} already")
-        own = [wanted.fallback_number] if wanted.fallback_number else []
-        site = await conn.fetchval(
-            "INSERT INTO sites (account_id, name, domains, own_numbers) VALUES ($1, $2, ARRAY[$2], $3) RETURNING id",
-            owner, domain, own,
-        )  # fmt: skip
-        await _set(conn, owner, site, wanted)
+        return await add_site_of(conn, await account_named(conn, account), domain, settings or SiteSettings())
+
+
+async def add_site_of(conn: Connection, owner: int, domain: str, settings: SiteSettings) -> int:
+    """The same of an account by its id, within a transaction."""
+    _require_sound(settings)
+    await _require_free_name(conn, owner, domain)
+    own = [settings.fallback_number] if settings.fallback_number else []
+    site = await conn.fetchval(
+        "INSERT INTO sites (account_id, name, domains, own_numbers) VALUES ($1, $2, ARRAY[$2], $3) RETURNING id",
+        owner, domain, own,
+    )  # fmt: skip
+    await _set(conn, owner, site, settings)
     return int(site)
 
 
@@ -118,6 +127,20 @@ async def change_site(conn: Connection, domain: str, settings: SiteSettings, *, 
         owner, site = await site_named(conn, domain, account=account)
         await _set(conn, owner, site, settings)
     return site
+
+
+async def change_site_of(conn: Connection, owner: int, site: int, settings: SiteSettings) -> None:
+    """The same by id, within a transaction."""
+    _require_sound(settings)
+    if settings.name is not None:
+        await _require_free_name(conn, owner, settings.name, but=site)
+    await _set(conn, owner, site, settings)
+
+
+async def known_routes(conn: Connection, account: int) -> list[str]:
+    """Where calls of the account are sent as it is: what the operator once set for it."""
+    rows = await conn.fetch(ROUTES, account)
+    return [row["route"] for row in rows]
 
 
 async def pools_without_numbers(conn: Connection, site: int) -> list[str]:
@@ -149,10 +172,7 @@ async def short_retentions(
 
 
 async def _set(conn: Connection, owner: int, site: int, settings: SiteSettings) -> None:
-    if settings.fallback_number:
-        await _require_no_substitute(conn, settings.fallback_number)
-    for own in settings.own_numbers or ():
-        await _require_no_substitute(conn, own)
+    await _require_own(conn, owner, [*filter(None, [settings.fallback_number]), *(settings.own_numbers or ())])
     columns = settings.columns()
     if columns:
         sets = ", ".join(f"{name} = ${index}" for index, name in enumerate(columns, 3))
@@ -164,6 +184,11 @@ async def _set(conn: Connection, owner: int, site: int, settings: SiteSettings) 
         await conn.execute(
             "UPDATE sites SET widget = widget || $3::text::jsonb WHERE account_id = $1 AND id = $2",
             owner, site, msgspec.json.encode(script).decode(),
+        )  # fmt: skip
+    if settings.routing is not None:
+        await conn.execute(
+            "UPDATE sites SET routing = $3::text::jsonb WHERE account_id = $1 AND id = $2",
+            owner, site, msgspec.json.encode(settings.routing).decode(),
         )  # fmt: skip
     if settings.callback is not None:
         await _set_callback(conn, owner, site, settings.callback)
@@ -185,7 +210,7 @@ async def _set_callback(conn: Connection, owner: int, site: int, given: dict[str
     except msgspec.ValidationError as error:
         raise Refused(f"callback: {error}") from None
     if settings.enabled and not is_route(settings.route or route):
-        raise Refused("callback orders ring a route first, an extension of your PBX: give --callback-route or --route")
+        raise Refused("callback orders ring a route first, an extension of your PBX: name it for them or for the site")
     text = msgspec.json.encode(settings).decode()
     await conn.execute(
         "UPDATE sites SET callback = $3::text::jsonb WHERE account_id = $1 AND id = $2", owner, site, text
@@ -207,12 +232,25 @@ async def _set_pools(conn: Connection, owner: int, site: int, pools: tuple[Wante
     )
 
 
-async def _require_no_substitute(conn: Connection, number: Number) -> None:
-    pool = await conn.fetchval(
-        "SELECT p.name FROM numbers n JOIN pools p ON p.id = n.pool_id WHERE n.number = $1", number
+async def _require_own(conn: Connection, owner: int, numbers: list[Number]) -> None:
+    """No number that is leased to visitors; nor, where an account says so itself, one of another account."""
+    rows = await conn.fetch(
+        "SELECT * FROM numbers_not_for($1, $2) WHERE why = 'pool' OR scoped_account() IS NOT NULL", owner, numbers
     )
-    if pool is not None:
-        raise Refused(f"{number} is in pool {pool} and leased to visitors; the fallback is the site's own number")
+    for row in rows:
+        if row["why"] == "pool":
+            raise Refused(
+                "{number} is in pool {pool} and leased to visitors; name the site's own number",
+                number=row["number"], pool=row["pool"],
+            )  # fmt: skip
+        raise Refused("{number} is another account's number; ask your operator", number=row["number"])
+
+
+async def _require_free_name(conn: Connection, owner: int, name: str, *, but: int = 0) -> None:
+    if await conn.fetchval(
+        "SELECT 1 FROM sites WHERE account_id = $1 AND name = $2 AND id <> $3", owner, name, but
+    ):  # fmt: skip
+        raise Refused("the account has a site {name!r} already", name=name)
 
 
 def _require_sound(settings: SiteSettings) -> None:
@@ -227,3 +265,12 @@ def _require_sound(settings: SiteSettings) -> None:
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+
+
+ROUTES = """
+SELECT route FROM (
+    SELECT route FROM sites WHERE account_id = $1
+    UNION SELECT callback ->> 'route' FROM sites WHERE account_id = $1
+    UNION SELECT rule ->> 'route' FROM sites, jsonb_array_elements(routing) AS rule WHERE account_id = $1
+    UNION SELECT default_route FROM accounts WHERE id = $1) known
+WHERE route <> '' ORDER BY route"""

@@ -96,6 +96,8 @@ class Occupancy(msgspec.Struct, frozen=True, kw_only=True):
     numbers: int
     leased: int
     free: int
+    waiting: int
+    """Of the free ones: those that nobody may have yet, for they rest or are pinned by a call."""
     visits: int
     backlog: int
     """Entries of the log that history has not taken yet."""
@@ -227,13 +229,14 @@ class LeaseStore:
         at: datetime,
         number: Number,
         client: str = "",
+        employee: str = "",
         visit: Visit | None = None,
         own_number: bool = True,
         credited: Attribution | None = None,
     ) -> None:
         """Keep that `caller` called, and the visit he was credited to. `own_number`: `number` is of this slot.
 
-        `credited` says how sure that is; without it there is no doubt.
+        `credited` says how sure that is; without it there is no doubt. `employee`: who talked with him, if known.
         """
         sure, rivals = (credited.confidence, credited.rivals) if credited else (1.0, 0.0)
         memory = b""
@@ -243,7 +246,7 @@ class LeaseStore:
         visitor = f"{visit.site}:{visit.visitor}" if visit else ""
         await self._run(
             script("remember"), slot, None, caller, number if own_number else "", account, client, memory, visitor,
-            live.milliseconds(at), _ms(self.lifetimes.caller),
+            live.milliseconds(at), _ms(self.lifetimes.caller), employee,
         )  # fmt: skip
 
     async def load_numbers(self, slot: Slot, numbers: dict[Number, bool], *, now: datetime | None = None) -> int:
@@ -327,6 +330,7 @@ class LeaseStore:
             numbers=numbers,
             leased=leased,
             free=numbers - aside - leased,
+            waiting=resting,
             visits=waiting + leased,
             backlog=backlog,
             longest_free=live.moment(since) if since else None,

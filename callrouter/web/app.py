@@ -25,9 +25,11 @@ from callrouter.web.api.journal import journal_handlers
 from callrouter.web.api.leaks import leak_handlers
 from callrouter.web.api.leases import lease_handlers
 from callrouter.web.api.live import live_handlers
+from callrouter.web.api.pool_routes import pool_handlers
 from callrouter.web.api.reconciliations import reconciliation_handlers
 from callrouter.web.api.reports import report_handlers
 from callrouter.web.api.routes import api_router, openapi_config
+from callrouter.web.api.site_routes import site_handlers
 from callrouter.web.api.steps import step_handlers
 from callrouter.web.api.token_routes import token_handlers
 from callrouter.web.api.users import user_handlers
@@ -39,11 +41,17 @@ from callrouter.web.pages.appeal import appeal_page
 from callrouter.web.pages.entering import Entering
 from callrouter.web.pages.ground import Ground
 from callrouter.web.pages.journal import journal_page
+from callrouter.web.pages.number import number_page
 from callrouter.web.pages.own import own_page
+from callrouter.web.pages.pool import pool_page
+from callrouter.web.pages.pools import pools_page
 from callrouter.web.pages.record import record_page
 from callrouter.web.pages.recording import Recordings
 from callrouter.web.pages.router import Errors, pages_router
 from callrouter.web.pages.sign_in import sign_in_page
+from callrouter.web.pages.site import site_page
+from callrouter.web.pages.sites import sites_page
+from callrouter.web.pages.static_numbers import static_page
 from callrouter.web.pages.tokens import tokens_page
 from callrouter.web.pages.users import users_page
 from callrouter.web.parts import Parts, WebSettings
@@ -75,7 +83,7 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Web:
     errors = Errors(ground)
     undescribed = Router(
         "/",
-        route_handlers=[widget_router(parts.directory), *operation_handlers(parts.checks())],
+        route_handlers=[widget_router(parts.directory, parts.traces), *operation_handlers(parts.checks())],
         include_in_schema=False,
     )
 
@@ -85,7 +93,7 @@ def create_app(settings: WebSettings, *, clock: Clock | None = None) -> Web:
             yield
 
     app = Web(
-        route_handlers=[undescribed, api_router(_resources(parts)), _pages(settings, parts, ground)],
+        route_handlers=[undescribed, api_router(_resources(parts)), _pages(parts, ground)],
         lifespan=[services],
         exception_handlers={
             Refusal: errors.refused,
@@ -108,7 +116,9 @@ def _entrance(parts: Parts, app: Web) -> Entrance:
     desk = Desk(parts.store, directory, parts.signer, parts.guard, places=parts.places, clock=clock)
     forms = Forms(visits, parts.journal, clock=clock)
     callbacks = Callbacks(visits, directory, parts.guard, parts.journal, clock=clock)
-    return Entrance(desk, parts.guard, parts.addresses, app.behind, forms=forms, callbacks=callbacks)
+    return Entrance(
+        desk, parts.guard, parts.addresses, app.behind, forms=forms, callbacks=callbacks, traces=parts.traces,
+    )  # fmt: skip
 
 
 def _resources(parts: Parts) -> list[HTTPRouteHandler]:
@@ -134,20 +144,28 @@ def _resources(parts: Parts) -> list[HTTPRouteHandler]:
         *export_handlers(access, asking),
         *visit_handlers(access, asking),
         *inventory_lists(access, reading),
+        *site_handlers(access, reading, parts.traces),
+        *pool_handlers(access, reading, parts.holders, clock),
         *inventory_changes(access, reading),
     ]
 
 
-def _pages(settings: WebSettings, parts: Parts, ground: Ground) -> Router:
+def _pages(parts: Parts, ground: Ground) -> Router:
     """The pages of people, in the order of their navigation."""
-    entering = Entering(ground.reading, settings.token_keys, settings.signed_in)
+    entering = Entering(ground.reading, parts.settings.token_keys, parts.settings.signed_in)
     return pages_router(
         ground,
         [
             sign_in_page(ground, entering),
             journal_page(ground, parts.asking),
-            appeal_page(ground, parts.asking, Recordings(settings.recordings)),
+            appeal_page(ground, parts.asking, Recordings(parts.settings.recordings)),
             own_page(ground, entering),
+            sites_page(ground, parts.traces),
+            site_page(ground, parts.traces),
+            static_page(ground, parts.clock),
+            pools_page(ground, parts.holders, parts.clock),
+            pool_page(ground, parts.holders, parts.clock),
+            number_page(ground, parts.holders, parts.clock),
             account_page(ground),
             users_page(ground, entering),
             tokens_page(ground),

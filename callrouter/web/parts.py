@@ -32,6 +32,7 @@ from callrouter.web.api.filtered import Asking
 from callrouter.web.api.reading import Reading
 from callrouter.web.operation import Check
 from callrouter.web.outbox import Outbox
+from callrouter.web.seen import Traces
 from callrouter.web.visitor.addresses import Addresses
 from callrouter.web.visitor.guard import Guard, Limits
 from callrouter.web.visitor.places import Places
@@ -95,6 +96,7 @@ class Parts:
         self.access = Access(self.reading, self.addresses, life=settings.signed_in)
         self.asking = Asking(self.reading, clock)
         self.feed = Feed(self._link)
+        self.traces = Traces(self._client, clock, settings.namespace)
 
     def directory(self) -> Directory:
         return self._source.directory
@@ -112,6 +114,7 @@ class Parts:
         try:
             yield
         finally:
+            await self.traces.stop()
             await self.feed.stop()
             await self._outbox.close()
             await self.reading.close()

@@ -351,7 +351,7 @@ def test_who_gives_a_site_a_pool_without_numbers_is_told_what_its_visitors_will_
 def test_callback_orders_are_off_until_they_are_asked_for_and_can_work(shop: Cli) -> None:
     (before,) = rows(shop("site", "list"))
     assert before["callback"] == {}
-    assert "--callback-route" in refusal(shop("site", "change", "shop.example", "--callback"))
+    assert "ring a route first" in refusal(shop("site", "change", "shop.example", "--callback"))
     assert "mo-fr 09:00-18:00" in refusal(shop("site", "change", "shop.example", "--callback-hours", "daily"))
     assert "ring_s must lie" in refusal(shop("site", "change", "shop.example", "--callback-ring", "1"))
     assert "no time zone" in refusal(shop("site", "change", "shop.example", "--callback-time-zone", "Mars"))

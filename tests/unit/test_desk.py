@@ -377,7 +377,8 @@ def test_the_dialplan_gets_the_visit_or_the_channel_of_a_static_number() -> None
     assert dialplan_variables(known) == {
         "CALLROUTER_ROUTE": "sales", "CALLROUTER_SOURCE": "yandex", "CALLROUTER_MEDIUM": "cpc",
         "CALLROUTER_CAMPAIGN": "spring", "CALLROUTER_KEYWORD": "окна", "CALLROUTER_SITE": "1",
-        "CALLROUTER_SESSION": "s1", "CALLROUTER_CLIENT": "17", "CALLROUTER_UNIQUE": "1",
+        "CALLROUTER_SESSION": "s1", "CALLROUTER_CLIENT": "17", "CALLROUTER_MANAGER": "",
+        "CALLROUTER_UNIQUE": "1",
         "CALLROUTER_CONFIDENCE": "0.91", "CALLROUTER_STATUS": "ok",
     }  # fmt: skip
     binding = StaticBinding(

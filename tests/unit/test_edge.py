@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -15,6 +16,7 @@ from callrouter.clock import SystemClock
 from callrouter.numbers import Number
 from callrouter.pool.directory import Directory, NumberEntry, PoolChoice, Site
 from callrouter.web.problem import Refusal
+from callrouter.web.seen import Traces
 from callrouter.web.visitor.addresses import Addresses, cut, household
 from callrouter.web.visitor.desk import Desk
 from callrouter.web.visitor.entrance import Entrance
@@ -163,7 +165,8 @@ def test_more_than_a_process_can_hold_is_told_to_come_again_and_no_site_takes_al
         nobody: Any = None
         guard = Guard(Limits(), SystemClock(), nobody, b"k" * 16)
         entrance = Entrance(
-            cast("Desk", desk), guard, Addresses(()), nobody, forms=nobody, callbacks=nobody, in_hand=8
+            cast("Desk", desk), guard, Addresses(()), nobody, forms=nobody, callbacks=nobody, in_hand=8,
+            traces=cast("Traces", SimpleNamespace(note=lambda *_: None)),
         )  # fmt: skip
 
         async def visit(site: int) -> None:

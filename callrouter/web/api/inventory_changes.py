@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from litestar import delete, post
+from litestar import delete, patch, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody
 
+from callrouter.db.connect import Connection
 from callrouter.numbers import INTERNATIONAL, Number
 from callrouter.people import audit
 from callrouter.people.audit import Action
@@ -17,6 +18,7 @@ from callrouter.people.model import Caller
 from callrouter.pool import inventory, number_inventory
 from callrouter.pool.inventory import Refused, Unknown, spelled_number
 from callrouter.pool.number_file import LONGEST_TEXT, ListedNumber
+from callrouter.pool.number_ranges import in_range
 from callrouter.web.api import examples
 from callrouter.web.api.access import Access, ApiRequest
 from callrouter.web.api.accounts import account_name
@@ -24,6 +26,8 @@ from callrouter.web.api.changes import Id, Key, require_operator, told_once
 from callrouter.web.api.reading import Reading
 
 MOST_NUMBERS = 10_000
+FIRST_YEAR, LAST_YEAR = 1970, 9000
+"""Near year 1 and 9999 no other zone can tell a time."""
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
 Line = Annotated[str, msgspec.Meta(max_length=LONGEST_TEXT, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Spelled = Annotated[str, msgspec.Meta(max_length=64)]
@@ -48,11 +52,21 @@ class NewNumber(Body, frozen=True, kw_only=True):
     note: Line = ""
 
 
+class NumberRange(Body, frozen=True, kw_only=True):
+    """`first` to `last`, both included."""
+
+    first: Spelled
+    last: Spelled
+    route: Line = ""
+    note: Line = ""
+
+
 class NewNumbers(Body, frozen=True, kw_only=True):
     """All of them, or none if one is wrong. `move`: also out of other pools."""
 
     pool: Name
-    numbers: Annotated[list[NewNumber], msgspec.Meta(min_length=1, max_length=MOST_NUMBERS)]
+    numbers: Annotated[list[NewNumber], msgspec.Meta(max_length=MOST_NUMBERS)] = []
+    ranges: Annotated[list[NumberRange], msgspec.Meta(max_length=100)] = []
     move: bool = False
 
 
@@ -80,6 +94,12 @@ class NewStatic(Body, frozen=True, kw_only=True):
     campaign: Line = ""
     since: datetime | None = None
     until: datetime | None = None
+
+
+class StaticChange(Body, frozen=True, kw_only=True):
+    """`until`: when the binding ends; null: it has no end, also if it was ended before."""
+
+    until: datetime | None
 
 
 class AddedStatic(msgspec.Struct, frozen=True):
@@ -130,7 +150,7 @@ def _numbers(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
     async def put(request: ApiRequest, data: JSONBody[NewNumbers]) -> Changed:
         """Telling it twice changes nothing more."""
         caller = await _operator(access, request)
-        listed = [ListedNumber(_number(each.number), each.route, each.note) for each in data.numbers]
+        listed = _listed(data)
         async with reading.changing(caller.account) as conn:
             done = await number_inventory.import_numbers(conn, data.pool, listed, move=data.move)
             await audit.record(conn, caller.account, caller, "numbers.import", data.pool, numbers=len(listed))
@@ -147,6 +167,15 @@ def _numbers(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
         return Changed(changed=changed, unchanged=len(set(numbers)) - changed)
 
     return [put, change]
+
+
+def _listed(data: NewNumbers) -> list[ListedNumber]:
+    listed = [ListedNumber(_number(each.number), each.route, each.note) for each in data.numbers]
+    for each in data.ranges:
+        listed += [ListedNumber(number, each.route, each.note) for number in in_range(each.first, each.last)]
+    if not 0 < len({each.number for each in listed}) == len(listed) <= MOST_NUMBERS:
+        raise Refused("give each number once, and {most} of them at most", most=MOST_NUMBERS)
+    return listed
 
 
 async def _change(conn: Any, numbers: list[Number], asked: NumbersChange) -> tuple[Action, int]:
@@ -167,8 +196,7 @@ def _static(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
     )
     async def bind(request: ApiRequest, data: JSONBody[NewStatic], key: Key = None) -> AddedStatic:
         caller = await _operator(access, request)
-        if any(at is not None and at.tzinfo is None for at in (data.since, data.until)):
-            raise Refused("times are told with their offset")
+        _require_sound(data.since, data.until)
 
         async def work(conn: Any) -> AddedStatic:
             number = _number(data.number)
@@ -194,7 +222,30 @@ def _static(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
             await number_inventory.end_static(conn, Number(row["number"]))
             await audit.record(conn, row["account_id"], caller, "static.end", row["number"])
 
-    return [bind, end]
+    @patch("/static-bindings/{binding:int}", summary="Set the end of a number's binding", status_code=204)
+    async def set_end(request: ApiRequest, binding: Id, data: JSONBody[StaticChange]) -> None:
+        """Back into force, too, if the number was bound to nothing else since."""
+        caller = await _operator(access, request)
+        _require_sound(data.until)
+        async with reading.changing(caller.account) as conn:
+            await end_binding(conn, binding, data.until, by=caller)
+
+    return [bind, end, set_end]
+
+
+def _require_sound(*times: datetime | None) -> None:
+    for at in times:
+        if at is not None and at.tzinfo is None:
+            raise Refused("times are told with their offset")
+        if at is not None and not FIRST_YEAR <= at.year < LAST_YEAR:
+            raise Refused("a time between the years {first} and {last}", first=FIRST_YEAR, last=LAST_YEAR)
+
+
+async def end_binding(conn: Connection, binding: int, until: datetime | None, *, by: Caller) -> None:
+    """Within a transaction, with its row in the record. Raises Unknown, Refused."""
+    bound = await number_inventory.set_static_end(conn, binding, until)
+    action: Action = "static.bind" if until is None else "static.end"
+    await audit.record(conn, bound["account"], by, action, bound["number"], until=until)
 
 
 def _number(text: str) -> Number:

@@ -23,6 +23,7 @@ from callrouter.callbacks.due import BadTime
 from callrouter.pool.directory import Site
 from callrouter.web import metrics
 from callrouter.web.problem import INTERNAL, MEDIA_TYPE, Refusal
+from callrouter.web.seen import Traces
 from callrouter.web.visitor.addresses import Addresses
 from callrouter.web.visitor.callbacks import Callbacks, NoCallbacks, TooManyOrders
 from callrouter.web.visitor.desk import Browser, Desk
@@ -63,9 +64,10 @@ class Entrance:
 
     def __init__(
         self, desk: Desk, guard: Guard, addresses: Addresses, behind: Application, *, forms: Forms,
-        callbacks: Callbacks, in_hand: int = IN_HAND, body_seconds: float = BODY_SECONDS,
+        callbacks: Callbacks, traces: Traces, in_hand: int = IN_HAND, body_seconds: float = BODY_SECONDS,
     ) -> None:  # fmt: skip
         self._desk = desk
+        self._traces = traces
         self._forms = forms
         self._callbacks = callbacks
         self._guard = guard
@@ -118,7 +120,9 @@ class Entrance:
         site, address = self._admitted(scope, headers, name)
         said = await self._said(receive, _visit_decoder)
         if not _is_of(site.domains, _host(said.url)):
+            self._traces.note(site.id, "refused", said.url)
             raise Refusal(403, "foreign-page", "The page is not one of this site's domains")
+        self._traces.note(site.id, "visit", said.url)
         if b"prerender" in headers.get(b"sec-purpose", b""):
             said.human = False
         self._take_in_hand(site)
@@ -188,6 +192,7 @@ class Entrance:
             raise Refusal(404, "unknown-site", "No such site")
         origin = headers.get(b"origin")
         if origin and not _origin_is_of(site.domains, origin):
+            self._traces.note(site.id, "refused", origin.decode("latin-1"))
             raise Refusal(403, "foreign-origin", "The origin is not one of this site's domains")
         address = self._addresses.of(scope["client"][0] if scope.get("client") else "", _forwarded(scope, headers))
         self._guard.request(site, address)

@@ -12,6 +12,7 @@ from litestar.response.base import ASGIResponse
 from callrouter.pool.directory import Directory, Site
 from callrouter.web import metrics
 from callrouter.web.problem import Refusal
+from callrouter.web.seen import Traces
 from callrouter.web.widget.script import script_of
 
 SUFFIX = ".js"
@@ -22,10 +23,12 @@ CACHING = "public, max-age=300, stale-while-revalidate=86400, stale-if-error=604
 NOT_MODIFIED = 304
 
 
-def widget_router(directory: Callable[[], Directory]) -> Router:
+def widget_router(directory: Callable[[], Directory], traces: Traces) -> Router:
     @get("/{name:str}")
     async def script(request: Request[Any, Any, Any], name: FromPath[str]) -> ASGIResponse:
-        found = script_of(_site(directory(), name))
+        site = _site(directory(), name)
+        traces.note(site.id, "script", request.headers.get("referer", ""))
+        found = script_of(site)
         packed = "gzip" in request.headers.get("accept-encoding", "")
         headers = {
             "cache-control": CACHING, "etag": found.etag, "vary": "Accept-Encoding",

@@ -48,7 +48,7 @@ class Baked(msgspec.Struct, frozen=True, omit_defaults=True):
 @lru_cache(maxsize=4096)
 def script_of(site: Site) -> Script:
     """The script of a site as it is set now; another setting is another site to the cache."""
-    body = (HINT + _shortened().replace(PLACEHOLDER, _as_literal(_baked(site)))).encode()
+    body = (HINT + _shortened().replace(PLACEHOLDER, _as_literal(baked(site)))).encode()
     return Script(body, gzip.compress(body, 9, mtime=0), f'"{hashlib.blake2s(body, digest_size=12).hexdigest()}"')
 
 
@@ -57,7 +57,8 @@ def _shortened() -> str:
     return shorten(SOURCE.read_text(encoding="utf-8"))
 
 
-def _baked(site: Site) -> Baked:
+def baked(site: Site) -> Baked:
+    """What the script knows of the site."""
     numbers = tuple(_parts(number) for number in site.own_numbers)
     home = phonenumbers.country_code_for_region(site.country)
     plans = dict.fromkeys([(code, trunk) for code, trunk, _ in numbers])
@@ -99,9 +100,9 @@ def _trunk_prefix(code: int) -> str:
     return "".join(filter(str.isdigit, prefix))
 
 
-def _as_literal(baked: Baked) -> str:
+def _as_literal(known: Baked) -> str:
     """JSON, safe in a script wherever it is put: hostile settings end neither a string nor an element."""
-    return "".join(_escaped(msgspec.json.encode(baked).decode()))
+    return "".join(_escaped(msgspec.json.encode(known).decode()))
 
 
 def _escaped(text: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A caller whose appeal has been published is a known client at his next call, in his account only."""
+"""A caller whose appeal was published is a known client at his next call, with the employee who talked with him."""
 
 from __future__ import annotations
 
@@ -15,9 +15,17 @@ from tests.integration.pool.visitors import CALLER, NOON, store, visit
 from tests.waiting import until
 
 
-def row(caller: Number, *, account: int = 2, client: int | None = 17, direction: str = "inbound") -> AppealRow:
+def row(
+    caller: Number,
+    *,
+    account: int = 2,
+    client: int | None = 17,
+    direction: str = "inbound",
+    employee: str | None = None,
+) -> AppealRow:
     return AppealRow(
         account_id=account, started_at=NOON, id=appeal_id("pbx1", caller), client_id=client, customer=caller,
+        employee=employee,
         direction="inbound" if direction == "inbound" else "outbound",
     )  # fmt: skip
 
@@ -37,11 +45,11 @@ def test_the_next_call_of_a_published_caller_names_his_client(valkey_url: str) -
             regulars.note(
                 [row(others[0], account=3), row(others[1], client=None), row(others[2], direction="outbound")]
             )
-            regulars.note([row(CALLER)])
+            regulars.note([row(CALLER, employee="101"), row(CALLER)])
 
             async def is_known() -> bool:
                 found = await resolver.resolve(number, CALLER, at, live=False)
-                return (found.client, found.unique) == ("17", False)
+                return (found.client, found.unique, found.manager) == ("17", False, "101")
 
             await until(is_known)
             for other in others:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from callrouter.numbers import Number
@@ -14,6 +15,7 @@ from callrouter.pool.directory import Account, Directory, NumberEntry, PoolChoic
 from callrouter.pool.keys import pool_slot
 from callrouter.pool.model import StaticBinding
 from callrouter.pool.resolver import Resolver
+from callrouter.pool.routing import RouteRule
 from callrouter.pool.store import LeaseStore, RefusedRequest, StoreUnavailable
 from callrouter.pool.sweeper import load_pools
 from tests.integration.pool.visitors import CALLER, NOON, numbers, store, visit
@@ -61,6 +63,40 @@ def test_a_call_to_a_leased_number_is_its_visitors(valkey_url: str) -> None:
             await resolver.remember(found, client="17")
             again = await resolver.resolve(leased.number, CALLER, at, live=False)
             assert (again.unique, again.client) == (False, "17")
+
+    asyncio.run(scenario())
+
+
+def test_a_sites_rules_route_its_calls_by_source_and_by_who_calls(valkey_url: str) -> None:
+    rules = (
+        RouteRule(route="manager", caller="managed"), RouteRule(route="again", caller="known"),
+        RouteRule(route="leads", sources=("yandex",)),
+    )  # fmt: skip
+    sites = (msgspec.structs.replace(DIRECTORY.sites[0], routing=rules), DIRECTORY.sites[1])
+    directory = msgspec.structs.replace(DIRECTORY, sites=sites)
+
+    async def scenario() -> None:
+        async with store(valkey_url) as leases:
+            await load_pools(leases, directory)
+            number = (await leases.allocate(SLOT, visit("s1", "ann"), now=NOON)).number
+            assert number
+            resolver = Resolver(leases, lambda: directory)
+            found = await resolver.resolve(number, CALLER, NOON, live=False)
+            assert (found.route, found.manager) == ("leads", "")
+            await resolver.remember(found, client="17")
+            again = await resolver.resolve(number, CALLER, NOON, live=False)
+            assert (again.route, again.manager) == ("again", "")
+            known = Number(""), CALLER
+            for employee in ("101", ""):  # a call that nobody answers takes no manager away
+                await leases.remember(
+                    SLOT, known[1], account=2, at=NOON, number=known[0], client="17", employee=employee,
+                    own_number=False,
+                )  # fmt: skip
+            await leases.remember(SLOT, CALLER, account=3, at=NOON, number=known[0], employee="909", own_number=False)
+            managed = await resolver.resolve(number, CALLER, NOON, live=False)
+            assert (managed.route, managed.manager, managed.client) == ("manager", "101", "17")
+            own = await resolver.resolve(OWN, Number("79990000000"), NOON, live=False)
+            assert own.route == "sales", "of a call without a source"
 
     asyncio.run(scenario())
 
