@@ -124,7 +124,7 @@ def _resources(parts: Parts) -> list[HTTPRouteHandler]:
         *user_handlers(access, reading),
         *token_handlers(access, reading),
         audit_handler(access, reading),
-        *report_handlers(access, reading, clock),
+        *report_handlers(access, asking),
         *deal_handlers(access, reading),
         *cost_handlers(access, reading),
         *journal_handlers(access, asking),
