@@ -92,6 +92,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     total: Figures
     left_off: int
     """Rows beyond the limit; the total has them."""
+    filter: str | None
+    """The total's, as a row's."""
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,7 +143,11 @@ class _Found(msgspec.Struct, frozen=True):
                 previous=before(key))
             for key, sums in ordered[:limit]
         ]  # fmt: skip
-        return Answer(rows=tuple(rows), total=self.figures(self.total), left_off=max(0, len(ordered) - limit))
+        whole = msgspec.structs.replace(self.question, by=())
+        return Answer(
+            rows=tuple(rows), total=self.figures(self.total), left_off=max(0, len(ordered) - limit),
+            filter=_filter_of(whole, (), scope),
+        )  # fmt: skip
 
 
 async def answer(connection: Connection, scope: Scope, question: Question) -> Answer:

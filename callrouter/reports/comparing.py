@@ -32,8 +32,15 @@ def of_counts(now: float, before: float) -> Change:
     return Change(by=by, share=share, sure=abs(by) > Z * math.sqrt(now + before))
 
 
+def of_means(now: float, before: float, counted: tuple[float, float]) -> Change:
+    """Of times, which vary as much as they are long (as those of exponential waits do)."""
+    by = now - before
+    spread = math.sqrt(sum(mean * mean / max(1, count) for mean, count in zip((now, before), counted, strict=True)))
+    return Change(by=by, share=None, sure=abs(by) > Z * spread)
+
+
 def of_amounts(now: float, before: float, counted: float) -> Change:
-    """Of sums and means, of which nobody knows how they vary: sure if they are `counted` of enough."""
+    """Of money, of which nobody knows how it varies: sure if it is `counted` of enough."""
     by = now - before
     return Change(by=by, share=by / before if before > 0 else None, sure=counted >= FEWEST_FOR_PERCENT)
 

@@ -42,6 +42,7 @@ from callrouter.web.pages.journal import journal_page
 from callrouter.web.pages.own import own_page
 from callrouter.web.pages.record import record_page
 from callrouter.web.pages.recording import Recordings
+from callrouter.web.pages.reports.page import reports_page
 from callrouter.web.pages.router import Errors, pages_router
 from callrouter.web.pages.sign_in import sign_in_page
 from callrouter.web.pages.tokens import tokens_page
@@ -148,6 +149,7 @@ def _pages(settings: WebSettings, parts: Parts, ground: Ground) -> Router:
             journal_page(ground, parts.asking),
             appeal_page(ground, parts.asking, Recordings(settings.recordings)),
             own_page(ground, entering),
+            reports_page(ground, parts.asking),
             account_page(ground),
             users_page(ground, entering),
             tokens_page(ground),

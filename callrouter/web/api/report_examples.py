@@ -22,6 +22,7 @@ REPORT = {
         "filter": "since=2026-02-28T21%3A00%3A00Z&until=2026-03-31T21%3A00%3A00Z&channel=paid_search&spam=false",
     }],
     "total": FIGURES, "left_off": 0, "previous": None,
+    "filter": "since=2026-02-28T21%3A00%3A00Z&until=2026-03-31T21%3A00%3A00Z&spam=false",
     "figures": {"lost": "kind=call&direction=inbound&status=lost"},
 }  # fmt: skip
 NUMBERS = {

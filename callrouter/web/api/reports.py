@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import msgspec
 from litestar import Response, get
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, QueryParameter
 
@@ -86,6 +86,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     model: Model
     rows: tuple[Row, ...]
     total: Figures
+    filter: str | None
+    """The total's: the query that opens all of its appeals in the journal."""
     left_off: int
     previous: Compared | None
     figures: dict[str, str]
@@ -122,6 +124,9 @@ class Told(NamedTuple):
         if self.file_format == "json":
             return Response(body)
         return await asyncio.to_thread(as_file, self, name, table, scope)
+
+
+ToldAsked = NamedDependency[Told]
 
 
 class Reports:
@@ -173,7 +178,7 @@ def _traffic(reports: Reports) -> HTTPRouteHandler:
         dependencies={"told": Provide(_told, sync_to_thread=False)},
     )  # fmt: skip
     async def report(
-        request: ApiRequest, name: Name, *, told: Told, by: By = None, model: ModelAsked = "last_click",
+        request: ApiRequest, name: Name, *, told: ToldAsked, by: By = None, model: ModelAsked = "last_click",
         compare: Compare = None, order: OrderAsked = None, limit: Most = None, account: AccountAsked = None,
     ) -> Response[Any]:  # fmt: skip
         """Every figure is the sum of the journal's rows, visits, deals and costs as they stand now."""
@@ -192,7 +197,8 @@ def _traffic(reports: Reports) -> HTTPRouteHandler:
             body = Report(
                 name=name, account=scope.account, since=since, until=until, time_zone=scope.zone.key,
                 currency=currency, by=keys, model=model, rows=found.rows, total=found.total, left_off=found.left_off,
-                previous=before, figures={figure: urlencode(query) for figure, query in JOURNAL_ROWS.items()},
+                filter=found.filter, previous=before,
+                figures={figure: urlencode(query) for figure, query in JOURNAL_ROWS.items()},
             )  # fmt: skip
             table = of_report(keys, found.rows, found.total, with_before=before is not None)
             return await told.answer(name, body, table, scope)
@@ -230,14 +236,14 @@ def _numbers(reports: Reports) -> list[HTTPRouteHandler]:
 
     @get("/reports/numbers", responses=answers, summary="Calls by number", dependencies=wanted)
     async def numbers(
-        request: ApiRequest, *, told: Told, limit: Most = None, account: AccountAsked = None
+        request: ApiRequest, *, told: ToldAsked, limit: Most = None, account: AccountAsked = None
     ) -> Response[Any]:
         """Numbers that were called, and static ones that were not. Filters are the journal's."""
         return await used(request, account, limit, told, only_static=False)
 
     @get("/reports/static", responses=answers, summary="Calls by static number", dependencies=wanted)
     async def static(
-        request: ApiRequest, *, told: Told, limit: Most = None, account: AccountAsked = None
+        request: ApiRequest, *, told: ToldAsked, limit: Most = None, account: AccountAsked = None
     ) -> Response[Any]:
         """Numbers that were bound to a channel at some time of the period."""
         return await used(request, account, limit, told, only_static=True)
@@ -251,7 +257,7 @@ def _pools(reports: Reports) -> HTTPRouteHandler:
         dependencies={"told": Provide(_told, sync_to_thread=False)},
     )  # fmt: skip
     async def pools(
-        request: ApiRequest, *, told: Told, table: Annotated[Literal["items", "sites"], WHICH] = "items",
+        request: ApiRequest, *, told: ToldAsked, table: Annotated[Literal["items", "sites"], WHICH] = "items",
         account: AccountAsked = None,
     ) -> Response[Any]:  # fmt: skip
         """What the account's visits took of each pool, and how many visits of each site found it empty."""
@@ -273,7 +279,7 @@ def _paths(reports: Reports) -> HTTPRouteHandler:
         dependencies={"told": Provide(_told, sync_to_thread=False)},
     )  # fmt: skip
     async def paths(
-        request: ApiRequest, *, told: Told, table: Annotated[Literal["items", "assists"], WHICH] = "items",
+        request: ApiRequest, *, told: ToldAsked, table: Annotated[Literal["items", "assists"], WHICH] = "items",
         limit: Most = None, account: AccountAsked = None,
     ) -> Response[Any]:  # fmt: skip
         """Ways that multichannel appeals came by, and which sources were the last touch or an earlier one."""
