@@ -66,12 +66,12 @@ class World:
         self.serial += 1
         await connection.execute(
             """INSERT INTO visits (account_id, started_at, session, visitor, site_id, seen_at, channel, source, medium,
-                   campaign, keyword, landing_page, location, device, number, overflow)
+                   campaign, keyword, landing_page, location, device, number, overflow, content)
                VALUES ($11, $1, $2, $3, $4, $1, $5, $6, $7, $8, $9, 'https://s/', 'Москва', 'phone',
-                   $10, $10::text IS NULL)""",
+                   $10, $10::text IS NULL, $12)""",
             moment(self.chance), f"s{self.serial}", f"v{self.chance.randrange(5)}", self.chance.choice([70, 71]),
             channel, source, medium, campaign, self.chance.choice(["", "окна"]), number,
-            self.chance.choice([7, 7, 7, 8]),
+            self.chance.choice([7, 7, 7, 8]), self.chance.choice(["", "banner"]),
         )  # fmt: skip
 
     async def appeal(self, connection: Connection) -> None:
@@ -88,7 +88,8 @@ class World:
             "talk_s": chance.random() * 200, "is_unique": chance.random() < 0.5,
             "quality": chance.random() < 0.5 and status == "answered", "final_group": chance.choice([None, "sales"]),
             "employee": chance.choice([None, "Anna"]), "channel": channel, "source": source, "medium": medium,
-            "campaign": campaign, "method": chance.choice(["holder", "static"]),
+            "campaign": campaign, "content": chance.choice([None, "banner"]),
+            "method": chance.choice(["holder", "static"]),
         }  # fmt: skip
         await connection.copy_records_to_table("appeals", columns=list(appeal), records=[tuple(appeal.values())])
 
@@ -103,10 +104,12 @@ class World:
     async def cost(self, connection: Connection) -> None:
         channel, source, medium, campaign = self.chance.choice(SOURCES)
         await connection.execute(
-            """INSERT INTO costs (account_id, day, site_id, channel, source, medium, campaign, amount, currency, clicks)
-               VALUES (7, $1, $2, $3, $4, $5, $6, $7, $8, 3)""",
+            """INSERT INTO costs (account_id, day, site_id, channel, source, medium, campaign, amount, currency, clicks,
+                   content)
+               VALUES (7, $1, $2, $3, $4, $5, $6, $7, $8, 3, $9)""",
             moment(self.chance).date(), self.chance.choice([None, 70]), channel, source, medium, campaign,
             Decimal(self.chance.randrange(10**6)) / 10000, self.chance.choice(["RUB", "USD"]),
+            self.chance.choice(["", "banner"]),
         )  # fmt: skip
 
     async def change(self, connection: Connection) -> None:
@@ -184,6 +187,7 @@ class PlainSums:
         counted = {
             "appeals": True, "calls": call, "outgoing": row["kind"] == "call" and not call,
             "forms": row["kind"] == "form", "emails": row["kind"] == "email", "lost": call and row["status"] == "lost",
+            "visit_calls": call and row["session"] is not None,
             "answered": call and row["status"] == "answered", "unique_calls": call and row["is_unique"],
             "quality": call and row["quality"], "unique_quality": call and row["quality"] and row["is_unique"],
             "multichannel": row["multichannel"], "spam": False,
@@ -207,7 +211,7 @@ class PlainSums:
         known = set()
         for row in visits:
             day = row["visitor"], row["site_id"], row["started_at"].astimezone(ZONE).date()
-            dims = {**{name: row[name] for name in TRAFFIC}, "site": row["site_id"]}
+            dims = {**{name: row[name] for name in (*TRAFFIC, "content")}, "site": row["site_id"]}
             self._add(
                 row["started_at"], dims, visits=1, shown=row["number"] is not None, visitors=day not in known,
                 overflow=row["overflow"],
@@ -216,7 +220,8 @@ class PlainSums:
 
     def _cost(self, row: Any) -> None:
         amount, currency = _worth(row["amount"], row["currency"])
-        dims = {**{name: row[name] for name in ("channel", "source", "medium", "campaign")}, "site": row["site_id"]}
+        told = ("channel", "source", "medium", "campaign", "content")
+        dims = {**{name: row[name] for name in told}, "site": row["site_id"]}
         begins = datetime.combine(row["day"], datetime.min.time(), tzinfo=ZONE)
         self._add(begins, dims, **{f"cost {currency}": amount, "clicks": row["clicks"]})
 
@@ -224,7 +229,10 @@ class PlainSums:
 def _place(appeal: Any) -> dict[str, Any]:
     if appeal is None:
         return {}
-    return {"site": appeal["site_id"], "group": appeal["final_group"] or "", "employee": appeal["employee"] or ""}
+    return {
+        "site": appeal["site_id"], "group": appeal["final_group"] or "", "employee": appeal["employee"] or "",
+        "content": appeal["content"] or "",
+    }  # fmt: skip
 
 
 def _worth(amount: Decimal, currency: str) -> tuple[Decimal, str]:

@@ -6,7 +6,7 @@ Knows SQL. All that a report reads, it reads under one snapshot (`Reading.as_acc
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
@@ -22,7 +22,7 @@ from callrouter.journal.filters import Filters, Ids, Match
 from callrouter.journal.period import day_start
 from callrouter.journal.query import to_query
 from callrouter.reports import metrics
-from callrouter.reports.facts import COLUMNS, COST_FIELDS, Scope
+from callrouter.reports.facts import COST_FIELDS, Scope
 from callrouter.reports.figures import (
     APPEAL_MEASURES,
     COST_MEASURES,
@@ -35,6 +35,7 @@ from callrouter.reports.figures import (
     VISIT_MEASURES,
     Dimension,
     Figures,
+    Order,
     Sums,
     figures,
 )
@@ -55,7 +56,7 @@ PART_MEASURES: Final[dict[Part, tuple[str, ...]]] = {
 }  # fmt: skip
 MONEY = ("revenue", "cost")
 KEYS: Final = {
-    **{name: f'"{name}"' for name in (*TRAFFIC, "group", "employee", "site", "hour", "day")},
+    **{name: f'"{name}"' for name in (*TRAFFIC, "content", "group", "employee", "site", "hour", "day")},
     "weekday": "extract(isodow FROM day)::int", "week": "date_trunc('week', day)::date",
     "month": "date_trunc('month', day)::date",
 }  # fmt: skip
@@ -72,6 +73,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     by: tuple[Dimension, ...]
     model: Model = "last_click"
     limit: int = 1000
+    order: Order | None = None
+    """The most of this first; None: by time where rows are times, else the most appeals first."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +92,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     total: Figures
     left_off: int
     """Rows beyond the limit; the total has them."""
+    filter: str | None
+    """The total's, as a row's."""
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,8 +123,80 @@ class _Made(msgspec.Struct, frozen=True):
     values: Values
 
 
+class _Found(msgspec.Struct, frozen=True):
+    """What was added up for a question."""
+
+    question: Question
+    with_visits: bool
+    with_costs: bool
+    total: Sums
+    by_key: dict[Key, Sums]
+
+    def figures(self, sums: Sums) -> Figures:
+        return figures(sums, with_visits=self.with_visits, with_costs=self.with_costs)
+
+    def answer(self, scope: Scope, before: Callable[[Key], Figures | None]) -> Answer:
+        by, limit = self.question.by, self.question.limit
+        ordered = sorted(self.by_key.items(), key=lambda item: _order(item, self.question))
+        rows = [
+            Row(key=_shown(by, key), figures=self.figures(sums), filter=_filter_of(self.question, key, scope),
+                previous=before(key))
+            for key, sums in ordered[:limit]
+        ]  # fmt: skip
+        whole = msgspec.structs.replace(self.question, by=())
+        return Answer(
+            rows=tuple(rows), total=self.figures(self.total), left_off=max(0, len(ordered) - limit),
+            filter=_filter_of(whole, (), scope),
+        )  # fmt: skip
+
+
 async def answer(connection: Connection, scope: Scope, question: Question) -> Answer:
     """The report, as one snapshot shows it: the transaction must be at least "repeatable read"."""
+    return (await _find(connection, scope, question)).answer(scope, lambda _key: None)
+
+
+async def compared(
+    connection: Connection, scope: Scope, question: Question, now: datetime | None = None
+) -> tuple[Answer, Compared]:
+    """The report with each row's figures of the period before. Days are told beside those as far from its start.
+
+    A period that is not over at `now` is told beside as much of the one before.
+    """
+    found = await _find(connection, scope, question)
+    since, until = period_before(question.filters, scope, now)
+    filters = msgspec.structs.replace(question.filters, since=since, until=until)
+    before = await _find(connection, scope, msgspec.structs.replace(question, filters=filters))
+    shift = _bounds(question.filters)[0].astimezone(scope.zone).date() - since.astimezone(scope.zone).date()
+
+    def beside(key: Key) -> Figures | None:
+        sums = before.by_key.get(tuple(part - shift if isinstance(part, date) else part for part in key))
+        return before.figures(sums) if sums else None
+
+    of_calendar = {"week", "month"} & set(question.by)  # those begin where the calendar has it
+    told = found.answer(scope, (lambda _key: None) if of_calendar else beside)
+    return told, Compared(since=since, until=until, total=before.figures(before.total))
+
+
+def _shown(by: tuple[Dimension, ...], key: Key) -> dict[str, str | int | None]:
+    return {name: str(part) if isinstance(part, date) else part for name, part in zip(by, key, strict=True)}
+
+
+def period_before(filters: Filters, scope: Scope, now: datetime | None = None) -> tuple[datetime, datetime]:
+    """As many days before, where the period is of whole days: a day is not always as long. Of a period that is not over
+    at `now`, as much of the one before, up to the same time of the day."""
+    since, until = _bounds(filters)
+    first, end = since.astimezone(scope.zone).date(), until.astimezone(scope.zone).date()
+    if day_start(first, scope.zone) != since or day_start(end, scope.zone) != until:
+        return since - (until - since), since
+    days = end - first
+    if now is None or not since < now < until:
+        return day_start(first - days, scope.zone), since
+    local = now.astimezone(scope.zone)
+    same_time = datetime.combine(local.date() - days, local.time(), tzinfo=scope.zone)
+    return day_start(first - days, scope.zone), min(since, same_time.astimezone(UTC))
+
+
+async def _find(connection: Connection, scope: Scope, question: Question) -> _Found:
     with_visits, with_costs = _concerned(question)
     parts: list[Part] = [
         part for part in PARTS if part == "appeals" or (with_visits if part == "visits" else with_costs)
@@ -131,54 +208,7 @@ async def answer(connection: Connection, scope: Scope, question: Question) -> An
     with metrics.report_seconds.labels("rows" if cube is None else "sums").time():
         rows = await connection.fetch(_statement(made, base), *made.values.all)
     total, by_key = _folded(rows, question.by)
-    ordered = sorted(by_key.items(), key=lambda item: _order(item, question.by))
-    shown = [
-        Row(key=_shown(question.by, key),
-            figures=figures(sums, with_visits=with_visits, with_costs=with_costs),
-            filter=_filter_of(question, key, scope))
-        for key, sums in ordered[: question.limit]
-    ]  # fmt: skip
-    return Answer(
-        rows=tuple(shown), total=figures(total, with_visits=with_visits, with_costs=with_costs),
-        left_off=max(0, len(ordered) - question.limit),
-    )  # fmt: skip
-
-
-async def compared(connection: Connection, scope: Scope, question: Question) -> tuple[Answer, Compared]:
-    """The report with each row's figures of the period before. Days are told beside those as far from its start."""
-    now = await answer(connection, scope, question)
-    since, until = period_before(question.filters, scope)
-    filters = msgspec.structs.replace(question.filters, since=since, until=until)
-    before = await answer(connection, scope, msgspec.structs.replace(question, filters=filters, limit=MOST_ROWS))
-    shift = (_bounds(question.filters)[0].astimezone(scope.zone).date() - since.astimezone(scope.zone).date()).days
-    known = {
-        tuple(_later(value, shift) if name == "day" else value for name, value in row.key.items()): row.figures
-        for row in before.rows
-    }
-    if {"week", "month"} & set(question.by):
-        known = {}
-    rows = tuple(
-        msgspec.structs.replace(row, previous=known.get(tuple(row.key.values()))) for row in now.rows
-    )  # fmt: skip
-    told = msgspec.structs.replace(now, rows=rows)
-    return told, Compared(since=since, until=until, total=before.total)
-
-
-def _shown(by: tuple[Dimension, ...], key: Key) -> dict[str, str | int | None]:
-    return {name: str(part) if isinstance(part, date) else part for name, part in zip(by, key, strict=True)}
-
-
-def _later(day: object, days: int) -> str:
-    return str(date.fromisoformat(str(day)) + days * DAY)
-
-
-def period_before(filters: Filters, scope: Scope) -> tuple[datetime, datetime]:
-    """As many days before, where the period is of whole days: a day is not always as long."""
-    since, until = _bounds(filters)
-    first, end = since.astimezone(scope.zone).date(), until.astimezone(scope.zone).date()
-    if day_start(first, scope.zone) == since and day_start(end, scope.zone) == until:
-        return day_start(first - (end - first), scope.zone), since
-    return since - (until - since), since
+    return _Found(question, with_visits, with_costs, total, by_key)
 
 
 def _concerned(question: Question) -> tuple[bool, bool]:
@@ -305,7 +335,8 @@ def _from_sums(made: _Made, part: Part, piece: _Piece, cube: str) -> str:
     ]
     if piece.apart:
         where.append(f"r.day <> ALL ({values.add(list(piece.apart), 'date[]')})")
-    kept = [f'r."{name}"' for name in (*COLUMNS[: -len(MEASURES)], *PART_MEASURES[part])]
+    dims = [name for name in FACT_DIMENSIONS if name in question.by]
+    kept = [f'r."{name}"' for name in ("day", "currency", *dims, *PART_MEASURES[part])]
     select = f"SELECT {', '.join(kept)} FROM report_sums r WHERE {' AND '.join(where)}"  # noqa: S608 - parameters
     return _added_up(select, question.by, PART_MEASURES[part])
 
@@ -322,13 +353,14 @@ def _folded(rows: Sequence[asyncpg.Record], by: tuple[Dimension, ...]) -> tuple[
     return total, dict(by_key)
 
 
-def _order(item: tuple[Key, Sums], by: tuple[Dimension, ...]) -> tuple[Any, ...]:
-    """By time where rows are times, else the most appeals first, then visits."""
+def _order(item: tuple[Key, Sums], question: Question) -> tuple[Any, ...]:
+    """By time where rows are times, else the most appeals first, then visits; or as it was asked for."""
     key, sums = item
     plain = tuple("" if part is None else str(part) for part in key)
-    if by[0] in TIMES:
+    if question.order is None and question.by[0] in TIMES:
         return tuple(f"{part:02}" if isinstance(part, int) else str(part) for part in key)
-    counted = [-sum(of[name] for of in sums.values()) for name in ("appeals", "visits", "cost")]
+    wanted = ("appeals", "visits", "cost") if question.order is None else (question.order, "appeals")
+    counted = [-sum(of[name] for of in sums.values()) for name in wanted]
     return (*counted, plain)
 
 

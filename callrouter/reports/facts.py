@@ -105,7 +105,7 @@ def visit_facts(scope: Scope, filters: Filters, values: Values) -> str:
         "overflow": "v.overflow::int",
     }  # fmt: skip
     dims = {
-        **{name: f"v.{name}" for name in TRAFFIC}, "site": "v.site_id", "day": f"({local})::date",
+        **{name: f"v.{name}" for name in (*TRAFFIC, "content")}, "site": "v.site_id", "day": f"({local})::date",
         "hour": f"extract(hour FROM {local})::int",
     }  # fmt: skip
     where = visit_conditions(filters, scope.account, scope.zone, values)
@@ -124,7 +124,7 @@ def cost_facts(scope: Scope, filters: Filters, values: Values) -> str:
         where.append(f"{begins} < {values.add(filters.until, 'timestamptz')}")
     where += column_conditions(filters, COST_COLUMNS, values)
     dims = {
-        **{name: f"k.{name}" for name in ("channel", "source", "medium", "campaign", "keyword")},
+        **{name: f"k.{name}" for name in ("channel", "source", "medium", "campaign", "keyword", "content")},
         "site": "k.site_id", "day": "k.day", "currency": "k.currency",
     }  # fmt: skip
     measures = {
@@ -167,6 +167,7 @@ def _of_appeal(scope: Scope, values: Values) -> dict[str, str]:
     return {
         "site": "a.site_id", "day": f"({local})::date", "hour": f"extract(hour FROM {local})::int",
         "group": "coalesce(a.final_group, '')", "employee": "coalesce(a.employee, '')",
+        "content": "coalesce(a.content, '')",
     }  # fmt: skip
 
 
@@ -183,7 +184,7 @@ def _spent(seconds: str, case: str) -> str:
 
 
 def _select(dims: Mapping[str, str], measures: Mapping[str, str], source: str, where: str) -> str:
-    """All columns of a fact, in the order of `columns`; those not given are empty."""
+    """All columns of a fact, always in the same order; those not given are empty."""
     told = [f"{dims['day']} AS day", f"{dims.get('currency', NOTHING)} AS currency"]
     for name in FACT_DIMENSIONS:
         nothing = "NULL::int" if name == "hour" else "NULL::bigint" if name == "site" else NOTHING
@@ -192,7 +193,3 @@ def _select(dims: Mapping[str, str], measures: Mapping[str, str], source: str, w
         f"({measures.get(name, '0')})::{'numeric' if name in NUMERIC else 'bigint'} AS {name}" for name in MEASURES
     ]
     return f"SELECT {', '.join(told)} FROM {source} WHERE {where}"  # noqa: S608 - values are parameters
-
-
-COLUMNS: Final = ("day", "currency", *FACT_DIMENSIONS, *MEASURES)
-"""In the order of `_select`."""

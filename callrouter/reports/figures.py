@@ -9,20 +9,21 @@ import math
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Literal, get_args
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
 from callrouter.appeals.credit import WHOLE
 
 Dimension = Literal[
-    "site", "channel", "source", "medium", "campaign", "keyword", "landing_page", "location", "device", "group",
-    "employee", "hour", "weekday", "day", "week", "month",
+    "site", "channel", "source", "medium", "campaign", "keyword", "content", "landing_page", "location", "device",
+    "group", "employee", "hour", "weekday", "day", "week", "month",
 ]  # fmt: skip
 DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
 TRAFFIC = ("channel", "source", "medium", "campaign", "keyword", "landing_page", "location", "device")
 """Dimensions that a visit has: by these, models share an appeal out."""
-FACT_DIMENSIONS = ("site", *TRAFFIC, "group", "employee", "hour")
-"""Those that a fact has a column for; the others follow from its day."""
+FACT_DIMENSIONS = ("site", *TRAFFIC, "content", "group", "employee", "hour")
+"""Those that a fact has a column for; the others follow from its day. `content` is the appeal's own by every model."""
 TIMES = ("hour", "weekday", "day", "week", "month")
 
 VISIT_MEASURES = ("visits", "visitors", "shown", "overflow")
@@ -34,6 +35,11 @@ TIME_MEASURES = ("wait_ms", "talk_ms")
 """Milliseconds times millionths."""
 DEAL_MEASURES = ("deals", "won", "revenue")
 COST_MEASURES = ("cost", "clicks", "impressions")
+Order = Literal[
+    "visits", "appeals", "calls", "outgoing", "answered", "lost", "unique_calls", "quality", "unique_quality",
+    "multichannel", "deals", "won", "revenue", "cost", "clicks",
+]  # fmt: skip
+"""Measures that rows are put in order of."""
 MEASURES = (*VISIT_MEASURES, *APPEAL_MEASURES, *TIME_MEASURES, *DEAL_MEASURES, *COST_MEASURES)
 
 JOURNAL_ROWS: dict[str, dict[str, str]] = {
@@ -53,6 +59,18 @@ JOURNAL_ROWS: dict[str, dict[str, str]] = {
     "multichannel": {"multichannel": "true"},
 }
 """What a figure adds to its row's filter: the journal's rows that it counts."""
+
+
+def rows_behind(row_filter: str, figure: str) -> str:
+    """The query of the journal's rows that a figure counts, `row_filter` being its row's.
+
+    What the figure asks of a field stands in place of what the row asks of it: a figure that is not nothing is of rows
+    that pass both.
+    """
+    narrower = JOURNAL_ROWS[figure]
+    kept = [(name, value) for name, value in parse_qsl(row_filter, keep_blank_values=True) if name not in narrower]
+    return urlencode([*kept, *narrower.items()])
+
 
 Z = 1.959964
 """Of 95 %."""
@@ -97,6 +115,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     callbacks: float
     chats: float
     emails: float
+    visit_calls: float
+    """Tied to a visit: what the conversion is counted of."""
     answered: float
     lost: float
     unique_calls: float

@@ -47,6 +47,7 @@ from callrouter.web.pages.pool import pool_page
 from callrouter.web.pages.pools import pools_page
 from callrouter.web.pages.record import record_page
 from callrouter.web.pages.recording import Recordings
+from callrouter.web.pages.reports.page import reports_page
 from callrouter.web.pages.router import Errors, pages_router
 from callrouter.web.pages.sign_in import sign_in_page
 from callrouter.web.pages.site import site_page
@@ -134,7 +135,7 @@ def _resources(parts: Parts) -> list[HTTPRouteHandler]:
         *user_handlers(access, reading),
         *token_handlers(access, reading),
         audit_handler(access, reading),
-        *report_handlers(access, reading, clock),
+        *report_handlers(access, asking),
         *deal_handlers(access, reading),
         *cost_handlers(access, reading),
         *journal_handlers(access, asking),
@@ -166,6 +167,7 @@ def _pages(parts: Parts, ground: Ground) -> Router:
             pools_page(ground, parts.holders, parts.clock),
             pool_page(ground, parts.holders, parts.clock),
             number_page(ground, parts.holders, parts.clock),
+            reports_page(ground, parts.asking),
             account_page(ground),
             users_page(ground, entering),
             tokens_page(ground),

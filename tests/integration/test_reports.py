@@ -23,7 +23,7 @@ from callrouter.journal.period import day_start
 from callrouter.journal.query import parse
 from callrouter.reports.asking import Answer, Question, Row, answer, compared
 from callrouter.reports.facts import Scope
-from callrouter.reports.figures import DIMENSIONS, JOURNAL_ROWS, Dimension, Figures
+from callrouter.reports.figures import DIMENSIONS, JOURNAL_ROWS, Dimension, Figures, rows_behind
 from callrouter.reports.sums import add_up_stale
 from tests.integration.publishing import shop
 from tests.plain_reports import FIRST, NOW, ZONE, PlainSums, World, moment
@@ -31,7 +31,8 @@ from tests.plain_reports import FIRST, NOW, ZONE, PlainSums, World, moment
 SCOPE = Scope(7, ZONE)
 ALONE: tuple[tuple[Dimension, ...], ...] = (("channel",), ("day",))
 FILTERED: tuple[tuple[Dimension, ...], ...] = (
-    ("channel", "campaign"), ("site",), ("group",), ("weekday", "hour"), ("month",), ("week", "location"),
+    ("channel", "campaign"), ("site",), ("group", "employee"), ("content",), ("weekday", "hour"), ("month",),
+    ("week", "location"),
 )  # fmt: skip
 
 
@@ -45,7 +46,7 @@ async def indian_shop(database: str) -> AsyncIterator[Pool]:
 
 COUNTS = (
     "appeals", "calls", "outgoing", "forms", "emails", "lost", "answered", "unique_calls", "quality", "unique_quality",
-    "multichannel", "spam",
+    "multichannel", "spam", "visit_calls",
 )  # fmt: skip
 
 
@@ -126,14 +127,16 @@ def test_every_figure_opens_the_journal_rows_that_it_counts(database: str) -> No
             await settled(pool)
             for by in FILTERED:
                 told = await asked(pool, Question(filters=Filters(since=FIRST, until=NOW), by=by))
-                for row in told.rows:
-                    for figure, narrower in JOURNAL_ROWS.items():
-                        query = [*parse_qsl(row.filter or "", keep_blank_values=True), *narrower.items()]
+                for counted, row_filter in [
+                    (told.total, told.filter),
+                    *((row.figures, row.filter) for row in told.rows),
+                ]:
+                    for figure in JOURNAL_ROWS:
+                        query = parse_qsl(rows_behind(row_filter or "", figure), keep_blank_values=True)
                         values = Values()
                         where = appeal_conditions(parse(query, zone=ZONE, now=NOW), 7, ZONE, values)
                         opened = await pool.fetchval(f"SELECT count(*) FROM appeals a WHERE {where}", *values.all)
-                        if figure != "visit_calls":
-                            assert opened == getattr(row.figures, figure), (row.key, figure)
+                        assert opened == getattr(counted, figure), (row_filter, figure)
 
     asyncio.run(run())
 
@@ -217,5 +220,44 @@ def test_period_before_stands_beside_its_rows(database: str) -> None:
                 known = [row.figures for row in alone.rows]
                 assert all(row.previous is None or row.previous in known for row in told.rows)
                 assert any(row.previous for row in told.rows)
+
+    asyncio.run(run())
+
+
+def test_period_that_is_not_over_stands_beside_as_much_of_the_one_before(database: str) -> None:
+    async def run() -> None:
+        async with indian_shop(database) as pool:
+            await World(10).go_on(pool, 60)
+            today = NOW.astimezone(ZONE).date()
+            first, days = today - timedelta(days=4), timedelta(days=5)
+            whole = Filters(since=day_start(first, ZONE), until=day_start(today + timedelta(days=1), ZONE))
+            question = Question(filters=whole, by=("weekday", "hour"))
+            async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
+                told, before = await compared(connection, SCOPE, question, NOW)
+            assert (before.since, before.until) == (day_start(first - days, ZONE), NOW - days)
+            alone = await asked(
+                pool, msgspec.structs.replace(question, filters=Filters(since=before.since, until=before.until))
+            )
+            assert before.total == alone.total
+            known = {key_of(row): row.figures for row in alone.rows}
+            assert {key_of(row): row.previous for row in told.rows} == {
+                key_of(row): known.get(key_of(row)) for row in told.rows
+            }
+
+    asyncio.run(run())
+
+
+def test_rows_come_in_the_order_that_is_asked_for(database: str) -> None:
+    async def run() -> None:
+        async with indian_shop(database) as pool:
+            await World(11).go_on(pool, 80)
+            filters = Filters(since=FIRST - timedelta(days=400), until=NOW)
+            for order in ("visits", "lost", "unique_calls", "quality"):
+                told = await asked(pool, Question(filters=filters, by=("campaign",), order=order, limit=2))
+                every = await asked(pool, Question(filters=filters, by=("campaign",)))
+                most = sorted((getattr(row.figures, order) for row in every.rows), reverse=True)
+                assert [getattr(row.figures, order) for row in told.rows] == most[:2]
+                assert told.left_off == len(every.rows) - 2
+                assert told.total == every.total
 
     asyncio.run(run())

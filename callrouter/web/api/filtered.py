@@ -42,10 +42,15 @@ class Asking:
         self.clock = clock
 
     @asynccontextmanager
-    async def of(self, caller: Caller, account: int | None) -> AsyncIterator[tuple[Connection, int]]:
-        """A connection that sees the account's rows, and the account. Too long a question ends as a refusal."""
+    async def of(
+        self, caller: Caller, account: int | None, *, snapshot: bool = False
+    ) -> AsyncIterator[tuple[Connection, int]]:
+        """A connection that sees the account's rows, and the account. Too long a question ends as a refusal.
+
+        `snapshot`: all that is read is as it was at one moment.
+        """
         asked = account_asked(caller, account)
-        async with self._reading.as_account(asked) as conn, patience(conn):
+        async with self._reading.as_account(asked, snapshot=snapshot) as conn, patience(conn):
             yield conn, asked
 
     @asynccontextmanager

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 FIGURES = {
     "visits": 812, "visitors": 690, "shown": 640, "overflow": 3, "appeals": 61, "calls": 48, "outgoing": 4, "forms": 7,
-    "callbacks": 2, "chats": 0, "emails": 0, "answered": 41, "lost": 7, "unique_calls": 33, "quality": 29,
-    "unique_quality": 22, "multichannel": 9, "spam": 1, "mean_wait_s": 11.2, "mean_talk_s": 143.5,
+    "callbacks": 2, "chats": 0, "emails": 0, "visit_calls": 44, "answered": 41, "lost": 7, "unique_calls": 33,
+    "quality": 29, "unique_quality": 22, "multichannel": 9, "spam": 1, "mean_wait_s": 11.2, "mean_talk_s": 143.5,
     "conversion": {"value": 0.0542, "low": 0.0406, "high": 0.072},
     "lost_share": {"value": 0.1458, "low": 0.0725, "high": 0.2717},
     "quality_share": {"value": 0.6042, "low": 0.4631, "high": 0.7298}, "clicks": 870, "impressions": 21000,
@@ -22,6 +22,7 @@ REPORT = {
         "filter": "since=2026-02-28T21%3A00%3A00Z&until=2026-03-31T21%3A00%3A00Z&channel=paid_search&spam=false",
     }],
     "total": FIGURES, "left_off": 0, "previous": None,
+    "filter": "since=2026-02-28T21%3A00%3A00Z&until=2026-03-31T21%3A00%3A00Z&spam=false",
     "figures": {"lost": "kind=call&direction=inbound&status=lost"},
 }  # fmt: skip
 NUMBERS = {

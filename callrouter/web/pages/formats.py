@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from babel import dates, numbers
+from babel import Locale, dates, numbers
 
 from callrouter.numbers import INTERNATIONAL, NotANumber, display_number, parse_number
-from callrouter.people.model import Locale
+from callrouter.people.model import Locale as Language
 
-BABEL: dict[Locale, str] = {"ru": "ru_RU", "en": "en_GB"}
+BABEL: dict[Language, str] = {"ru": "ru_RU", "en": "en_GB"}
 """English as the world writes it: days before months, 24 hours."""
 DASH = "—"
+WITH_SMALL_CHANGE = 100
 
 
 @cache
@@ -30,7 +32,7 @@ def zone(name: str) -> ZoneInfo:
 class Formats:
     """What is None is told by a dash."""
 
-    def __init__(self, locale: Locale, time_zone: str) -> None:
+    def __init__(self, locale: Language, time_zone: str) -> None:
         self.locale = BABEL[locale]
         self.zone = zone(time_zone)
 
@@ -52,6 +54,12 @@ class Formats:
         if local.year != datetime.now(self.zone).year:
             return self.day(at)
         return dates.format_skeleton("MMMd", local, locale=self.locale)
+
+    def days(self, first: date, last: date) -> str:
+        """24 Oct – 22 Nov 2026"""
+        if first == last:
+            return self.day(first)
+        return dates.format_interval(first, last, "yMMMd", locale=self.locale)
 
     def clock(self, at: datetime | None, *, seconds: bool = False) -> str:
         return DASH if at is None else at.astimezone(self.zone).strftime("%H:%M:%S" if seconds else "%H:%M")
@@ -75,16 +83,31 @@ class Formats:
         pattern = "#,##0" + ("." + "0" * places if places else "")
         return numbers.format_decimal(value, format=pattern, locale=self.locale)
 
-    def percent(self, share: float | None, places: int = 0) -> str:
+    def percent(self, share: float | Decimal | None, places: int = 0) -> str:
         if share is None:
             return DASH
-        return numbers.format_percent(share, format="#,##0" + ("." + "0" * places if places else "") + "%",
-                                      locale=self.locale)  # fmt: skip
+        sign = str(Locale.parse(self.locale).percent_formats[None].pattern).lstrip("#,0")
+        return numbers.format_percent(
+            share, format="#,##0" + ("." + "0" * places if places else "") + sign, locale=self.locale
+        )  # fmt: skip
 
     def money(self, amount: Decimal | float | None, currency: str) -> str:
         if amount is None:
             return DASH
-        return numbers.format_currency(amount, currency, locale=self.locale)
+        return numbers.format_currency(amount, currency, format=self._pattern(currency), locale=self.locale)
+
+    def round_money(self, amount: Decimal, currency: str) -> str:
+        """To be taken in at a glance: small change only where there is little else."""
+        if abs(amount) < WITH_SMALL_CHANGE and amount != amount.to_integral_value():
+            return self.money(amount, currency)
+        pattern = re.sub(r"\.0+", "", self._pattern(currency))
+        return numbers.format_currency(amount, currency, format=pattern, currency_digits=False, locale=self.locale)
+
+    def _pattern(self, currency: str) -> str:
+        """A code that stands for a sign, as RUB in English, is set off from the number."""
+        pattern = str(Locale.parse(self.locale).currency_formats["standard"].pattern)
+        symbol = numbers.get_currency_symbol(currency, locale=self.locale)
+        return pattern.replace("¤#", "¤\xa0#") if symbol[-1:].isalpha() else pattern
 
     def phone(self, number: str | None) -> str:
         """An outside number; an extension as it is."""

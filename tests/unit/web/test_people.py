@@ -170,11 +170,11 @@ def test_times_numbers_and_money_are_written_as_the_reader_does() -> None:
     assert russian.moment(at) == "2 мар. 2026\u202fг., 01:05"
     assert english.moment(at, seconds=True) == "2 Mar 2026, 03:05:09"
     assert russian.number(1234567.891, 2) == "1\xa0234\xa0567,89"
-    assert english.money(Decimal("1234.50"), "RUB") == "RUB1,234.50"
+    assert english.money(Decimal("1234.50"), "RUB") == "RUB\xa01,234.50"
     assert russian.money(Decimal("1234.50"), "RUB") == "1\xa0234,50\xa0₽"
     assert (russian.phone("74952232725"), russian.phone("101"), russian.phone(None)) == ("+7 495 223-27-25", "101", "—")
     assert (russian.lasted(187), russian.lasted(3765), russian.lasted(None)) == ("3:07", "1:02:45", "—")
-    assert russian.percent(0.256) == "26%"
+    assert russian.percent(0.256) == "26\xa0%"
     assert Formats("ru", "Mars/Olympus").clock(at) == "22:05"
 
 
