@@ -163,8 +163,8 @@ class Teller:
         if new is None or old is None or isinstance(old, Share) or name == "roi":
             return None
         if name in MEANS:
-            counted = getattr(now, MEANS[name]), getattr(before, MEANS[name])
-            return comparing.of_means(float(new), float(old), counted)
+            meant = getattr(now, MEANS[name]), getattr(before, MEANS[name])
+            return comparing.of_means(float(new), float(old), meant)
         if name in AMOUNTS:
             money, earlier = self._money(now), self._money(before)
             counted = (money.deals if money else 0) + (earlier.deals if earlier else 0)
