@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
+from typing import Literal
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from babel import dates, numbers
+from babel import dates, numbers, units
 
 from callrouter.numbers import INTERNATIONAL, NotANumber, display_number, parse_number
 from callrouter.people.model import Locale
@@ -16,6 +17,9 @@ from callrouter.people.model import Locale
 BABEL: dict[Locale, str] = {"ru": "ru_RU", "en": "en_GB"}
 """English as the world writes it: days before months, 24 hours."""
 DASH = "—"
+UNITS: tuple[tuple[Literal["day", "hour", "minute", "second"], int], ...] = (
+    ("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1),
+)  # fmt: skip
 
 
 @cache
@@ -68,6 +72,15 @@ class Formats:
         if at is None:
             return DASH
         return dates.format_timedelta(at - (now or datetime.now(UTC)), add_direction=True, locale=self.locale)
+
+    def gap(self, seconds: float) -> str:
+        """2 days 3 hr: the two largest units of it."""
+        whole, told = int(abs(seconds)), list[str]()
+        for unit, size in UNITS:
+            count, whole = divmod(whole, size)
+            if count or (unit == "second" and not told):
+                told.append(units.format_unit(count, f"duration-{unit}", "short", locale=self.locale))
+        return " ".join(told[:2])
 
     def number(self, value: float | Decimal | None, places: int = 0) -> str:
         if value is None:
