@@ -68,17 +68,17 @@ def test_all_pages_of_a_client_can_be_used_by_all(
     cards_url: str, new_visitor: Callable[..., BrowserContext], language: str, scheme: str, width: int
 ) -> None:
     page, complaints = signed_in(cards_url, new_visitor, language, scheme, width)
-    dialogs: list[str] = []
-    page.on("dialog", lambda asked: (dialogs.append(asked.message), asked.dismiss()))
+    sizes: list[int] = []
+    page.on("dialog", lambda asked: complaints.append(f"a script ran: {asked.message}"))
+    page.on("response", lambda answer: sizes.append(int(answer.headers.get("content-length", 0))))
     for path in PAGES:
-        sizes: list[int] = []
-        page.on("response", lambda answer, sizes=sizes: sizes.append(int(answer.headers.get("content-length", 0))))
+        sizes.clear()
         page.goto(f"{cards_url}{path}")
         assert sum(sizes) < LARGEST_PAGE, path
         page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true })")
         assert findings(page) == [], path
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} is wider than the screen"
-    assert (complaints, dialogs) == ([], [])
+    assert complaints == []
 
 
 def test_a_person_finds_a_client_reads_his_past_and_joins_two_cards(
@@ -92,13 +92,11 @@ def test_a_person_finds_a_client_reads_his_past_and_joins_two_cards(
     call = page.locator(".item", has_text="Отдел продаж").last
     call.locator("summary").press("Enter")  # by keyboard
     expect(call.get_by_text("Что было в звонке")).to_be_visible()
-    picture = call.locator("img")
-    picture.scroll_into_view_if_needed()
-    page.wait_for_function("(image) => image.complete && image.naturalWidth > 0", arg=picture.element_handle())
+    expect(call.locator("svg")).to_be_visible()
     page.locator(".chip", has_text="Сделки").click()
     page.get_by_role("button", name="Показать", exact=True).click()
     expect(page.locator(".item")).to_have_count(3)
-    expect(page.locator(".n").last).to_have_text("3")
+    expect(page.locator(".n").last).to_have_text("4")
     page.get_by_role("link", name=re.compile("Мультиканальные обращения")).click()
     expect(page.locator(".chain").first).to_be_visible()
     page.goto(f"{cards_url}{CARD}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
@@ -22,6 +23,7 @@ from callrouter.web.api.clients import plain, unknown_client
 from callrouter.web.api.filtered import known_clock, patience
 from callrouter.web.cookies import AnyRequest
 from callrouter.web.pages import appeal_words, client_history
+from callrouter.web.pages.appeal import call_over_time
 from callrouter.web.pages.client_fields import NAMES, chosen_fields, facts, shown_name, shown_number
 from callrouter.web.pages.ground import Entry, Ground, Page, View
 from callrouter.web.pages.words import N_
@@ -89,6 +91,7 @@ def _whole_history(ground: Ground) -> HTTPRouteHandler:
             pages = await pages_of_each(conn, view.whose, visits, PAGES + 1)
         return _shown(
             view, "client_history.html", opened, asked=asked, told=told, pages=pages, most_pages=PAGES,
+            pictures={item.appeal.id: call_over_time(view, item.appeal) for item in told.items if item.appeal},
             choices=client_history.CHOICES, orders=client_history.ORDERS,
         )  # fmt: skip
 
@@ -141,7 +144,7 @@ async def _opened(ground: Ground, view: View, client: int, *, seen: bool = True)
         return Opened(card, await chosen_fields(conn, view.person))
 
 
-def _shown(view: View, template: str, opened: Opened, **values: object) -> Response[bytes]:
+def _shown(view: View, template: str, opened: Opened, **values: Any) -> Response[bytes]:
     card = opened.card
     return view.render(
         template, card=card, name=card.name if card.name_known else shown_number(view, card),

@@ -1,4 +1,4 @@
-"""The pages of clients, as a browser gets them: the list, the card and its tabs, and what is done with a client there."""
+"""The pages of clients, as a browser gets them: the list, the card and its tabs, what is done with a client there."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_clients_are_found_by_whatever_is_known_of_them(database: str) -> None:
         for search, found in {
             "8 (916) 123-45-67": [ANNA], "+7 916 999 00 00": [AGAIN], "123-45": [ANNA], "петров": [ANNA],
             "ANNA@example": [ANNA], str(ANNA): [ANNA], f"#{AGAIN}": [AGAIN], "contact-17": [ANNA], "nobody": [],
-            "000": [AGAIN, HOSTILE], "<b>": [], "%": [], "\x00": everybody, "9" * 300: [],
+            "000": [AGAIN, HOSTILE], "<b>": [], "%": [], "\x00": [], "9" * 300: [],
         }.items():  # fmt: skip
             answer = await browser.http.get("/clients", params={"search": search})
             assert answer.status_code == 200, search
@@ -78,9 +78,9 @@ def test_a_card_numbers_the_whole_history_whatever_part_of_it_is_shown(database:
         browser = await begin(here)
         html = await page(browser, CARD)
         assert numbers(html) == list(range(13, 0, -1))
-        for said in ("Анна Петрова", "+7 916 123-45-67", "Client 71", "contact-17", "пластиковые окна цена",
+        for said in ("Анна Петрова", "+7 916 123-45-67", "Client 71", "пластиковые окна цена",
                      "D-1", "128,000.50", "https://windows.example/page/2", "Отдел продаж", "замер", "Балкон",
-                     "https://pbx.example/rec/1.wav", "after the one before", "18446744073709551", "8 days"):  # fmt: skip
+                     "#recording", "after the one before", "18446744073709551", "8 days", "<svg"):  # fmt: skip
             assert said in html, said
         assert numbers(await page(browser, f"{CARD}?order=earliest")) == list(range(1, 14))
         parts = {
@@ -128,8 +128,7 @@ def test_the_multichannel_tab_is_there_only_with_such_appeals_and_shows_who_has_
         assert html.count('class="panel chain-of"') == 5
         assert "2 sources led to it" in html
         assert html.count("Share of the appeal by model") == 5
-        assert "40%" not in html  # two touches share by position: half and half
-        assert "before an earlier appeal" in html
+        assert {"50%", "40%", "100%"} <= set(re.findall(r"\d+%", html))
         assert f"/clients/{AGAIN}/multichannel" not in await page(browser, f"/clients/{AGAIN}")
         assert "No multichannel appeals" in await page(browser, f"/clients/{AGAIN}/multichannel")
         await here.postgres.execute("UPDATE accounts SET multichannel = false WHERE id = 2")
@@ -167,7 +166,10 @@ def test_two_cards_are_joined_after_a_look_at_both_and_given_back(database: str)
         assert f"Client {AGAIN} is part of this one" in await page(browser, led.headers["location"])
         await judged(here)
         chains = await page(browser, f"{CARD}/multichannel")
-        assert chains.count('class="panel chain-of"') == 6  # that of the other number has touches of both now
+        assert 'Multichannel appeals <span class="count">6<' in chains  # the other number's has touches of both now
+        older = re.search(r'href="([^"]+)">Earlier', chains)
+        assert older
+        assert (await page(browser, older[1])).count('class="panel chain-of"') == 1
         undo = re.search(rf'action="({CARD}/merges/\d+/undo)"', html)
         assert undo
         gone = await browser.post(f"{CARD}/merge", other=str(AGAIN))
@@ -279,9 +281,10 @@ def test_a_viewer_sees_all_and_changes_nothing_and_another_account_sees_nothing(
         for path in (CARD, f"{CARD}/multichannel", f"{CARD}/deals", f"{CARD}/merge", f"{CARD}/split",
                      f"{CARD}/erase", "/visits/s1"):  # fmt: skip
             assert (await stranger.get(path)).status_code == 404, path
-        for path, form in ((f"{CARD}/erase", {"confirm": str(ANNA)}), (f"{CARD}/merge", {"other": str(AGAIN)}),
-                           (f"{CARD}/split", {"i.1": "visitor v1"}), (f"{CARD}/note", {"note": "x", "read": ""})):  # fmt: skip
-            assert (await stranger.post(path, **form)).status_code in {404, 422}, path
+        forms = {"erase": {"confirm": str(ANNA)}, "merge": {"other": str(AGAIN)}, "split": {"i.1": "visitor v1"},
+                 "note": {"note": "x", "read": ""}}  # fmt: skip
+        for what, form in forms.items():
+            assert (await stranger.post(f"{CARD}/{what}", **form)).status_code in {404, 422}, what
         assert listed(await page(stranger, "/clients")) == []
         assert "No clients yet" in await page(stranger, "/clients")
         assert numbers(await page(viewer, CARD)) == list(range(13, 0, -1))
@@ -315,7 +318,7 @@ def test_hostile_words_are_words_on_every_page(database: str) -> None:
             assert "<script>alert" not in html, path
             assert "onerror=alert(2)>" not in html.replace("&gt;", ""), path
             assert not re.search(r'(href|src|action)="\s*javascript:', html, re.IGNORECASE), path
-            assert "49" not in html or "{{7*7}}" in html
+            assert "49&lt;" not in html, path
 
     living(database, scene)
 

@@ -54,7 +54,8 @@ def test_reports_by_all_models_stay_as_they_were_and_nothing_tells_who_he_was(va
     async def scene(here: Journal) -> None:
         await people_with_a_past(here.postgres)
         # A call of somebody unknown that was credited to a visit of his, by a weak chance.
-        weak = {"session": "s5", "visitor": "v1", "ga_client_id": "1234567.1700000000", "confidence": 0.3}
+        weak: dict[str, Any] = {"session": "s5", "visitor": "v1", "ga_client_id": "1234567.1700000000",
+                                "confidence": 0.3}  # fmt: skip
         await put(here.postgres, an_appeal(7500, at=NOW, client_id=None, customer=None, candidates=None, **weak))
         await judged(here)
         before = await reports(here)
