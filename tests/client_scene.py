@@ -14,7 +14,7 @@ from tests.integration.web.journal import an_appeal, put, put_visit
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
-ANNA, AGAIN, HOSTILE, NOBODY = 71, 72, 73, 74
+ANNA, AGAIN, HOSTILE, NOBODY = 7_000_071, 7_000_072, 7_000_073, 7_000_074
 SCRIPT = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}"
 ADDRESS = "javascript:alert(3)//" + SCRIPT
 WAYS: tuple[tuple[str, float, dict[str, Any]], ...] = (
@@ -34,7 +34,7 @@ SEEN = {
 
 async def people_with_a_past(postgres: Pool) -> None:
     """Account 2 and its site 1 are there."""
-    await postgres.execute("UPDATE accounts SET multichannel = true, time_zone = 'Europe/Moscow' WHERE id = 2")
+    await postgres.execute("UPDATE accounts SET multichannel = true WHERE id = 2")
     for session, days, how in WAYS:
         await put_visit(postgres, session, "v1", NOW - days * DAY, seen_at=NOW - days * DAY + 5 * MINUTE, **SEEN | how)
         await _pages(postgres, session, NOW - days * DAY, int(how["pages"]))

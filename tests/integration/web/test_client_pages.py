@@ -78,7 +78,7 @@ def test_a_card_numbers_the_whole_history_whatever_part_of_it_is_shown(database:
         browser = await begin(here)
         html = await page(browser, CARD)
         assert numbers(html) == list(range(13, 0, -1))
-        for said in ("Анна Петрова", "+7 916 123-45-67", "Client 71", "пластиковые окна цена",
+        for said in ("Анна Петрова", "+7 916 123-45-67", f"Client {ANNA}", "пластиковые окна цена",
                      "D-1", "128,000.50", "https://windows.example/page/2", "Отдел продаж", "замер", "Балкон",
                      "#recording", "after the one before", "18446744073709551", "8 days", "<svg"):  # fmt: skip
             assert said in html, said
