@@ -19,7 +19,7 @@ from callrouter.web.pages.words import N_
 
 PREFERENCE = "client card"
 NAMES: dict[str, str] = {
-    "id": N_("Client ID"), "phones": N_("Numbers"), "name": N_("Name"), "emails": N_("E-mails"),
+    "id": N_("Client ID"), "phones": N_("Numbers"), "name": N_("Name"), "emails": N_("E-mail addresses"),
     "location": N_("Location"), "first_touch": N_("First touch"), "first_source": N_("First source"),
     "revenue": N_("Revenue"), "deals": N_("Deals"), "appeals": N_("Appeals"), "calls": N_("Calls"),
     "lost": N_("Lost calls"), "unique": N_("Unique calls"), "quality": N_("Quality calls"),
