@@ -1,28 +1,19 @@
-"""Clients and the card of one: who he is over all numbers, e-mails and browsers, and what he came to (rules §6)."""
+"""The card of a client: who he is over all numbers, e-mails and browsers, and what he came to (rules §6)."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
 
 import msgspec
 
 from callrouter.db.connect import Connection
-from callrouter.journal.conditions import Values, within
-from callrouter.journal.filters import ANY_PHONE, Phones
-from callrouter.journal.keyset import cursor_of, cursor_text
+from callrouter.journal.client_list import Revenue
 
 NO_NUMBER = "Не определено"
 NO_NAME = "неизвестно"
 NO_LOCATION = "(undefined)"
 IDENTITIES_SHOWN = 200
-
-
-class Revenue(msgspec.Struct, frozen=True, kw_only=True):
-    """Currencies are kept apart."""
-
-    amount: Decimal
-    currency: str
+LONGEST_NOTE = 5000
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +35,8 @@ class Merge(msgspec.Struct, frozen=True, kw_only=True):
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
     """`number`, `name` and `location` are those of the first appeal that has one (`location`: of the first appeal), or
-    say that there is none; `number_known` and `name_known` tell which it is."""
+    say that there is none; `number_known` and `name_known` tell which it is. `revenue`: of deals that are not lost;
+    `unique`: calls that were; `first_source`: where his first visit came from."""
 
     id: int
     number: str
@@ -59,8 +51,14 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     appeals: int
     calls: int
     lost: int
+    unique: int
+    quality: int
     multichannel: int
+    talk_s: float
     visits: int
+    time_on_site_s: float
+    first_channel: str | None
+    first_source: str | None
     deals: int
     first_appeal_at: datetime | None
     last_appeal_at: datetime | None
@@ -68,88 +66,6 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     last_visit_at: datetime | None
     merges: tuple[Merge, ...]
     created_at: datetime
-
-
-class ClientListed(msgspec.Struct, frozen=True, kw_only=True):
-    id: int
-    name: str | None
-    phone: str | None
-    email: str | None
-    first_touch_at: datetime
-    last_seen_at: datetime | None
-
-
-class ClientPage(msgspec.Struct, frozen=True, kw_only=True):
-    items: tuple[ClientListed, ...]
-    next: str | None
-
-
-class ClientsAsked(msgspec.Struct, frozen=True, kw_only=True):
-    """The youngest clients first. `q`: in the name or an e-mail; `phone`: a number or a part."""
-
-    account: int
-    q: str = ""
-    phone: Phones = ANY_PHONE
-    since: datetime | None = None
-    until: datetime | None = None
-    before: int | None = None
-    limit: int = 100
-
-
-class BeforeClient(msgspec.Struct, frozen=True, array_like=True):
-    id: int
-
-
-def cursor_after(client: int) -> str:
-    return cursor_text(BeforeClient(client))
-
-
-def client_before(text: str) -> int:
-    """Raises ValueError."""
-    found = cursor_of(text, BeforeClient).id
-    if not 0 <= found < 2**63:
-        raise ValueError("not a cursor that was given out")
-    return found
-
-
-async def read_clients(conn: Connection, asked: ClientsAsked) -> ClientPage:
-    values = Values()
-    account = values.add(asked.account, "bigint")
-    where = [f"c.account_id = {account}"]
-    if asked.before is not None:
-        where.append(f"c.id < {values.add(asked.before, 'bigint')}")
-    if asked.since is not None:
-        where.append(f"c.first_touch_at >= {values.add(asked.since, 'timestamptz')}")
-    if asked.until is not None:
-        where.append(f"c.first_touch_at < {values.add(asked.until, 'timestamptz')}")
-    if asked.q:
-        pattern = values.add(within(asked.q), "text")
-        where.append(f"(c.name ILIKE {pattern} OR {_has('email', f'i.value ILIKE {pattern}')})")
-    if asked.phone.whole or asked.phone.parts:
-        like = [f"i.value LIKE {values.add(part, 'text')}" for part in asked.phone.parts]
-        whole = [f"i.value = ANY ({values.add(list(asked.phone.whole), 'text[]')})"] if asked.phone.whole else []
-        where.append(f"c.id IN ({PHONES_OF} AND i.account_id = {account} AND ({' OR '.join((*whole, *like))}))")
-    sql = f"""
-        SELECT c.id, c.name, c.first_touch_at,
-            {_one("phone", "i.value")} AS phone, {_one("email", "i.value")} AS email,
-            (SELECT max(i.last_seen_at) FROM client_identities i WHERE {HIS}) AS last_seen_at
-        FROM clients c WHERE {" AND ".join(where)}
-        ORDER BY c.account_id DESC, c.id DESC LIMIT {values.add(asked.limit + 1, "int")}"""  # noqa: S608 - made of constants; values are parameters
-    rows = [ClientListed(**dict(row)) for row in await conn.fetch(sql, *values.all)]
-    following = cursor_after(rows[asked.limit - 1].id) if len(rows) > asked.limit else None
-    return ClientPage(items=tuple(rows[: asked.limit]), next=following)
-
-
-def _has(kind: str, what: str) -> str:
-    return f"EXISTS (SELECT FROM client_identities i WHERE {HIS} AND i.kind = '{kind}' AND {what})"
-
-
-def _one(kind: str, what: str) -> str:
-    return f"(SELECT {what} FROM client_identities i WHERE {HIS} AND i.kind = '{kind}' ORDER BY first_seen_at LIMIT 1)"  # noqa: S608 - made of constants; values are parameters
-
-
-HIS = "i.account_id = c.account_id AND i.client_id = c.id"
-PHONES_OF = "SELECT i.client_id FROM client_identities i WHERE i.kind = 'phone'"
 
 
 async def exists(conn: Connection, account: int, client: int) -> bool:
@@ -169,23 +85,30 @@ async def read_card(conn: Connection, account: int, client: int) -> Card | None:
     merges = await conn.fetch(MERGES, account, client)
     if appeals is None or visits is None:
         raise RuntimeError("a count is always a row")
-    touched = [at for at in (row["first_touch_at"], appeals["first_at"], visits["first_at"]) if at]
+    touched = [at for at in (row["first_touch_at"], appeals["first_appeal_at"], visits["first_visit_at"]) if at]
+    number, person = appeals["number"], appeals["person"] or row["name"]
     return Card(
-        id=client, number=appeals["number"] or NO_NUMBER, number_known=bool(appeals["number"]),
-        name=appeals["person"] or row["name"] or NO_NAME, name_known=bool(appeals["person"] or row["name"]),
-        location=appeals["location"] or NO_LOCATION, first_touch_at=min(touched),
-        revenue=tuple(Revenue(amount=deal["amount"], currency=deal["currency"]) for deal in deals),
+        id=client, number=number or NO_NUMBER, number_known=bool(number), name=person or NO_NAME,
+        name_known=bool(person), location=appeals["location"] or NO_LOCATION, first_touch_at=min(touched),
+        revenue=tuple(
+            Revenue(amount=deal["amount"], currency=deal["currency"]) for deal in deals if deal["amount"] is not None
+        ),
         identities=tuple(Identity(**dict(each)) for each in found[:IDENTITIES_SHOWN]), note=row["note"],
-        appeals=appeals["appeals"], calls=appeals["calls"], lost=appeals["lost"], multichannel=appeals["multichannel"],
-        visits=visits["visits"], deals=sum(deal["deals"] for deal in deals), first_appeal_at=appeals["first_at"],
-        last_appeal_at=appeals["last_at"], first_visit_at=visits["first_at"], last_visit_at=visits["last_at"],
-        merges=tuple(Merge(**dict(merge)) for merge in merges), created_at=row["created_at"],
+        deals=sum(deal["deals"] for deal in deals), merges=tuple(Merge(**dict(merge)) for merge in merges),
+        created_at=row["created_at"], **{name: appeals[name] for name in OF_APPEALS},
+        **{name: visits[name] for name in OF_VISITS},
     )  # fmt: skip
 
 
 async def visitors_of(conn: Connection, account: int, client: int) -> list[str]:
     """Whose visits are his: as he told himself, or as his calls were credited with more than an even chance."""
     return [row["visitor"] for row in await conn.fetch(VISITORS, account, client)]
+
+
+async def set_note(conn: Connection, account: int, client: int, note: str) -> bool:
+    """In a transaction. False: no such client."""
+    done = await conn.execute(SET_NOTE, account, client, note.replace("\0", "\ufffd")[:LONGEST_NOTE])
+    return done.endswith(" 1")
 
 
 async def by_phone(conn: Connection, account: int, phone: str) -> tuple[int, str | None] | None:
@@ -200,6 +123,7 @@ async def survivor_of(conn: Connection, account: int, client: int) -> int | None
     return survivor
 
 
+SET_NOTE = "UPDATE clients SET note = $3 WHERE account_id = $1 AND id = $2"
 CLIENT = "SELECT name, note, first_touch_at, created_at FROM clients WHERE account_id = $1 AND id = $2"
 IDENTITIES = """
 SELECT kind, value, first_seen_at, last_seen_at FROM client_identities WHERE account_id = $1 AND client_id = $2
@@ -211,20 +135,36 @@ BY_PHONE = """
 SELECT c.id, c.name FROM client_identities i JOIN clients c ON c.account_id = i.account_id AND c.id = i.client_id
 WHERE i.account_id = $1 AND i.kind = 'phone' AND i.value = $2"""
 _FIRST = "(SELECT {0} FROM appeals WHERE account_id = $1 AND client_id = $2{1} ORDER BY started_at, id LIMIT 1)"
+OF_APPEALS = (
+    "appeals",
+    "calls",
+    "lost",
+    "unique",
+    "quality",
+    "multichannel",
+    "talk_s",
+    "first_appeal_at",
+    "last_appeal_at",
+)
 APPEALS = f"""
 SELECT count(*) AS appeals, count(*) FILTER (WHERE kind = 'call') AS calls,
-    count(*) FILTER (WHERE status = 'lost') AS lost, count(*) FILTER (WHERE multichannel) AS multichannel,
-    min(started_at) AS first_at, max(started_at) AS last_at,
+    count(*) FILTER (WHERE status = 'lost') AS lost, count(*) FILTER (WHERE is_unique) AS unique,
+    count(*) FILTER (WHERE quality) AS quality, count(*) FILTER (WHERE multichannel) AS multichannel,
+    coalesce(sum(talk_s), 0) AS talk_s, min(started_at) AS first_appeal_at, max(started_at) AS last_appeal_at,
     {_FIRST.format("customer", " AND customer IS NOT NULL")} AS number,
     {_FIRST.format("person", " AND person <> ''")} AS person,
     {_FIRST.format("location", "")} AS location
 FROM appeals WHERE account_id = $1 AND client_id = $2"""  # noqa: S608 - made of constants; values are parameters
+OF_VISITS = ("visits", "first_visit_at", "last_visit_at", "time_on_site_s", "first_channel", "first_source")
 VISITS = """
-SELECT count(*) AS visits, min(started_at) AS first_at, max(started_at) AS last_at
+SELECT count(*) AS visits, min(started_at) AS first_visit_at, max(started_at) AS last_visit_at,
+    coalesce(sum(extract(epoch FROM seen_at - started_at)), 0)::double precision AS time_on_site_s,
+    (array_agg(channel ORDER BY started_at, session))[1] AS first_channel,
+    (array_agg(source ORDER BY started_at, session))[1] AS first_source
 FROM visits WHERE account_id = $1 AND visitor = ANY ($2)"""
 REVENUE = """
-SELECT currency, sum(revenue) AS amount, count(*) AS deals FROM deals WHERE account_id = $1 AND client_id = $2
-GROUP BY currency ORDER BY currency"""
+SELECT currency, sum(revenue) FILTER (WHERE won IS NOT FALSE) AS amount, count(*) AS deals FROM deals
+WHERE account_id = $1 AND client_id = $2 GROUP BY currency ORDER BY currency"""
 MERGES = """
 SELECT id, merged_id AS merged, kind, value, merged_at FROM client_merges
 WHERE account_id = $1 AND survivor_id = $2 AND undone_at IS NULL ORDER BY id DESC LIMIT 50"""

@@ -67,7 +67,8 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HistoryAsked(msgspec.Struct, frozen=True, kw_only=True):
-    """The latest first, or the earliest (`ascends`). `kinds`: of appeals, when only some kinds are wanted."""
+    """The latest first, or the earliest (`ascends`). `kinds`: of appeals, when only some kinds are wanted;
+    `direction`: of calls."""
 
     account: int
     client: int
@@ -137,7 +138,7 @@ WITH everything AS ({_ALL}), numbered AS (
 )
 SELECT what, at, id, n, n_of_kind, gap, total FROM numbered
 WHERE what = ANY ($4) AND ($5::text[] IS NULL OR kind IS NULL OR kind = ANY ($5))
-    AND ($6::text IS NULL OR direction IS NULL OR direction = $6)
+    AND ($6::text IS NULL OR kind IS DISTINCT FROM 'call' OR direction = $6)
     AND ($7::timestamptz IS NULL OR at >= $7) AND ($8::timestamptz IS NULL OR at < $8)
     AND ($9::timestamptz IS NULL OR (at, id) {{sign}} ($9, $10::text))
 ORDER BY at {{way}}, id {{way}} LIMIT $11"""  # noqa: S608 - made of constants; values are parameters

@@ -8,6 +8,7 @@ import msgspec
 
 from callrouter.appeals.merging import merge
 from callrouter.db.connect import Connection
+from callrouter.pool.inventory import Refused
 
 BY_HAND = "by_hand"
 IDENTITIES_AT_ONCE = 100
@@ -18,7 +19,7 @@ class IdentityNamed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     value: Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 
 
-class NotHis(ValueError):
+class NotHis(Refused):
     """An identity that the client has not, or all that he has."""
 
 
@@ -46,7 +47,7 @@ async def split_client(
     if not wanted <= his:
         raise NotHis("the client has not all of these identities")
     if wanted == his:
-        raise NotHis("one identity at least must stay")
+        raise NotHis("at least one identity must stay")
     new: int = await conn.fetchval(NEW, account, client)
     kinds, values = zip(*sorted(wanted), strict=True)
     await conn.execute(MOVE_IDENTITIES, account, client, new, list(kinds), list(values))
@@ -54,6 +55,11 @@ async def split_client(
     await conn.execute(MOVE_APPEALS, account, client, new, of["phone"], of["email"], of["visitor"])
     await conn.execute(FIRST_TOUCH, account, [client, new])
     return new
+
+
+async def appeals_by_identity(conn: Connection, account: int, client: int) -> dict[tuple[str, str], int]:
+    """By kind and value: how many of his appeals would go with it, if it was split off."""
+    return {(row["kind"], row["value"]): row["appeals"] for row in await conn.fetch(BY_IDENTITY, account, client)}
 
 
 async def _lock(conn: Connection, account: int, clients: list[int]) -> None:
@@ -76,6 +82,11 @@ MOVE_APPEALS = """
 UPDATE appeals SET client_id = $3 WHERE account_id = $1 AND client_id = $2 AND (
     customer = ANY ($4) OR (customer IS NULL AND email = ANY ($5))
     OR (customer IS NULL AND email IS NULL AND visitor = ANY ($6)))"""
+BY_IDENTITY = """
+SELECT CASE WHEN customer IS NOT NULL THEN 'phone' WHEN email IS NOT NULL THEN 'email' ELSE 'visitor' END AS kind,
+    coalesce(customer, email, visitor) AS value, count(*) AS appeals
+FROM appeals WHERE account_id = $1 AND client_id = $2 AND coalesce(customer, email, visitor) IS NOT NULL
+GROUP BY 1, 2"""
 FIRST_TOUCH = """
 UPDATE clients c SET first_touch_at = first.at FROM (
     SELECT client_id, min(started_at) AS at FROM appeals WHERE account_id = $1 AND client_id = ANY ($2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -112,6 +113,18 @@ async def pages_of(
     return tuple(PageSeen(**dict(page)) for page in await conn.fetch(PAGES, account, session, started_at, most))
 
 
+async def pages_of_each(
+    conn: Connection, account: int, visits: Sequence[VisitTold], most: int
+) -> dict[str, tuple[PageSeen, ...]]:
+    """The first pages of several visits, by session."""
+    found: dict[str, list[PageSeen]] = {}
+    keys = [visit.session for visit in visits], [visit.started_at for visit in visits]
+    for row in await conn.fetch(PAGES_OF_EACH, account, *keys, most) if visits else ():
+        told = dict(row)
+        found.setdefault(told.pop("session"), []).append(PageSeen(**told))
+    return {session: tuple(pages) for session, pages in found.items()}
+
+
 def visit_told(row: asyncpg.Record) -> VisitTold:
     return VisitTold(**{name: row[name] for name in VisitTold.__struct_fields__})
 
@@ -132,6 +145,13 @@ SELECT at, url, title, seconds FROM visit_pages
 WHERE account_id = $1 AND session = $2
     AND at >= $3::timestamptz - interval '1 hour' AND at < $3::timestamptz + interval '2 days'
 ORDER BY sequence, at LIMIT $4"""
+PAGES_OF_EACH = """
+SELECT w.session, p.* FROM unnest($2::text[], $3::timestamptz[]) AS w (session, started_at)
+CROSS JOIN LATERAL (
+    SELECT at, url, title, seconds FROM visit_pages
+    WHERE account_id = $1 AND session = w.session
+        AND at >= w.started_at - interval '1 hour' AND at < w.started_at + interval '2 days'
+    ORDER BY sequence, at LIMIT $4) p"""
 CLIENT = """
 SELECT client_id FROM client_identities WHERE account_id = $1 AND kind = 'visitor' AND value = $2
 UNION ALL (SELECT client_id FROM client_visitors WHERE account_id = $1 AND visitor = $2 ORDER BY judged_at DESC LIMIT 1)

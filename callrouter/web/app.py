@@ -38,6 +38,8 @@ from callrouter.web.api.visits import visit_handlers
 from callrouter.web.operation import operation_handlers
 from callrouter.web.pages.account import account_page, accounts_page
 from callrouter.web.pages.appeal import appeal_page
+from callrouter.web.pages.client_actions import client_actions
+from callrouter.web.pages.clients import clients_page
 from callrouter.web.pages.entering import Entering
 from callrouter.web.pages.ground import Ground
 from callrouter.web.pages.journal import journal_page
@@ -55,6 +57,7 @@ from callrouter.web.pages.sites import sites_page
 from callrouter.web.pages.static_numbers import static_page
 from callrouter.web.pages.tokens import tokens_page
 from callrouter.web.pages.users import users_page
+from callrouter.web.pages.visit import visit_page
 from callrouter.web.parts import Parts, WebSettings
 from callrouter.web.problem import JsonRequest, Refusal
 from callrouter.web.visitor.callbacks import Callbacks
@@ -160,6 +163,8 @@ def _pages(parts: Parts, ground: Ground) -> Router:
             sign_in_page(ground, entering),
             journal_page(ground, parts.asking),
             appeal_page(ground, parts.asking, Recordings(parts.settings.recordings)),
+            clients_page(ground, *client_actions(ground)),
+            visit_page(ground),
             own_page(ground, entering),
             sites_page(ground, parts.traces),
             site_page(ground, parts.traces),

@@ -13,8 +13,9 @@ from litestar.params import JSONBody, QueryParameter
 
 from callrouter.appeals.merging import Swallowed, undo_merge
 from callrouter.appeals.model import AppealKind
-from callrouter.journal import clients, erasure, history, joining
-from callrouter.journal.clients import Card, ClientPage, ClientsAsked
+from callrouter.journal import client_list, clients, erasure, history, joining
+from callrouter.journal.client_list import ClientPage, ClientsAsked
+from callrouter.journal.clients import Card
 from callrouter.journal.erasure import Erased
 from callrouter.journal.history import History, HistoryAsked, What
 from callrouter.journal.keyset import Behind
@@ -37,6 +38,7 @@ Since = Annotated[str | None, QueryParameter(max_length=64, description="A day o
 Until = Annotated[str | None, QueryParameter(max_length=64, description="A day, which is still in it, or a time.")]
 Whats = Annotated[list[What] | None, QueryParameter(description="appeal, visit, deal; all if not given.")]
 Kinds = Annotated[list[AppealKind] | None, QueryParameter(description="Of appeals: only these.")]
+SortAsked = Annotated[client_list.Sort, QueryParameter(description="The youngest or most lately active first.")]
 Oldest = Annotated[bool, QueryParameter(description="The earliest first.")]
 
 
@@ -73,21 +75,22 @@ def client_handlers(access: Access, asking: Asking) -> list[HTTPRouteHandler]:
     @get("/clients", responses=examples.of(ClientPage, journal_examples.CLIENTS), summary="Clients")
     async def listed(
         request: ApiRequest, *, account: AccountAsked = None, q: Search = None, phone: Phone = None,
-        since: Since = None, until: Until = None, cursor: CursorAsked = None, limit: Limit = 100,
+        since: Since = None, until: Until = None, sort: SortAsked = "-id", cursor: CursorAsked = None,
+        limit: Limit = 100,
     ) -> ClientPage:  # fmt: skip
-        """The youngest first; `since` and `until` are of the first touch."""
+        """The youngest first, or the most lately active; `since` and `until` are of the first touch."""
         with API_SECONDS.labels(call="clients").time():
             caller = await access.caller(request, "clients:read")
-            before = cursor_read(lambda: clients.client_before(cursor)) if cursor else None
+            behind = cursor_read(lambda: client_list.client_behind(cursor)) if cursor else None
             async with asking.of(caller, account) as (conn, whose):
                 clock = await known_clock(conn, whose)
                 span = fitting(lambda: _span(clock.zone, since, until))
                 number = fitting(lambda: phones((phone,) if phone else (), clock.country))
                 asked = ClientsAsked(
-                    account=whose, q=_plain(q or ""), phone=number, since=span[0], until=span[1], before=before,
-                    limit=limit,
+                    account=whose, sort=sort, q=plain(q or ""), phone=number, since=span[0], until=span[1],
+                    behind=behind, limit=limit,
                 )  # fmt: skip
-                return await clients.read_clients(conn, asked)
+                return await client_list.read_clients(conn, asked)
 
     @get(
         "/clients/{client:int}", responses=examples.of(Card, journal_examples.CARD, also=(410,)),
@@ -218,7 +221,7 @@ def _span(zone: ZoneInfo, since: str | None, until: str | None) -> tuple[datetim
     return start, end
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 

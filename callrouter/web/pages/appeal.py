@@ -75,7 +75,7 @@ def appeal_page(ground: Ground, asking: Asking, recordings: Recordings) -> Page:
             visit = await read_visit(conn, whose, row.session) if isinstance(row.session, str) else None
             tags = await notes.tags_of(conn, whose)
         told = Told(
-            full=full, site=site or "", visit=visit, steps=_steps(row), picture=_picture(view, row),
+            full=full, site=site or "", visit=visit, steps=_steps(row), picture=call_over_time(view, row),
             player=recordings.playable(row.recording),
         )  # fmt: skip
         return view.render(
@@ -91,7 +91,7 @@ def _steps(row: AppealTold) -> Sequence[TimedStep]:
     return timed(steps, steps[0].at) if steps else ()
 
 
-def _picture(view: View, row: AppealTold) -> Markup:
+def call_over_time(view: View, row: AppealTold) -> Markup:
     """The call over time; nothing where nothing was seen of it."""
     steps = _steps(row)
     if not steps:

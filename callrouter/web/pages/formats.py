@@ -6,10 +6,11 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
+from typing import Literal
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from babel import Locale, dates, numbers
+from babel import Locale, dates, numbers, units
 
 from callrouter.numbers import INTERNATIONAL, NotANumber, display_number, parse_number
 from callrouter.people.model import Locale as Language
@@ -18,6 +19,9 @@ BABEL: dict[Language, str] = {"ru": "ru_RU", "en": "en_GB"}
 """English as the world writes it: days before months, 24 hours."""
 DASH = "—"
 WITH_SMALL_CHANGE = 100
+UNITS: tuple[tuple[Literal["day", "hour", "minute", "second"], int], ...] = (
+    ("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1),
+)  # fmt: skip
 
 
 @cache
@@ -76,6 +80,15 @@ class Formats:
         if at is None:
             return DASH
         return dates.format_timedelta(at - (now or datetime.now(UTC)), add_direction=True, locale=self.locale)
+
+    def gap(self, seconds: float) -> str:
+        """2 days 3 hr: the two largest units of it."""
+        whole, told = int(abs(seconds)), list[str]()
+        for unit, size in UNITS:
+            count, whole = divmod(whole, size)
+            if count or (unit == "second" and not told):
+                told.append(units.format_unit(count, f"duration-{unit}", "short", locale=self.locale))
+        return " ".join(told[:2])
 
     def number(self, value: float | Decimal | None, places: int = 0) -> str:
         if value is None:

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from callrouter.journal.appeal import AppealInFull
-from callrouter.journal.clients import Card, ClientPage
+from callrouter.journal.client_list import ClientPage
+from callrouter.journal.clients import Card
 from callrouter.journal.filters import CHOICES
 from callrouter.journal.history import History
 from callrouter.journal.listing import SORTS

@@ -29,7 +29,7 @@ from callrouter.web.pages.formats import Formats
 from callrouter.web.pages.words import FOLDER, accepted, refusal_in
 
 KEYWORDS: dict[str, Any] = {
-    "_": None, "gettext": None, "N_": None, "Refused": None, "WeakPassword": None, "ngettext": (1, 2),
+    "_": None, "gettext": None, "N_": None, "Refused": None, "WeakPassword": None, "NotHis": None, "ngettext": (1, 2),
     "pgettext": ((1, "c"), 2),
 }  # fmt: skip
 PACKAGE = Path("callrouter")

@@ -1,0 +1,128 @@
+"""A client who is forgotten leaves no trace of who he was, and every report as it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from callrouter.appeals.credit import MODELS
+from callrouter.appeals.touching import judge_marked
+from callrouter.journal.client_list import client_behind
+from tests.client_scene import AGAIN, ANNA, NOW, people_with_a_past
+from tests.integration.web.journal import Journal, an_appeal, play, put
+
+TOLD = ("79161234567", "anna@example.com", "Анна", "contact-17", '"v1"', '"s1"', '"s2"', '"s5"', "1234567.1700000000",
+        "1700000000123456789", "18446744073709551", "utm_source=yandex", "#form", "Окна в гостиную", "crm.example",
+        "Просила", "rec/1.wav")  # fmt: skip
+NOT_HIS = frozenset({"audit", "report_sums", "tokens", "callrouter_migrations"})
+
+
+async def reports(here: Journal) -> list[Any]:
+    """Each report by each model, and what the journal counts."""
+    since = f"since={NOW.date().replace(year=NOW.year - 1)}&until={NOW.date()}"
+    told = [
+        await here.told(f"/reports/{name}?{since}&model={model}&limit=1000")
+        for name in ("channels", "campaigns", "locations", "groups", "days") for model in MODELS
+    ]  # fmt: skip
+    told += [await here.told(f"/reports/{name}?{since}") for name in ("paths", "numbers", "pools")]
+    counts = "SELECT count(*), count(DISTINCT session), count(DISTINCT visitor), count(credits) FROM appeals"
+    rows = await here.postgres.fetch(counts)
+    return [*told, *(tuple(row) for row in rows), await here.postgres.fetchval("SELECT sum(revenue) FROM deals")]
+
+
+async def texts_of_all_tables(here: Journal) -> dict[str, str]:
+    names = await here.postgres.fetch(
+        """SELECT c.relname AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+           WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND a.attname = 'account_id'
+             AND c.relnamespace = current_schema()::regnamespace"""
+    )
+    return {
+        row["name"]: await here.postgres.fetchval(
+            f"SELECT coalesce(string_agg(to_jsonb(t)::text, ' '), '') FROM {row['name']} t WHERE account_id = 2"
+        )
+        for row in names
+        if row["name"] not in NOT_HIS
+    }
+
+
+async def judged(here: Journal) -> None:
+    async with here.postgres.acquire() as connection:
+        while await judge_marked(connection):
+            pass
+
+
+def test_reports_by_all_models_stay_as_they_were_and_nothing_tells_who_he_was(valkey_url: str, database: str) -> None:
+    async def scene(here: Journal) -> None:
+        await people_with_a_past(here.postgres)
+        # A call of somebody unknown that was credited to a visit of his, by a weak chance.
+        weak: dict[str, Any] = {"session": "s5", "visitor": "v1", "ga_client_id": "1234567.1700000000",
+                                "confidence": 0.3}  # fmt: skip
+        await put(here.postgres, an_appeal(7500, at=NOW, client_id=None, customer=None, candidates=None, **weak))
+        await judged(here)
+        before = await reports(here)
+        assert await here.told(f"/clients/{ANNA}", method="DELETE") == {"appeals": 5, "visits": 5, "deals": 3}
+        await judged(here)
+        assert await reports(here) == before
+        for table, text in (await texts_of_all_tables(here)).items():
+            for secret in TOLD:
+                assert secret not in text, (table, secret)
+        owed = "SELECT count(*) FROM deals WHERE client_id IS NULL AND appeal_at IS NOT NULL"
+        assert await here.postgres.fetchval(owed) == 3
+        credited = """
+            SELECT count(*) FROM appeals a, jsonb_array_elements(a.credits) t
+            WHERE a.client_id IS NULL AND EXISTS (SELECT FROM visits v WHERE v.session = t ->> 'session')"""
+        assert await here.postgres.fetchval(credited) > 5, "shares still point to the visits that they are of"
+
+    play(valkey_url, database, scene)
+
+
+def test_a_browser_that_another_client_uses_too_stays_his(valkey_url: str, database: str) -> None:
+    async def scene(here: Journal) -> None:
+        await people_with_a_past(here.postgres)
+        # Her husband called from the same browser.
+        await put(here.postgres, an_appeal(7600, at=NOW, client_id=76, session="s5", visitor="v1", candidates=None))
+        await judged(here)
+        his = await here.told("/clients/76")
+        assert his["visits"] == 5
+        before = await reports(here)
+        assert (await here.told(f"/clients/{ANNA}", method="DELETE"))["visits"] == 0
+        await judged(here)
+        assert await here.told("/clients/76") == his
+        assert (await here.told("/visits/s5"))["client"] == 76
+        hers = await here.postgres.fetch("SELECT session, visitor FROM appeals WHERE revision > 1000")
+        assert len(hers) == 5
+        assert not {"v1", "s1", "s2", "s4", "s5"} & {text for row in hers for text in row}
+        after = await reports(here)
+        assert after[:-2] == before[:-2]
+
+    play(valkey_url, database, scene)
+
+
+def test_whoever_had_become_him_is_forgotten_with_him(valkey_url: str, database: str) -> None:
+    async def scene(here: Journal) -> None:
+        await people_with_a_past(here.postgres)
+        await put(here.postgres, an_appeal(7700, at=NOW, client_id=77, candidates=None))
+        for survivor, merged in ((AGAIN, 77), (ANNA, AGAIN)):
+            assert await here.told(f"/clients/{survivor}/merge", method="POST", body={"other": merged}) == {
+                "client": survivor
+            }
+        await here.told(f"/clients/{ANNA}", method="DELETE")
+        texts = await texts_of_all_tables(here)
+        for secret in ("79160007700", "79169990000", *TOLD):
+            assert secret not in texts["client_merges"] + texts["client_identities"] + texts["clients"]
+        assert (await here.ask("/clients/77")).status_code == 404
+
+    play(valkey_url, database, scene)
+
+
+def test_clients_by_activity_go_on_where_the_cursor_says(valkey_url: str, database: str) -> None:
+    async def scene(here: Journal) -> None:
+        await people_with_a_past(here.postgres)
+        first = await here.told("/clients?sort=-last_seen_at&limit=1")
+        rest = await here.told(f"/clients?sort=-last_seen_at&cursor={first['next']}")
+        told = [*first["items"], *rest["items"]]
+        assert [each["last_seen_at"] for each in told] == sorted((each["last_seen_at"] for each in told), reverse=True)
+        assert len({each["id"] for each in told}) == len(told) == 3
+        assert client_behind(first["next"]).id == str(first["items"][0]["id"])
+        assert (await here.ask("/clients?sort=name")).status_code == 400
+
+    play(valkey_url, database, scene)
