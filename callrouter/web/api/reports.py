@@ -22,7 +22,7 @@ from callrouter.journal.filters import Filters
 from callrouter.journal.query import BadFilter, parse
 from callrouter.reports.asking import MOST_ROWS, Compared, Question, Row, answer, compared
 from callrouter.reports.facts import Scope
-from callrouter.reports.figures import JOURNAL_ROWS, Dimension, Figures
+from callrouter.reports.figures import BY_NAME, JOURNAL_ROWS, Dimension, Figures
 from callrouter.reports.numbers import NumberUse, PoolUse, SiteUse, numbers_used, pools_used, sites_served
 from callrouter.reports.paths import Assist, PathRow, read_assists, read_paths
 from callrouter.web.api import examples, report_examples
@@ -32,13 +32,6 @@ from callrouter.web.api.reading import Reading
 from callrouter.web.metrics import API_SECONDS
 from callrouter.web.problem import Refusal
 
-BY_NAME: dict[str, tuple[Dimension, ...]] = {
-    "channels": ("channel",), "sources": ("channel", "source"), "campaigns": ("source", "medium", "campaign"),
-    "keywords": ("source", "campaign", "keyword"), "landing-pages": ("landing_page",), "locations": ("location",),
-    "devices": ("device",), "sites": ("site",), "days": ("day",), "weeks": ("week",), "months": ("month",),
-    "hours": ("weekday", "hour"), "groups": ("group",), "employees": ("group", "employee"),
-}  # fmt: skip
-"""A report's name says no more than which rows it has, unless `by` says otherwise."""
 MOST_KEYS = 3
 LONGEST = timedelta(days=3700)
 PATIENCE = "12s"
