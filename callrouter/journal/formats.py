@@ -11,6 +11,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal, get_args
 from zoneinfo import ZoneInfo
@@ -56,7 +57,11 @@ class Csv:
         return (BOM if self._bom else "").encode() + self._lines([self._fields])
 
     def rows(self, rows: Iterable[AppealTold]) -> bytes:
-        return self._lines([self._cell(getattr(row, name)) for name in self._fields] for row in rows)
+        return self.values([getattr(row, name) for name in self._fields] for row in rows)
+
+    def values(self, rows: Iterable[Sequence[object]]) -> bytes:
+        """Rows of whatever kind, in the order of the fields."""
+        return self._lines([self._cell(value) for value in row] for row in rows)
 
     def _lines(self, lines: Iterable[Sequence[str]]) -> bytes:
         text = io.StringIO(newline="")
@@ -102,11 +107,15 @@ class Xlsx:
         self._next_sheet()
 
     def rows(self, rows: Iterable[AppealTold]) -> None:
+        self.values([getattr(row, name) for name in self._fields] for row in rows)
+
+    def values(self, rows: Iterable[Sequence[object]]) -> None:
+        """Rows of whatever kind, in the order of the fields."""
         for row in rows:
             if self._row > self._most:
                 self._next_sheet()
-            for column, name in enumerate(self._fields):
-                self._write(column, getattr(row, name))
+            for column, value in enumerate(row):
+                self._write(column, value)
             self._row += 1
 
     def close(self) -> None:
@@ -122,7 +131,7 @@ class Xlsx:
     def _write(self, column: int, value: object) -> None:
         if isinstance(value, bool):
             self._sheet.write_boolean(self._row, column, value)
-        elif isinstance(value, int | float):
+        elif isinstance(value, int | float | Decimal):
             self._sheet.write_number(self._row, column, value)
         elif isinstance(value, datetime):
             self._sheet.write_datetime(self._row, column, value.astimezone(self._zone), self._moment)
