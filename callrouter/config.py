@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from email.utils import parseaddr
 from ipaddress import ip_network
 from typing import Literal
 from urllib.parse import urlsplit
@@ -141,6 +142,52 @@ class WorkerConfig(Section, frozen=True, kw_only=True):
             raise ValueError(f"keep_leases_days must be at least {FEWEST_LEASE_DAYS}: attribution looks back so far")
 
 
+class MailConfig(Section, frozen=True, kw_only=True):
+    """The mail server that scheduled reports go through."""
+
+    host: str = ""
+    """Empty: no mail is sent."""
+    port: int = 587
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    """`none` only where the way to the server is safe; a password is never sent that way."""
+    user: str = ""
+    secret: str = ""
+    secret_file: str = ""
+    sender: str = ""
+    """As `Reports <reports@example.com>`."""
+    ca: str = ""
+    """A file with the certificates that the server's is checked by; empty: the public authorities."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.port <= HIGHEST_PORT:
+            raise ValueError(f"port must lie in 1…{HIGHEST_PORT}")
+        if self.user and self.tls == "none":
+            raise ValueError("tls is none: the password of user would go over the network for all to read")
+        if self.host:
+            _require_sender(self.sender)
+
+
+def _require_sender(sender: str) -> None:
+    name, mailbox = parseaddr(sender)
+    user, _, domain = mailbox.rpartition("@")
+    if not (user and domain and mailbox.isascii() and sender.isprintable() and mailbox in sender):
+        raise ValueError(f"sender {sender!r} is no e-mail address; write reports@example.com, or {name or 'Name'} <…>")
+
+
+class ReportsConfig(Section, frozen=True, kw_only=True):
+    """Where scheduled reports may go."""
+
+    folder: str = ""
+    """They may be put into this folder, which is there, too; empty: into none."""
+    recipients: tuple[str, ...] = ()
+    """To whom besides those who may sign in to the account: addresses, domains, or `*` for anybody."""
+
+    def __post_init__(self) -> None:
+        for each in self.recipients:
+            if each != each.lower() or each.startswith("@") or not each.strip():
+                raise ValueError(f"recipients: {each!r} is neither an address, nor a domain as example.com, nor *")
+
+
 class LogConfig(Section, frozen=True, kw_only=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["console", "json"] = "console"
@@ -208,6 +255,8 @@ class Config(Section, frozen=True, kw_only=True):
     router: RouterConfig = RouterConfig()
     web: WebConfig = WebConfig()
     worker: WorkerConfig = WorkerConfig()
+    mail: MailConfig = MailConfig()
+    reports: ReportsConfig = ReportsConfig()
     log: LogConfig = LogConfig()
     pool: PoolConfig = PoolConfig()
     attribution: AttributionConfig = AttributionConfig()

@@ -36,6 +36,8 @@ from callrouter.pool.sweeper import Sweeper
 from callrouter.probe import Probe
 from callrouter.reach import unreachable
 from callrouter.reports import sums
+from callrouter.scheduled.sending import Sender, Writer
+from callrouter.scheduled.settings import outlet_of
 
 log = structlog.get_logger()
 
@@ -48,8 +50,10 @@ STALE_AFTER = timedelta(minutes=1)
 class Worker:
     """One worker. `run` it until `stopping` is set."""
 
-    def __init__(self, loaded: Loaded, reactor: AsyncioSelectorReactor) -> None:
+    def __init__(self, loaded: Loaded, reactor: AsyncioSelectorReactor, writer: Writer | None = None) -> None:
+        """`writer`: of scheduled reports; without one none is sent."""
         self._loaded = loaded
+        self._writer = writer
         self._config = loaded.config
         self._reactor = reactor
         self._background = Background()
@@ -101,6 +105,9 @@ class Worker:
         self._background.keep("report-sums", lambda: sums.keep_sums(postgres))
         self._background.keep("signed-out", lambda: keep_forgetting(postgres, self._signed_in()))
         self._background.keep("stale-callbacks", lambda: self._miss_stale_callbacks(postgres))
+        if self._writer is not None:
+            sender = Sender(self._config.postgres.url, postgres, self._writer, outlet_of(self._config))
+            self._background.keep("scheduled-reports", sender.run)
         self._background.start("check-servers", self._tell_unreachable())
         for name, part in (("history", history), ("sweeper", sweeper)):
             task = self._background.keep(name, part.run)

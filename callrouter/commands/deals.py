@@ -12,13 +12,15 @@ import click
 from callrouter.commands.options import config_option, inventory_work, print_json
 from callrouter.db.connect import set_codecs
 from callrouter.pool.inventory import account_named
-from callrouter.pool.number_file import Fault
 from callrouter.reports import costs as cost_rows
 from callrouter.reports import deals as deal_rows
 from callrouter.reports.money import LONGEST_FILE
+from callrouter.reports.table_file import ENCODINGS, SEPARATORS, Encoding, Fault, Layout, Separator
 
 account_option = click.option("--account", required=True, help="The account's name.")
 dry_option = click.option("--dry-run", is_flag=True, help="Say what would be wrong, and write nothing.")
+encoding_option = click.option("--encoding", type=click.Choice(ENCODINGS), help="Of the file; else found out.")
+separator_option = click.option("--separator", type=click.Choice(SEPARATORS), help="Of cells; else found out.")
 file_argument = click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 
 
@@ -31,8 +33,13 @@ def deals() -> None:
 @file_argument
 @account_option
 @dry_option
+@encoding_option
+@separator_option
 @config_option
-def import_deals(*, file: Path, account: str, dry_run: bool, config_file: Path | None) -> None:
+def import_deals(
+    *, file: Path, account: str, dry_run: bool, encoding: Encoding | None, separator: Separator | None,
+    config_file: Path | None,
+) -> None:  # fmt: skip
     """Take the deals of a CSV file: all of them, or, with any wrong line, none.
 
     \b
@@ -42,13 +49,16 @@ def import_deals(*, file: Path, account: str, dry_run: bool, config_file: Path |
     A deal whose crm and crm_id are known is changed.
     """
 
-    async def work(conn: asyncpg.Connection, whose: int) -> int:
-        zone = ZoneInfo(await conn.fetchval("SELECT time_zone FROM accounts WHERE id = $1", whose))
-        table = deal_rows.read_file(_content(file), zone, await deal_rows.country_of(conn, whose))
-        _refuse(table.faults)
-        return await deal_rows.import_deals(conn, whose, table, by=f"import {file.name}")
+    layout = Layout(encoding=encoding, separator=separator)
 
-    print_json({"deals": _in_one(config_file, account, work, dry_run=dry_run), "dry_run": dry_run})
+    async def work(conn: asyncpg.Connection, whose: int) -> dict[str, object]:
+        zone = ZoneInfo(await conn.fetchval("SELECT time_zone FROM accounts WHERE id = $1", whose))
+        table = deal_rows.read_file(_content(file), zone, await deal_rows.country_of(conn, whose), layout)
+        _refuse(table.faults)
+        done = await deal_rows.import_deals(conn, whose, table, by=f"import {file.name}")
+        return {"deals": done, **_told(table.layout)}
+
+    print_json({**_in_one(config_file, account, work, dry_run=dry_run), "dry_run": dry_run})
 
 
 @click.group()
@@ -61,8 +71,13 @@ def costs() -> None:
 @account_option
 @click.option("--origin", help="Whose costs these are, as yandex-direct; else the file's name.")
 @dry_option
+@encoding_option
+@separator_option
 @config_option
-def import_costs(*, file: Path, account: str, origin: str | None, dry_run: bool, config_file: Path | None) -> None:
+def import_costs(
+    *, file: Path, account: str, origin: str | None, dry_run: bool, encoding: Encoding | None,
+    separator: Separator | None, config_file: Path | None,
+) -> None:  # fmt: skip
     """Take the costs of a CSV file: all of them, or, with any wrong line, none.
 
     \b
@@ -72,20 +87,29 @@ def import_costs(*, file: Path, account: str, origin: str | None, dry_run: bool,
     What this origin told before of the file's days is replaced: the same file twice is the same as once.
     """
 
-    async def work(conn: asyncpg.Connection, whose: int) -> int:
-        table = cost_rows.read_file(_content(file))
-        _refuse(table.faults)
-        return await cost_rows.import_costs(conn, whose, origin or file.name, table)
+    layout = Layout(encoding=encoding, separator=separator)
 
-    print_json({"costs": _in_one(config_file, account, work, dry_run=dry_run), "dry_run": dry_run})
+    async def work(conn: asyncpg.Connection, whose: int) -> dict[str, object]:
+        table = cost_rows.read_file(_content(file), layout)
+        _refuse(table.faults)
+        done = await cost_rows.import_costs(conn, whose, origin or file.name, table)
+        return {"costs": done, **_told(table.layout)}
+
+    print_json({**_in_one(config_file, account, work, dry_run=dry_run), "dry_run": dry_run})
+
+
+def _told(layout: Layout) -> dict[str, object]:
+    """How the file was read, whether that was said or found out."""
+    return {"encoding": layout.encoding, "separator": layout.separator}
 
 
 def _in_one(
-    config_file: Path | None, account: str, work: Callable[[asyncpg.Connection, int], Awaitable[int]], *, dry_run: bool
-) -> int:
+    config_file: Path | None, account: str, work: Callable[[asyncpg.Connection, int], Awaitable[dict[str, object]]], *,
+    dry_run: bool,
+) -> dict[str, object]:  # fmt: skip
     """`work` in one transaction, which a dry run takes back: what Postgres would refuse is told, too."""
 
-    async def run(conn: asyncpg.Connection) -> int:
+    async def run(conn: asyncpg.Connection) -> dict[str, object]:
         await set_codecs(conn)
         transaction = conn.transaction()
         await transaction.start()

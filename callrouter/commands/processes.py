@@ -18,6 +18,7 @@ from callrouter.configfile import Loaded
 from callrouter.ops import CannotStart
 from callrouter.reactor import install_reactor, run_until_done
 from callrouter.router import Router
+from callrouter.web.pages.report_letter import write_report
 from callrouter.worker import Worker
 
 
@@ -39,7 +40,7 @@ def router(config_file: Path | None) -> None:
 def worker(config_file: Path | None) -> None:
     """Run anywhere, in any number: lease and visit history to Postgres, the sweeper, partitions."""
     found = loaded(config_file)
-    _run(found, lambda reactor: Worker(found, reactor))
+    _run(found, lambda reactor: Worker(found, reactor, write_report))
 
 
 def _run(found: Loaded, make: Callable[[AsyncioSelectorReactor], Router | Worker]) -> None:

@@ -24,6 +24,8 @@ from callrouter.lab.volume_rows import APPEALS, VISITS, Day, Rows
 
 TABLES = ("appeals", "visits", "visit_pages", "clients", "client_identities", "client_visitors", "deals", "costs",
           "appeal_notes")  # fmt: skip
+NUMBERED = ("sites", "clients")
+"""Tables whose rows come with their ids: what is added later is numbered from there on."""
 CHUNK = 20_000
 Report = Callable[[str], None]
 
@@ -59,6 +61,8 @@ async def fill(url: str, crowd: Crowd, report: Report = lambda _line: None) -> N
         for trigger in triggers:
             await connection.execute(f"ALTER TABLE {trigger['tab']} DISABLE TRIGGER {trigger['name']}")
         await _load(connection, crowd, report)
+        for table in NUMBERED:
+            await connection.execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}")  # noqa: S608
         for trigger in triggers:
             await connection.execute(f"ALTER TABLE {trigger['tab']} ENABLE TRIGGER {trigger['name']}")
         for index in indexes:

@@ -21,6 +21,7 @@ Scope = Literal[
     "costs:read",
     "costs:write",
     "reports:read",
+    "reports:write",
     "settings:read",
     "settings:write",
     "users:read",
@@ -38,7 +39,8 @@ VIEWER: frozenset[Scope] = frozenset(
     ["appeals:read", "clients:read", "visits:read", "deals:read", "costs:read", "reports:read"]
 )
 MANAGER: frozenset[Scope] = VIEWER | {
-    "appeals:write", "clients:write", "deals:write", "costs:write", "leases:read", "numbers:read", "settings:read",
+    "appeals:write", "clients:write", "deals:write", "costs:write", "reports:write", "leases:read", "numbers:read",
+    "settings:read",
 }  # fmt: skip
 ADMIN: frozenset[Scope] = MANAGER | {"settings:write", "users:read", "users:write", "audit:read"}
 SCOPES_OF: dict[Role, frozenset[Scope]] = {

@@ -7,7 +7,7 @@ it told before; other origins' stay.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from urllib.parse import urlencode
 
@@ -17,10 +17,11 @@ from callrouter.db.connect import Connection
 from callrouter.pool.inventory import Refused
 from callrouter.reports import money
 from callrouter.reports.figures import plain
-from callrouter.reports.money import Table
+from callrouter.reports.table_file import FOUND_OUT, Layout, Table, all_told, read_table
 from callrouter.sessions.source import classify
 
 LEVELS = ("channel", "source", "medium", "campaign", "keyword", "content")
+NEEDED = ("day", "amount")
 COLUMNS = ("day", "site", *LEVELS, "amount", "currency", "clicks", "impressions")
 
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('callrouter.costs ' || $2, $1))"
@@ -89,11 +90,11 @@ async def replace_costs(
     sites = [cost.site for cost in costs if cost.site is not None]
     foreign = [row[0] for row in await connection.fetch(FOREIGN, account, sites)]
     if foreign:
-        raise Refused(f"there is no site {foreign[0]}")
+        raise Refused("there is no site {site}", site=foreign[0])
     base = await connection.fetchval("SELECT currency FROM accounts WHERE id = $1", account)
     await connection.execute(LOCK, account, origin)
     await connection.execute(REPLACED, account, origin, sorted(set(days)))
-    await connection.executemany(ADD, [_row(account, origin, cost, base) for cost in costs])
+    await connection.executemany(ADD, [row_of(account, origin, cost, base) for cost in costs])
 
 
 ADD = """
@@ -101,7 +102,7 @@ INSERT INTO costs (account_id, imported_from, day, site_id, channel, source, med
     currency, clicks, impressions) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"""
 
 
-def _row(account: int, origin: str, cost: Cost, base: str) -> tuple[object, ...]:
+def row_of(account: int, origin: str, cost: Cost, base: str) -> tuple[object, ...]:
     source = classed(cost)
     return (
         account, origin, cost.day, cost.site, *(getattr(source, level) for level in LEVELS), cost.amount,
@@ -130,7 +131,7 @@ async def read_costs(
 async def set_rate(connection: Connection, account: int, currency: str, day: date, rate: Decimal) -> None:
     base = await connection.fetchval("SELECT currency FROM accounts WHERE id = $1", account)
     if currency == base:
-        raise Refused(f"{currency} is the account's own currency")
+        raise Refused("{currency} is the account's own currency", currency=currency)
     await connection.execute(SET_RATE, account, currency, day, rate)
 
 
@@ -141,17 +142,26 @@ async def read_rates(connection: Connection, account: int) -> list[Rate]:
     ]
 
 
-def read_file(content: bytes) -> Table[Cost]:
+def read_file(content: bytes, layout: Layout = FOUND_OUT, *, most: int | None = None) -> Table[Cost]:
     """Costs of a CSV file with a header; all its faults at once."""
-    return money.read_table(content, COLUMNS, ("day", "amount"), cost_in)
+    return read_table(content, COLUMNS, NEEDED, cost_in, layout, most=most)
 
 
-async def import_costs(connection: Connection, account: int, origin: str, table: Table[Cost]) -> int:
-    """All of them, or none: what the origin told before of the days in the file is replaced."""
+async def import_costs(
+    connection: Connection, account: int, origin: str, table: Table[Cost], *, whole_span: bool = False
+) -> int:
+    """All of them, or none: what the origin told before of the days in the file is replaced.
+
+    `whole_span`: of the days between them, too.
+    """
     if table.faults:
-        raise Refused("\n".join(str(fault) for fault in table.faults))
+        raise Refused(all_told(table))
     costs = [cost for _, cost in table.rows]
-    await replace_costs(connection, account, origin, [cost.day for cost in costs], costs)
+    days = {cost.day for cost in costs}
+    if whole_span:
+        first, last = min(days), max(days)
+        days |= {first + timedelta(days=n) for n in range((last - first).days)}
+    await replace_costs(connection, account, origin, sorted(days), costs)
     return len(costs)
 
 
@@ -161,4 +171,4 @@ def cost_in(cells: Mapping[str, str]) -> Cost:
         "day": money.day, "amount": money.amount, "currency": money.currency, "site": money.count,
         "clicks": money.count, "impressions": money.count,
     }  # fmt: skip
-    return Cost(**money.values_of(cells, read, needed=("day", "amount")))
+    return Cost(**money.values_of(cells, read, needed=NEEDED))

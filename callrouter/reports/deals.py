@@ -5,7 +5,7 @@ A deal of a CRM is known by the CRM's name and its id there: told again, it is t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -20,34 +20,30 @@ from callrouter.numbers import NotANumber, parse_number
 from callrouter.pool.inventory import Refused, Unknown
 from callrouter.reports import money
 from callrouter.reports.figures import plain
-from callrouter.reports.money import NoSense, Table
-from callrouter.reports.owner import Who, client_of
+from callrouter.reports.money import NoSense
+from callrouter.reports.owner import Who, client_of, told_by
+from callrouter.reports.table_file import FOUND_OUT, Layout, Table, all_told, read_table
 
 FACTS = (
     "crm", "crm_id", "title", "stage", "funnel", "url", "employee", "revenue", "currency", "opened_at", "closed_at",
     "won", "ga_client_id", "ym_client_id",
 )  # fmt: skip
+NEEDED = ("opened_at", "revenue")
 COLUMNS = (*FACTS, "phone", "email", "crm_client", "client")
 KEPT = (*FACTS, "client_id")
 """What history tells of."""
 YES, NO = {"true", "1", "yes", "да", "won"}, {"false", "0", "no", "нет", "lost"}
 
-LISTED = "account_id, id, client_id, appeal_id, appeal_at, history, version, changed_at, created_at"
+LISTED = "account_id, id, client_id, linked_by, appeal_id, appeal_at, history, version, changed_at, created_at"
 READ = f"SELECT {LISTED}, {', '.join(FACTS)} FROM deals "  # noqa: S608 - names of columns
 FIND = READ + "WHERE ($1::bigint IS NULL OR account_id = $1) AND id = $2"
 OF_CRM = "SELECT id FROM deals WHERE account_id = $1 AND crm = $2 AND crm_id = $3 FOR UPDATE"
-PAGE = (
-    READ
-    + """WHERE account_id = $1 AND ($2::timestamptz IS NULL OR opened_at >= $2)
-    AND ($3::timestamptz IS NULL OR opened_at < $3) AND ($4::bigint IS NULL OR client_id = $4)
-    AND ($5::timestamptz IS NULL OR (opened_at, id) < ($5, $6)) ORDER BY opened_at DESC, id DESC LIMIT $7"""
-)
 ADD = f"""
-INSERT INTO deals (account_id, client_id, {", ".join(FACTS)})
-VALUES ($1, $2, {", ".join(f"${n + 3}" for n in range(len(FACTS)))}) RETURNING id"""  # noqa: S608 - names of columns
+INSERT INTO deals (account_id, client_id, linked_by, {", ".join(FACTS)})
+VALUES ($1, $2, $3, {", ".join(f"${n + 4}" for n in range(len(FACTS)))}) RETURNING id"""  # noqa: S608 - names of columns
 CHANGE = f"""
-UPDATE deals SET {", ".join(f"{name} = ${n + 4}" for n, name in enumerate(KEPT))}, history = history || $3::text::jsonb,
-    version = version + 1, changed_at = now()
+UPDATE deals SET {", ".join(f"{name} = ${n + 5}" for n, name in enumerate(KEPT))}, history = history || $3::text::jsonb,
+    linked_by = $4, version = version + 1, changed_at = now()
 WHERE account_id = $1 AND id = $2"""  # noqa: S608 - names of columns
 REMOVE = "DELETE FROM deals WHERE account_id = $1 AND id = $2"
 COUNTRY = "SELECT country FROM sites WHERE account_id = $1 ORDER BY id LIMIT 1"
@@ -77,6 +73,8 @@ class Deal(msgspec.Struct, frozen=True, kw_only=True):
     account: int
     id: int
     client: int | None
+    linked_by: str
+    """By what the client was found (`owner.told_by`); empty: nobody is, or it was not kept."""
     appeal: str | None
     """The appeal that it is owed to."""
     crm: str
@@ -109,7 +107,8 @@ async def tell(connection: Connection, account: int, told: Told, *, by: str) -> 
             return await change(connection, account, known, told, by=by)
     if told.opened_at is None or told.revenue is None:
         raise Refused("a deal wants opened_at and revenue")
-    client = await client_of(connection, account, _who(told))
+    who = _who(told)
+    client = await client_of(connection, account, who)
     base = told.currency or await connection.fetchval("SELECT currency FROM accounts WHERE id = $1", account)
     values = {
         **EMPTY,
@@ -118,25 +117,36 @@ async def tell(connection: Connection, account: int, told: Told, *, by: str) -> 
     }
     try:
         async with connection.transaction():
-            deal = await connection.fetchval(ADD, account, client, *(values[name] for name in FACTS))
+            deal = await connection.fetchval(
+                ADD, account, client, "" if client is None else told_by(who), *(values[name] for name in FACTS)
+            )
     except asyncpg.UniqueViolationError:  # told at the same time
         return await tell(connection, account, told, by=by)
     return await deal_numbered(connection, account, deal)
 
 
-async def change(connection: Connection, account: int, deal: int, told: Told, *, by: str) -> Deal:
-    """What is not told stays. History keeps what it was."""
+async def change(
+    connection: Connection, account: int, deal: int, told: Told, *, by: str, emptied: Collection[str] = ()
+) -> Deal:
+    """What is not told stays, but for what is `emptied` (names of KEPT). History keeps what it was."""
     row = await connection.fetchrow(FIND + " FOR UPDATE", account, deal)
     if row is None:
         raise Unknown(f"there is no deal {deal}")
     after = {name: row[name] if (value := getattr(told, name)) is None else value for name in FACTS}
+    after |= {name: EMPTY[name] for name in emptied if name in EMPTY}
+    after["client_id"], linked_by = row["client_id"], row["linked_by"]
     who = _who(told)
-    after["client_id"] = await client_of(connection, account, who) if who != Who() else row["client_id"]
+    if who != Who():
+        after["client_id"] = await client_of(connection, account, who)
+        if after["client_id"] != row["client_id"]:
+            linked_by = "" if after["client_id"] is None else told_by(who)
+    elif "client_id" in emptied:
+        after["client_id"], linked_by = None, ""
     changes = {name: [_shown(row[name]), _shown(after[name])] for name in KEPT if row[name] != after[name]}
     if changes:
         entry = {"at": datetime.now(UTC), "by": by, "changes": changes}
         noted = msgspec.json.encode([entry]).decode().replace("\\u0000", "\\ufffd")
-        await connection.execute(CHANGE, account, deal, noted, *(after[name] for name in KEPT))
+        await connection.execute(CHANGE, account, deal, noted, linked_by, *(after[name] for name in KEPT))
     return await deal_numbered(connection, account, deal)
 
 
@@ -148,16 +158,7 @@ async def deal_numbered(connection: Connection, account: int | None, deal: int, 
     row = await connection.fetchrow(FIND + (" FOR UPDATE" if lock else ""), account, deal)
     if row is None:
         raise Unknown(f"there is no deal {deal}")
-    return _deal(row)
-
-
-async def read_deals(
-    connection: Connection, account: int, *, since: datetime | None = None, until: datetime | None = None,
-    client: int | None = None, behind: tuple[datetime, int] | None = None, limit: int = 100,
-) -> list[Deal]:  # fmt: skip
-    """The latest opened first."""
-    at, last = behind or (None, None)
-    return [_deal(row) for row in await connection.fetch(PAGE, account, since, until, client, at, last, limit)]
+    return deal_of(row)
 
 
 async def country_of(connection: Connection, account: int) -> str:
@@ -165,35 +166,37 @@ async def country_of(connection: Connection, account: int) -> str:
     return await connection.fetchval(COUNTRY, account) or "RU"
 
 
-def read_file(content: bytes, zone: ZoneInfo, country: str) -> Table[Told]:
+def read_file(
+    content: bytes, zone: ZoneInfo, country: str, layout: Layout = FOUND_OUT, *, most: int | None = None
+) -> Table[Told]:
     """Deals of a CSV file with a header; all its faults at once."""
 
     def read(cells: Mapping[str, str]) -> Told:
         return told_in(cells, zone, country)
 
-    return money.read_table(content, COLUMNS, ("opened_at", "revenue"), read)
+    return read_table(content, COLUMNS, NEEDED, read, layout, most=most)
 
 
 async def import_deals(connection: Connection, account: int, table: Table[Told], *, by: str) -> int:
     """All of them, or none. In a transaction; a client that is none refuses the file with its line."""
     if table.faults:
-        raise Refused("\n".join(str(fault) for fault in table.faults))
+        raise Refused(all_told(table))
     for line, told in table.rows:
         try:
             await tell(connection, account, told, by=by)
         except Refused as error:
-            raise Refused(f"line {line}: {error}") from None
+            raise Refused("line {line}: {why}", line=line, why=error) from None
     return len(table.rows)
 
 
-def told_in(cells: Mapping[str, str], zone: ZoneInfo, country: str) -> Told:
+def told_in(cells: Mapping[str, str], zone: ZoneInfo, country: str, *, needed: Collection[str] = NEEDED) -> Told:
     """Texts → a deal. Raises NoSense, with all that makes none."""
     read: dict[str, Callable[[str], Any]] = {
         "revenue": money.amount, "currency": money.currency, "opened_at": lambda text: money.moment(text, zone),
         "closed_at": lambda text: money.moment(text, zone), "won": _yes, "url": link, "client": money.count,
         "phone": lambda text: phone(text, country), "email": email,
     }  # fmt: skip
-    made = money.values_of(cells, read, needed=("opened_at", "revenue"))
+    made = money.values_of(cells, read, needed=needed)
     who = Who(**{name: made[name] for name in ("client", "phone", "email", "crm_client") if name in made})
     return Told(**{name: made[name] for name in FACTS if name in made}, who=who)
 
@@ -201,14 +204,14 @@ def told_in(cells: Mapping[str, str], zone: ZoneInfo, country: str) -> Told:
 def phone(text: str, country: str) -> str:
     try:
         return parse_number(text[:64], country)
-    except NotANumber as error:
-        raise NoSense(str(error)) from None
+    except NotANumber:
+        raise NoSense("{text!r} is no telephone number", text=text[:40]) from None
 
 
 def email(text: str) -> str:
     told = text.strip().lower()
     if not 3 <= len(told) <= 254 or "@" not in told[1:-1] or any(sign.isspace() for sign in told):  # noqa: PLR2004
-        raise NoSense(f"{text[:40]!r} is no e-mail address")
+        raise NoSense("{text!r} is no e-mail address", text=text[:40])
     return told
 
 
@@ -219,7 +222,7 @@ def link(text: str) -> str:
     except ValueError:
         parts = urlsplit("")
     if text and not (parts.scheme in {"http", "https"} and parts.netloc):
-        raise NoSense(f"{text[:40]!r} is no address that begins with https://")
+        raise NoSense("{text!r} is no address that begins with https://", text=text[:40])
     return text
 
 
@@ -231,7 +234,7 @@ EMPTY: dict[str, Any] = {
 
 def _yes(text: str) -> bool:
     if text.lower() not in YES | NO:
-        raise NoSense(f"{text[:40]!r} is neither true nor false")
+        raise NoSense("{text!r} is neither yes nor no", text=text[:40])
     return text.lower() in YES
 
 
@@ -243,11 +246,12 @@ def _shown(value: object) -> object:
     return plain(value) if isinstance(value, Decimal) else value
 
 
-def _deal(row: asyncpg.Record) -> Deal:
+def deal_of(row: asyncpg.Record) -> Deal:
     opened, closed = row["opened_at"], row["closed_at"]
     return Deal(
         account=row["account_id"], id=row["id"], client=row["client_id"],
-        appeal=str(row["appeal_id"]) if row["appeal_id"] else None, revenue=plain(row["revenue"]),
+        linked_by=row["linked_by"], appeal=str(row["appeal_id"]) if row["appeal_id"] else None,
+        revenue=plain(row["revenue"]),
         cycle_days=(closed - opened).total_seconds() / 86400 if closed else None, changed_at=row["changed_at"],
         history=row["history"], version=row["version"],
         **{name: row[name] for name in FACTS if name != "revenue"},

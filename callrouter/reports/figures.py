@@ -26,6 +26,14 @@ FACT_DIMENSIONS = ("site", *TRAFFIC, "content", "group", "employee", "hour")
 """Those that a fact has a column for; the others follow from its day. `content` is the appeal's own by every model."""
 TIMES = ("hour", "weekday", "day", "week", "month")
 
+BY_NAME: dict[str, tuple[Dimension, ...]] = {
+    "channels": ("channel",), "sources": ("channel", "source"), "campaigns": ("source", "medium", "campaign"),
+    "keywords": ("source", "campaign", "keyword"), "landing-pages": ("landing_page",), "locations": ("location",),
+    "devices": ("device",), "sites": ("site",), "days": ("day",), "weeks": ("week",), "months": ("month",),
+    "hours": ("weekday", "hour"), "groups": ("group",), "employees": ("group", "employee"),
+}  # fmt: skip
+"""A report's name says no more than which rows it has."""
+
 VISIT_MEASURES = ("visits", "visitors", "shown", "overflow")
 APPEAL_MEASURES = (
     "appeals", "calls", "outgoing", "forms", "callbacks", "chats", "emails", "visit_calls", "answered", "lost",

@@ -41,6 +41,13 @@ class Who(msgspec.Struct, frozen=True, kw_only=True):
             ("phone", self.phone), ("email", self.email.lower()), ("crm", self.crm_client)) if value)  # fmt: skip
 
 
+def told_by(who: Who) -> str:
+    """What tells it first: `client` (by hand), `phone`, `email`, `crm`, `ga_client_id`, `ym_client_id`, or nothing."""
+    told = ["client"] if who.client is not None else [kind for kind, _ in who.claims()]
+    told += [name for name in ("ga_client_id", "ym_client_id") if getattr(who, name)]
+    return told[0] if told else ""
+
+
 async def client_of(connection: Connection, account: int, who: Who) -> int | None:
     """His client, made if he is new; None if nothing tells who he is. In a transaction."""
     claims = list(who.claims())
@@ -77,7 +84,7 @@ async def _named(connection: Connection, account: int, client: int | None) -> in
         "SELECT id FROM clients WHERE account_id = $1 AND id = $2", account, client
     )
     if found is None:
-        raise Refused(f"there is no client {client}")
+        raise Refused("there is no client {client}", client=client)
     return found
 
 

@@ -29,6 +29,7 @@ from callrouter.web.api.pool_routes import pool_handlers
 from callrouter.web.api.reconciliations import reconciliation_handlers
 from callrouter.web.api.reports import report_handlers
 from callrouter.web.api.routes import api_router, openapi_config
+from callrouter.web.api.schedules import schedule_handlers
 from callrouter.web.api.site_routes import site_handlers
 from callrouter.web.api.steps import step_handlers
 from callrouter.web.api.token_routes import token_handlers
@@ -40,6 +41,8 @@ from callrouter.web.pages.account import account_page, accounts_page
 from callrouter.web.pages.appeal import appeal_page
 from callrouter.web.pages.client_actions import client_actions
 from callrouter.web.pages.clients import clients_page
+from callrouter.web.pages.costs import costs_page
+from callrouter.web.pages.deals import deals_page
 from callrouter.web.pages.entering import Entering
 from callrouter.web.pages.ground import Ground
 from callrouter.web.pages.journal import journal_page
@@ -51,6 +54,7 @@ from callrouter.web.pages.record import record_page
 from callrouter.web.pages.recording import Recordings
 from callrouter.web.pages.reports.page import reports_page
 from callrouter.web.pages.router import Errors, pages_router
+from callrouter.web.pages.schedules import schedules_page
 from callrouter.web.pages.sign_in import sign_in_page
 from callrouter.web.pages.site import site_page
 from callrouter.web.pages.sites import sites_page
@@ -141,6 +145,7 @@ def _resources(parts: Parts) -> list[HTTPRouteHandler]:
         *report_handlers(access, asking),
         *deal_handlers(access, reading),
         *cost_handlers(access, reading),
+        *schedule_handlers(access, reading, parts.settings.outlet),
         *journal_handlers(access, asking),
         *view_handlers(access, reading, asking),
         *live_handlers(access, asking, parts.feed),
@@ -165,6 +170,9 @@ def _pages(parts: Parts, ground: Ground) -> Router:
             appeal_page(ground, parts.asking, Recordings(parts.settings.recordings)),
             clients_page(ground, *client_actions(ground)),
             visit_page(ground),
+            deals_page(ground),
+            costs_page(ground),
+            schedules_page(ground, parts.settings.outlet),
             own_page(ground, entering),
             sites_page(ground, parts.traces),
             site_page(ground, parts.traces),

@@ -26,6 +26,7 @@ from callrouter.pool.directory_source import DirectorySource
 from callrouter.pool.holders import Store
 from callrouter.pool.keys import NAMESPACE
 from callrouter.pool.store import LeaseStore, Lifetimes, StoreUnavailable
+from callrouter.scheduled.model import Outlet
 from callrouter.sessions.device import prepare
 from callrouter.web.api.access import Access
 from callrouter.web.api.filtered import Asking
@@ -63,6 +64,8 @@ class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
     cut_addresses: bool = True
     journal: Path | None = None
     """Folder for what visitors send; None: forms are refused."""
+    outlet: Outlet = Outlet()
+    """Where scheduled reports may go."""
     recordings: Path | None = None
     """Folder of the PBX's recordings, as this machine sees it; None: they are not played."""
     log_level: str = "info"

@@ -127,11 +127,9 @@ def _rates(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
         caller = await access.caller(request, "costs:write")
         whose = meant_account(caller, account)
         try:
-            code, of, rate = money.currency(currency), money.day(day), money.amount(data.rate)
+            code, of, rate = money.currency(currency), money.day(day), money.rate(data.rate)
         except NoSense as error:
             raise _no_sense(error) from None
-        if rate <= 0:
-            raise Refusal(422, "no-sense", "The rate makes no sense", "It is more than 0.")
         async with reading.changing(caller.account) as conn:
             await costs.set_rate(conn, whose, code, of, rate)
             await audit.record(conn, whose, caller, "cost.change", f"{code} {of}", rate=data.rate)

@@ -16,6 +16,7 @@ from callrouter.db.connect import Connection
 from callrouter.people import audit
 from callrouter.people.model import Caller
 from callrouter.reports import deals, money
+from callrouter.reports.deal_list import DealsAsked, State, read_deals
 from callrouter.reports.deals import Deal, Told
 from callrouter.reports.money import NoSense
 from callrouter.reports.owner import Who
@@ -44,6 +45,12 @@ Number = Annotated[int, msgspec.Meta(ge=1, le=HIGHEST_ID)]
 Since = Annotated[str | None, QueryParameter(description="Opened at or after: ISO 8601 with an offset.")]
 Client = Annotated[int | None, QueryParameter(ge=1, le=HIGHEST_ID)]
 Cursor = Annotated[str | None, QueryParameter(max_length=80, description="`next` of the page before.")]
+Name = Annotated[str, QueryParameter(max_length=money.LONGEST_TEXT)]
+StateAsked = Annotated[State | None, QueryParameter(description="`open`: neither won nor lost yet.")]
+Unlinked = Annotated[bool, QueryParameter(description="Only deals whose client is not known.")]
+Part = Annotated[
+    str, QueryParameter(max_length=money.LONGEST_TEXT, description="A part of the title, or the `crm_id`.")
+]
 
 
 class DealTold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,18 +92,22 @@ class Deals(msgspec.Struct, frozen=True, kw_only=True):
 def deal_handlers(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
     @get("/deals", responses=examples.of(Deals, report_examples.DEALS), summary="Deals")
     async def listed(
-        request: ApiRequest, *, since: Since = None, until: Since = None, client: Client = None, cursor: Cursor = None,
-        limit: Limit = 100, account: AccountAsked = None,
+        request: ApiRequest, *, since: Since = None, until: Since = None, client: Client = None, stage: Name = "",
+        funnel: Name = "", employee: Name = "", crm: Name = "", outcome: StateAsked = None, unlinked: Unlinked = False,
+        q: Part = "", cursor: Cursor = None, limit: Limit = 100, account: AccountAsked = None,
     ) -> Deals:  # fmt: skip
         """The latest opened first."""
         caller = await access.caller(request, "deals:read")
         whose = meant_account(caller, account)
+        texts = {"stage": stage, "funnel": funnel, "employee": employee, "crm": crm, "q": q}
+        asked = DealsAsked(
+            since=time_in("since", since) if since else None, until=time_in("until", until) if until else None,
+            client=client, outcome=outcome, unlinked=unlinked,
+            **{name: text.replace("\0", "") for name, text in texts.items()},
+        )  # fmt: skip
+        behind = _cursor(cursor) if cursor else None
         async with reading.as_account(whose) as conn:
-            found = await deals.read_deals(
-                conn, whose, since=time_in("since", since) if since else None,
-                until=time_in("until", until) if until else None, client=client,
-                behind=_cursor(cursor) if cursor else None, limit=limit,
-            )  # fmt: skip
+            found = await read_deals(conn, whose, asked, behind=behind, limit=limit)
         last = found[-1] if len(found) == limit else None
         return Deals(items=found, next=f"{last.opened_at.isoformat()}~{last.id}" if last else None)
 
@@ -110,7 +121,7 @@ def deal_handlers(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
 
         async def work(conn: Connection) -> Deal:
             told = await _told(conn, whose, data)
-            deal = await deals.tell(conn, whose, told, by=_by(caller))
+            deal = await deals.tell(conn, whose, told, by=by_caller(caller))
             await audit.record(conn, whose, caller, "deal.change", deal.id)
             return deal
 
@@ -139,7 +150,7 @@ def _one(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
             found = await deals.deal_numbered(conn, asked_account(caller, None), deal, lock=True)
             require_unchanged(if_match, found.version)
             told = await _told(conn, found.account, data)
-            changed = await deals.change(conn, found.account, deal, told, by=_by(caller))
+            changed = await deals.change(conn, found.account, deal, told, by=by_caller(caller))
             await audit.record(conn, found.account, caller, "deal.change", deal)
         return tagged(changed, changed.version)
 
@@ -153,7 +164,25 @@ def _one(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
             await deals.remove(conn, found.account, deal)
             await audit.record(conn, found.account, caller, "deal.change", deal, removed=True)
 
-    return [one, change, remove]
+    @delete(
+        "/deals/{deal:int}/client",
+        status_code=200,
+        responses=examples.of(Deal, report_examples.DEAL),
+        summary="Unlink a deal",
+    )
+    async def unlink(request: ApiRequest, deal: Id, if_match: IfMatch = None) -> Response[Deal]:
+        """It is nobody's then, and owed to no appeal; `PATCH` with a `phone`, `email` or `client` links it again."""
+        caller = await access.caller(request, "deals:write")
+        async with reading.changing(caller.account) as conn:
+            found = await deals.deal_numbered(conn, asked_account(caller, None), deal, lock=True)
+            require_unchanged(if_match, found.version)
+            changed = await deals.change(
+                conn, found.account, deal, Told(), by=by_caller(caller), emptied=("client_id",)
+            )  # fmt: skip
+            await audit.record(conn, found.account, caller, "deal.change", deal, unlinked=True)
+        return tagged(changed, changed.version)
+
+    return [one, change, remove, unlink]
 
 
 async def _told(conn: Connection, account: int, data: DealTold) -> Told:
@@ -190,7 +219,8 @@ def _fits(name: str, text: str | None, read: Callable[[str], T], wrong: list[str
         return None
 
 
-def _by(caller: Caller) -> str:
+def by_caller(caller: Caller) -> str:
+    """As the history of a deal names him."""
     return f"user {caller.user}" if caller.user else f"token {caller.token}"
 
 

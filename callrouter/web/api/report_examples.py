@@ -46,9 +46,10 @@ PATHS = {
     "assists": [{"channel": "paid_search", "source": "yandex", "last": 31, "assisted": 44}],
 }  # fmt: skip
 DEAL = {
-    "account": 2, "id": 71, "client": 40, "appeal": "5b0f3a3e-8c1d-5a55-9f0e-0d4a7f0c7c11", "crm": "bitrix24",
-    "crm_id": "D-118", "title": "Windows, 3", "stage": "won", "funnel": "retail", "url": "https://crm.example/deal/118",
-    "employee": "Anna", "revenue": "82500.5", "currency": "RUB", "opened_at": "2026-03-02T12:10:00Z",
+    "account": 2, "id": 71, "client": 40, "linked_by": "phone", "appeal": "5b0f3a3e-8c1d-5a55-9f0e-0d4a7f0c7c11",
+    "crm": "bitrix24", "crm_id": "D-118", "title": "Windows, 3", "stage": "won", "funnel": "retail",
+    "url": "https://crm.example/deal/118", "employee": "Anna", "revenue": "82500.5",
+    "currency": "RUB", "opened_at": "2026-03-02T12:10:00Z",
     "closed_at": "2026-03-12T12:10:00Z", "won": True, "cycle_days": 10.0, "ga_client_id": "1.2", "ym_client_id": "",
     "changed_at": "2026-03-12T12:10:05Z", "version": 2,
     "history": [{"at": "2026-03-12T12:10:05Z", "by": "token 4", "changes": {"won": [None, True]}}],
@@ -62,3 +63,16 @@ COST = {
 COSTS = {"items": [COST], "next": None}
 REPLACED = {"origin": "direct", "day": "2026-03-01", "costs": 1}
 RATES = {"items": [{"currency": "USD", "day": "2026-03-01", "rate": "91.5"}]}
+SCHEDULE = {
+    "account": 2, "id": 4, "name": "Monday's calls", "report": "sources", "period": "last_week", "format": "xlsx",
+    "every": "week", "day": 1, "at": "09:00", "site": None, "model": "last_click", "locale": "ru",
+    "recipients": ["anna@windows.example"], "to_folder": False, "enabled": True,
+    "next_due_at": "2026-03-16T06:00:00Z",
+    "sendings": [
+        {"account": 2, "report": 4, "due_at": "2026-03-09T06:00:00Z", "recipient": "anna@windows.example",
+         "state": "sent", "attempts": 1, "next_at": "2026-03-09T06:00:00Z", "ended_at": "2026-03-09T06:00:04Z",
+         "note": ""},
+    ],
+}  # fmt: skip
+SCHEDULES = {"items": [SCHEDULE]}
+ASKED = {"due_at": "2026-03-10T14:03:00Z"}

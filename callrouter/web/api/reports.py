@@ -24,7 +24,7 @@ from callrouter.journal.filters import Filters
 from callrouter.journal.formats import FileFormat, Separator
 from callrouter.reports.asking import MOST_ROWS, Compared, Question, Row, answer, compared
 from callrouter.reports.facts import Scope
-from callrouter.reports.figures import JOURNAL_ROWS, Dimension, Figures, Order
+from callrouter.reports.figures import BY_NAME, JOURNAL_ROWS, Dimension, Figures, Order
 from callrouter.reports.numbers import NumberUse, PoolUse, SiteUse, numbers_used, pools_used, sites_served
 from callrouter.reports.paths import Assist, PathRow, read_assists, read_paths
 from callrouter.reports.span import report_filters, span
@@ -37,13 +37,6 @@ from callrouter.web.api.filtered import Asking, fitting, known_clock
 from callrouter.web.metrics import API_SECONDS
 from callrouter.web.problem import Refusal
 
-BY_NAME: dict[str, tuple[Dimension, ...]] = {
-    "channels": ("channel",), "sources": ("channel", "source"), "campaigns": ("source", "medium", "campaign"),
-    "keywords": ("source", "campaign", "keyword"), "landing-pages": ("landing_page",), "locations": ("location",),
-    "devices": ("device",), "sites": ("site",), "days": ("day",), "weeks": ("week",), "months": ("month",),
-    "hours": ("weekday", "hour"), "groups": ("group",), "employees": ("group", "employee"),
-}  # fmt: skip
-"""A report's name says no more than which rows it has, unless `by` says otherwise."""
 MOST_KEYS = 3
 
 Name = FromPath[str]

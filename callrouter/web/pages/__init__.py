@@ -5,6 +5,9 @@
 - `words`     gettext: English in the code, Russian in `locale/ru.po`
 - `formats`   dates, numbers, money and telephone numbers as the reader writes them
 - `files`     stylesheet and scripts, under names that change with their content
+- `templating` the templates in each language; `report_letter` scheduled reports as mails and files
+- `deals`, `costs`, `import_file`  sales and what advertising cost, with `deal` and `cost_rows` for one of them
+- `schedules` reports that are sent at their time
 - `entering`  who signs in, and how guessing is slowed; `sign_in` its pages
 - `own`       one's own settings: name, language, password, browsers
 - `users`, `tokens`, `record`, `account`   the settings of an account

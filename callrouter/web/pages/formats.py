@@ -144,3 +144,11 @@ class Formats:
         minutes, rest = divmod(int(whole.total_seconds()), 60)
         hours, minutes = divmod(minutes, 60)
         return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+    def month(self, day: date) -> str:
+        """March 2026"""
+        return dates.format_date(day, "LLLL y", locale=self.locale)
+
+    def for_input(self, at: datetime | None) -> str:
+        """For `<input type="datetime-local">`."""
+        return "" if at is None else at.astimezone(self.zone).strftime("%Y-%m-%dT%H:%M")

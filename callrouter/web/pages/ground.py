@@ -5,40 +5,33 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
-from pathlib import Path
 from typing import Literal, NamedTuple
 from urllib.parse import quote, urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Response
 from litestar.datastructures import Cookie
 from litestar.handlers import HTTPRouteHandler
-from markupsafe import Markup
 
-from callrouter import __version__
 from callrouter.people import accounts, browser_sessions
 from callrouter.people.accounts import Account
 from callrouter.people.model import Caller, Locale, Person
 from callrouter.people.roles import Scope
-from callrouter.pool.inventory import OPERATOR, Refused, Unknown
+from callrouter.pool.inventory import OPERATOR, Unknown
 from callrouter.sessions.device import recognise
 from callrouter.web import cookies
 from callrouter.web.api.access import Access
 from callrouter.web.api.reading import Reading
 from callrouter.web.cookies import AnyRequest
-from callrouter.web.pages import files
 from callrouter.web.pages.formats import Formats
-from callrouter.web.pages.words import NAMES, accepted, known, refusal_in, words
+from callrouter.web.pages.templating import templates
+from callrouter.web.pages.words import Templated, accepted, known, refusal_in, words
 from callrouter.web.problem import Refusal
 
-TEMPLATES = Path(__file__).with_name("templates")
 WORTH_COMPRESSING = 1000
 SIGN_IN, CHANGE_PASSWORD = "/sign-in", "/own/password"
 FORM_LIMIT = 256 * 1024
 """Bytes of a form: for `request_max_body_size` of a handler that takes one."""
 SEE_OTHER = 303
-BETWEEN_TAGS = re.compile(r">\s*\n\s*<")
 PERSON = "callrouter.person"
 """Of a request's scope: who looks."""
 ACCOUNT = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
@@ -186,7 +179,7 @@ class View:
     def translated(self, message: str) -> str:
         return words(self.locale).gettext(message)
 
-    def refusal(self, error: Refused) -> str:
+    def refusal(self, error: Templated) -> str:
         return refusal_in(self.locale, error)
 
     def entries(self, place: Place) -> list[Entry]:
@@ -212,7 +205,7 @@ class View:
 
     def render(self, template: str, *, status: int = 200, **values: object) -> Response[bytes]:
         """`template` with `view`, `f` (formats) and `values`."""
-        html = _templates(self.locale).get_template(template).render(view=self, f=self.formats, **values)
+        html = templates(self.locale).get_template(template).render(view=self, f=self.formats, **values)
         body, headers = html.encode("utf-8", "replace"), {"Vary": "Accept-Encoding, Cookie"}
         if len(body) > WORTH_COMPRESSING and "gzip" in self.request.headers.get("accept-encoding", ""):
             body, headers["Content-Encoding"] = gzip.compress(body, 5, mtime=0), "gzip"
@@ -257,29 +250,3 @@ def _language(request: AnyRequest) -> Locale:
     """A stranger's: as he chose, else as his browser is set."""
     chosen = known(request.query_params.get("language", "")) or known(cookies.shown(request, cookies.LANGUAGE))
     return chosen or accepted(request.headers.get("accept-language", ""))
-
-
-@cache
-def _templates(locale: Locale) -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, auto_reload=False,
-        extensions=["jinja2.ext.i18n", "jinja2.ext.do"], trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.policies["ext.i18n.trimmed"] = True
-    said = words(locale)
-    environment.install_gettext_callables(  # type: ignore[attr-defined] # the extension adds it
-        said.gettext, said.ngettext, newstyle=True, pgettext=said.pgettext, npgettext=said.npgettext
-    )
-    environment.globals |= {"static": files.sent_as, "locale": locale, "languages": NAMES, "version": __version__}
-    environment.filters |= {"lines": _lines, "tight": _tight}
-    return environment
-
-
-def _tight(html: Markup) -> Markup:
-    """Without the line breaks between tags: in long tables they are as many nodes as all that is seen."""
-    return Markup(BETWEEN_TAGS.sub("><", html))  # noqa: S704 - nothing is added
-
-
-def _lines(text: str) -> Markup:
-    """Text of several lines as it was written."""
-    return Markup("<br>").join(text.splitlines())

@@ -34,6 +34,7 @@ SCOPE_TEXTS: dict[Scope, str] = {
     "costs:read": N_("advertising costs"),
     "costs:write": N_("tell of advertising costs"),
     "reports:read": N_("reports"),
+    "reports:write": N_("set reports that are sent at their time"),
     "settings:read": N_("settings of the account and its sites"),
     "settings:write": N_("change these settings"),
     "users:read": N_("users and tokens"),

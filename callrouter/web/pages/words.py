@@ -5,15 +5,15 @@ from __future__ import annotations
 import gettext
 import io
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import get_args
+from typing import Protocol, get_args
 
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 from callrouter.people.model import Locale
-from callrouter.pool.inventory import Refused
 
 FOLDER = Path(__file__).with_name("locale")
 LOCALES: tuple[Locale, ...] = get_args(Locale)
@@ -38,7 +38,17 @@ def words(locale: Locale) -> gettext.NullTranslations:
     return gettext.GNUTranslations(compiled)
 
 
-def refusal_in(locale: Locale, error: Refused) -> str:
+class Templated(Protocol):
+    """What is said by a text that is translated before its values are put into it: Refused, NoSense, Fault."""
+
+    @property
+    def template(self) -> str: ...
+
+    @property
+    def values(self) -> Mapping[str, object]: ...
+
+
+def refusal_in(locale: Locale, error: Templated) -> str:
     """What was refused, and why, in the reader's language where it has one."""
     told = words(locale).gettext(error.template)
     text = told.format(**error.values) if error.values else told

@@ -25,7 +25,7 @@ PEOPLE = (
 )  # fmt: skip
 AFRESH = """
 TRUNCATE users, tokens, audit, browser_sessions, repeated_writes, sites, pools, numbers, static_bindings, views,
-    view_choices CASCADE;
+    view_choices, deals, costs, clients, client_identities, exchange_rates, uploads, scheduled_reports CASCADE;
 DELETE FROM accounts WHERE id > 1;
 INSERT INTO accounts (id, name) VALUES (2, 'Windows'), (3, 'Doors');
 ALTER TABLE accounts ALTER COLUMN id RESTART WITH 10;

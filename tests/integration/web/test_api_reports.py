@@ -10,10 +10,11 @@ import msgspec
 
 from callrouter.db.connect import connect
 from callrouter.reports.deals import Deal
+from callrouter.reports.figures import BY_NAME
 from callrouter.web.api import report_examples
 from callrouter.web.api.costs import Costs, Rates, Replaced
 from callrouter.web.api.deals import Deals
-from callrouter.web.api.reports import BY_NAME, NumbersReport, PathsReport, PoolsReport, Report
+from callrouter.web.api.reports import NumbersReport, PathsReport, PoolsReport, Report
 from callrouter.web.parts import WebSettings
 from tests.integration.web.test_api_appeals import token
 from tests.integration.web.test_visitor_calls import settings, web
