@@ -58,7 +58,7 @@ async def begin(
     """A new session with a new secret, whatever the browser showed before. `openid`: he came in by that."""
     secret = secrets.token_urlsafe(32)
     agent = browser.replace("\x00", "")[:LONGEST_BROWSER]
-    told = {"by": "openid"} if openid else {}
+    told = {"way": "openid"} if openid else {}
     async with conn.transaction():
         session = await conn.fetchval(
             BEGIN, account, user, digest(secret), secrets.token_urlsafe(24), agent, address, life.whole, openid

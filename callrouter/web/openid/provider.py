@@ -42,10 +42,10 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     token_endpoint: str
     jwks_uri: str
     userinfo_endpoint: str = ""
-    response_types_supported: list[str] = ["code"]
-    token_endpoint_auth_methods_supported: list[str] = ["client_secret_basic"]
-    id_token_signing_alg_values_supported: list[str] = sorted(ALGORITHMS)
-    code_challenge_methods_supported: list[str] = ["S256"]
+    response_types_supported: frozenset[str] = frozenset(["code"])
+    token_endpoint_auth_methods_supported: frozenset[str] = frozenset(["client_secret_basic"])
+    id_token_signing_alg_values_supported: frozenset[str] = ALGORITHMS
+    code_challenge_methods_supported: frozenset[str] = frozenset(["S256"])
     authorization_response_iss_parameter_supported: bool = False
 
 
@@ -129,7 +129,7 @@ class Provider:
             raise Untrusted("there is no ID token")
         expected = Expected(
             description.issuer, self.settings.client_id, attempt.nonce,
-            ALGORITHMS & set(description.id_token_signing_alg_values_supported),
+            ALGORITHMS & description.id_token_signing_alg_values_supported,
         )  # fmt: skip
         now = self.clock.now().timestamp()
         try:
@@ -210,7 +210,7 @@ def _require_usable(found: Description, issuer: str) -> None:
         raise Away("it does not know the authorization code flow")
     if "S256" not in found.code_challenge_methods_supported:
         raise Away("it does not know PKCE with S256")
-    if not {"client_secret_basic", "client_secret_post"} & set(found.token_endpoint_auth_methods_supported):
+    if not {"client_secret_basic", "client_secret_post"} & found.token_endpoint_auth_methods_supported:
         raise Away("it does not take a client secret")
-    if not ALGORITHMS & set(found.id_token_signing_alg_values_supported):
+    if not ALGORITHMS & found.id_token_signing_alg_values_supported:
         raise Away("it signs by no asymmetric algorithm")

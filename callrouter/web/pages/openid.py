@@ -118,7 +118,7 @@ class OpenIdEntering:
                 return Came("unknown")
         if found.outcome != "right":
             if found.user:
-                await entering.note_refused(found.account, found.user, address, by="openid", why=found.outcome)
+                await entering.note_refused(found.account, found.user, address, way="openid", why=found.outcome)
             return Came(found.outcome)
         agent = view.request.headers.get("user-agent", "")
         async with ground.reading.as_service() as conn:

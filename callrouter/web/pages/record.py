@@ -62,7 +62,7 @@ ACTIONS: dict[Action, str] = {
 DETAILS = {
     "role": N_("role"), "name": N_("name"), "locale": N_("language"), "address": N_("network"),
     "browser": N_("browser"), "scopes": N_("scopes"), "token": N_("token"), "others": N_("browsers"),
-    "by": N_("signing in by"), "why": N_("why"), "issuer": N_("issuer"), "instead_of": N_("instead of"),
+    "way": N_("signing in by"), "why": N_("why"), "issuer": N_("issuer"), "instead_of": N_("instead of"),
     "time_zone": N_("time zone"), "currency": N_("currency"), "multichannel": N_("multichannel"),
     "multichannel_touches": N_("touches"), "multichannel_days": N_("days"),
 }  # fmt: skip
