@@ -68,7 +68,7 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
 {
     size_t length = node ? strlen(node) : 0, suffix = sizeof SUFFIX - 1;
 
-    if (length < suffix || strcmp(node + length - suffix, SUFFIX) != 0)
+    if ((hints && hints->ai_flags & AI_NUMERICHOST) || length < suffix || strcmp(node + length - suffix, SUFFIX) != 0)
         return real_resolver(node, service, hints, found);
     for (int tick = 0; odd[1] == 2 && tick < LONGEST_TICKS; tick++)
         usleep(TICK_US);

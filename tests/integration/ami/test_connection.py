@@ -38,9 +38,14 @@ async def router(
 ) -> AsyncIterator[Router]:  # fmt: skip
     one = Router()
     values = {"ping_interval": 0.1, "action_timeout": 1.0, "first_wait": 0.02, "longest_wait": 0.1} | settings
+
+    def on_event(event: Event, at: float) -> None:
+        heard_at(at)
+        one.heard.append(event)
+
     one.ami = AmiConnection(
         AmiSettings(name="pbx1", port=fake.port, username="u", secret=secret, **values),  # type: ignore[arg-type]
-        lambda event, at: (heard_at(at), one.heard.append(event)),  # type: ignore[func-returns-value]
+        on_event,
         lambda *state: one.states.append(state),
         clock or SystemClock(),
         on_snapshot=one.snapshots.append,
