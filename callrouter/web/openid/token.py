@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import jwt
 import msgspec
@@ -143,5 +143,5 @@ def _require_timely(claims: Claims, now: float) -> None:
         raise Untrusted("the ID token does not count yet: are both clocks right?")
 
 
-def _is_time(value: object) -> bool:
+def _is_time(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
