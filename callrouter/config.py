@@ -54,6 +54,8 @@ def _require_tls(key: str, url: str) -> None:
 
 def is_safe_url(url: str) -> bool:
     """TLS, or this machine."""
+    if not url.isascii() or not url.isprintable() or " " in url:
+        return False
     try:
         parts = urlsplit(url)
         _ = parts.port

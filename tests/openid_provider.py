@@ -217,7 +217,7 @@ def serving(provider: Provider) -> Iterator[Provider]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    provider.url = f"http://127.0.0.1:{server.server_port}"
+    provider.url = f"http://localhost:{server.server_port}"  # another site than 127.0.0.1, where the web is
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
