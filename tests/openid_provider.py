@@ -127,8 +127,8 @@ class Provider:
         came = {"code": code, "state": query["state"], "iss": self.url} | self.lies.get("answer", {})
         back = f"{redirect_uri}?{urlencode({name: value for name, value in came.items() if value is not LEFT_OUT})}"
         if self.asks_people:
-            page = f'<!doctype html><title>Provider</title><a href="{escape(back)}">It is me</a>'
-            return Answer(200, page, "text/html")
+            head = '<!doctype html><title>Provider</title><link rel="icon" href="data:,">'
+            return Answer(200, f'{head}<a href="{escape(back)}">It is me</a>', "text/html")
         return Answer(302, location=back)
 
     def _token(self, query: str, headers: Any, form: dict[str, str]) -> Answer:
