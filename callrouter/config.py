@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from email.utils import parseaddr
 from ipaddress import ip_network
@@ -23,6 +24,8 @@ SHORTEST_SWEEP, LONGEST_SWEEP = 0.1, 10.0
 """Late attribution counts on leases that have run out being ended within half a minute."""
 LONGEST_WINDOW_HOURS = 90 * 24
 FEWEST_LEASE_DAYS = 90
+LONGEST_LABEL = 40
+LOOPBACK = re.compile(r"(.+\.)?localhost|127\.\d+\.\d+\.\d+|::1")
 
 
 def address(text: str) -> tuple[str, int]:
@@ -42,6 +45,25 @@ def _check_url(text: str, schemes: tuple[str, ...], example: str) -> None:
         _ = parts.port
     except ValueError as error:
         raise ValueError(f"not a URL of the form {example}: {error}") from None
+
+
+def _require_tls(key: str, url: str) -> None:
+    """Elsewhere than on this machine secrets go by TLS only."""
+    if not is_safe_url(url) or set(url) & set("?#@ "):
+        raise ValueError(f"{key} must be a URL that begins with https://, as https://login.example")
+
+
+def is_safe_url(url: str) -> bool:
+    """TLS, or this machine."""
+    if not url.isascii() or not url.isprintable() or " " in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    host = parts.hostname or ""
+    return (parts.scheme == "https" and bool(host)) or (parts.scheme == "http" and LOOPBACK.fullmatch(host) is not None)
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -249,6 +271,43 @@ class PbxConfig(PbxProfile, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise ValueError("name is empty; it must equal `systemname` in the PBX's asterisk.conf")
 
 
+class OidcConfig(Section, frozen=True, kw_only=True):
+    """Signing in to the pages by OpenID Connect, besides passwords. Without `issuer` there is none."""
+
+    issuer: str = ""
+    """As the provider calls itself: its description is at ISSUER/.well-known/openid-configuration."""
+    client_id: str = ""
+    client_secret: str = ""
+    client_secret_file: str = ""
+    label: str = "OpenID"
+    """What stands on the button: Sign in with …"""
+    address: str = ""
+    """Where people reach the pages, as https://calls.example; empty: as their browser asks for them."""
+    create_as: Literal["", "viewer", "manager"] = ""
+    """Who has no user yet becomes one with this role; empty: users are added by hand."""
+    create_in: str = ""
+    """The account that he is made a user of, by its name."""
+    create_domains: tuple[str, ...] = ()
+    """Domains whose verified e-mails are enough for that: a public provider knows everybody."""
+
+    def __post_init__(self) -> None:
+        if not self.issuer:
+            if self.client_id or self.create_as:
+                raise ValueError("issuer is empty; without it nobody signs in by OpenID Connect")
+            return
+        _require_tls("issuer", self.issuer)
+        if self.address:
+            _require_tls("address", self.address)
+            if urlsplit(self.address).path.strip("/"):
+                raise ValueError("address is a scheme and a host alone, as https://calls.example")
+        if not self.client_id or not (self.client_secret or self.client_secret_file):
+            raise ValueError("client_id and client_secret (or client_secret_file) are needed; the provider tells both")
+        if not self.label.strip() or len(self.label) > LONGEST_LABEL:
+            raise ValueError(f"label has 1 to {LONGEST_LABEL} characters")
+        if self.create_as and not (self.create_in and self.create_domains):
+            raise ValueError("create_as needs create_in (an account) and create_domains, or everybody could enter")
+
+
 class Config(Section, frozen=True, kw_only=True):
     postgres: PostgresConfig = PostgresConfig()
     redis: RedisConfig = RedisConfig()
@@ -260,6 +319,7 @@ class Config(Section, frozen=True, kw_only=True):
     log: LogConfig = LogConfig()
     pool: PoolConfig = PoolConfig()
     attribution: AttributionConfig = AttributionConfig()
+    oidc: OidcConfig = OidcConfig()
     pbx: tuple[PbxConfig, ...] = ()
 
     def __post_init__(self) -> None:

@@ -120,6 +120,7 @@ class Desk:
         self._gone: dict[CallKey, None] = {}
         """The calls that ended last."""
         self._say = OncePerKind(clock.monotonic)
+        self._began, self._began_steady = clock.now(), clock.monotonic()
         KNOWN.set_function(lambda: len(self._known))
 
     # What the dialplan's doors use
@@ -129,13 +130,14 @@ class Desk:
         key = (question.pbx, question.uniqueid)
         at, began = self._clock.now(), self._clock.monotonic()
         before = self._known.get(key, NOTHING_KNOWN)
-        self._keep(key, Known(at=at, resolution=before.resolution, waited_ms=before.waited_ms))
+        asked_at = self._steady()
+        self._keep(key, Known(at=asked_at, resolution=before.resolution, waited_ms=before.waited_ms))
         resolution = None
         try:
             resolution = await self._resolved(question, at, live=True)
         finally:
             waited = self._waited(began) + (before.waited_ms or 0.0)
-            self._keep(key, Known(at=at, resolution=resolution or before.resolution, waited_ms=waited))
+            self._keep(key, Known(at=asked_at, resolution=resolution or before.resolution, waited_ms=waited))
             if resolution is not None and key in self._gone:
                 self._hung_up_meanwhile(resolution, question)
         if resolution is None:
@@ -186,7 +188,7 @@ class Desk:
         except (StoreUnavailable, TimeoutError) as error:
             self._say.warning("RESOLVE-UNAVAILABLE", pbx=question.pbx, reason=str(error) or "no answer in time")
             return
-        known = self._known.get(key, Known(at=at))
+        known = self._known.get(key, Known(at=self._steady()))
         if resolution is None:
             return
         if key not in self._open:
@@ -290,7 +292,7 @@ class Desk:
 
     def forget_old(self, attached: Collection[str] = ()) -> None:
         """Give up calls whose end was never seen, and calls of the PBXs `attached` that nobody follows."""
-        oldest, settled = self._clock.now() - FORGET_AFTER, self._clock.now() - FOLLOWED_WITHIN
+        oldest, settled = self._steady() - FORGET_AFTER, self._steady() - FOLLOWED_WITHIN
         given_up = [
             key for key, known in self._known.items()
             if known.at < oldest or (known.at < settled and key[0] in attached and key not in self._open)
@@ -321,6 +323,10 @@ class Desk:
         self._known[key] = known
         if len(self._known) > MOST_KNOWN:
             del self._known[next(iter(self._known))]
+
+    def _steady(self) -> datetime:
+        """As if nobody had set the clock since the start: what is known of a call ages by this."""
+        return self._began + timedelta(seconds=self._clock.monotonic() - self._began_steady)
 
     def _waited(self, began: float) -> float:
         return min(self._clock.monotonic() - began, self.deadline) * 1000

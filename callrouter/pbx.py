@@ -56,7 +56,6 @@ class PbxLink:
         """Told when something went unseen: at each attachment, and when a call ends that was seen in part."""
         self.pbx = pbx
         self._desk = desk
-        self._clock = clock
         self._state: State = "lost"
         self._detail = "not yet connected"
         self.listeners: list[Callable[[Sequence[CallEvent]], None]] = []
@@ -88,7 +87,7 @@ class PbxLink:
         if self._ari:
             await self._ari.stop()
         if self.attached:
-            self.tracker.alive_at(self._clock.now().timestamp())
+            self.tracker.alive_at(self._connection.pbx_clock.seconds())
         await self._connection.stop()
 
     @property
@@ -99,7 +98,7 @@ class PbxLink:
 
     def expire(self) -> None:
         """Give up channels whose hangup was never told."""
-        self._hand_on(self.tracker.expire(self._clock.now().timestamp()))
+        self._hand_on(self.tracker.expire(self._connection.pbx_clock.seconds()))
 
     def parts(self) -> dict[str, Part]:
         name = self.pbx.name

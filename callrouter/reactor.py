@@ -11,18 +11,18 @@ import sys
 from collections.abc import Coroutine
 from typing import Any
 
-import uvloop
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 from twisted.internet.main import installReactor
 
 from callrouter.garbage import settle_collector
+from callrouter.lookup import Loop
 
 
 def install_reactor() -> tuple[asyncio.AbstractEventLoop, AsyncioSelectorReactor]:
     """Make a uvloop loop the current one, with Twisted's reactor on it. Once per process."""
     if "twisted.internet.reactor" in sys.modules:
         raise RuntimeError("twisted.internet.reactor was imported before callrouter could choose one")
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    loop: asyncio.AbstractEventLoop = Loop()
     asyncio.set_event_loop(loop)
     reactor = AsyncioSelectorReactor(loop)
     installReactor(reactor)

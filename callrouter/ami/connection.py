@@ -19,6 +19,7 @@ from panoramisk.actions import Action
 
 from callrouter.ami import metrics
 from callrouter.ami.backoff import Backoff
+from callrouter.ami.pbx_clock import PbxClock
 from callrouter.ami.protocol import AmiProtocol
 from callrouter.ami.snapshot import LIST_EVENTS, Snapshot, take_snapshot
 from callrouter.ami.wire import Event, EventReader
@@ -92,6 +93,7 @@ class AmiConnection(Manager):  # type: ignore[misc] # panoramisk has no types
         self.on_bytes = on_bytes
         """Sees what came before it is read: for recordings."""
         self._clock = clock
+        self.pbx_clock = PbxClock(clock)
         self._backoff = Backoff(settings.first_wait, settings.longest_wait)
         self._task: asyncio.Task[None] | None = None
         self._fresh = asyncio.Event()
@@ -146,7 +148,12 @@ class AmiConnection(Manager):  # type: ignore[misc] # panoramisk has no types
     # --- what the protocol uses ---------------------------------------------------------------------------------------
 
     def now(self) -> float:
-        return self._clock.now().timestamp()
+        """By the PBX's clock."""
+        return self.pbx_clock.seconds()
+
+    def steady(self) -> float:
+        """By ours that nobody sets."""
+        return self._clock.monotonic()
 
     def dispatch(self, event: Event, at: float) -> None:
         """Hand one event to the consumer, whose failure costs only this event."""
@@ -159,15 +166,16 @@ class AmiConnection(Manager):  # type: ignore[misc] # panoramisk has no types
         if event.get("Event") == "FullyBooted":
             self._fresh.set()
 
-    def count(self, size: int, at: float) -> None:
-        """Metrics of one read, not of one event."""
+    def count(self, size: int) -> None:
+        """Metrics of one read, not of one event; and what time it is there."""
         self._bytes.inc(size)
         if self._delivered:
             self._events.inc(self._delivered)
             self._delivered = 0
             stamp = self._last.get("Timestamp", "")
             if stamp.replace(".", "", 1).isdigit():
-                self._lag.set(at - float(stamp))
+                self._lag.set(self._clock.now().timestamp() - float(stamp))
+                self.pbx_clock.told(stamp)
 
     def is_ours(self, message: Event) -> bool:
         return message.get("ActionID", "").startswith(self._id_prefix)
@@ -253,9 +261,9 @@ class AmiConnection(Manager):  # type: ignore[misc] # panoramisk has no types
         """A peer may vanish without a word (half-open): only what it sends proves that it is there."""
         interval = self.settings.ping_interval
         while True:
-            asked, began = self.now(), self._clock.monotonic()
+            asked = self.steady()
             try:
-                await self.action({"Action": "Ping"}, timeout=interval)
+                pong = await self.action({"Action": "Ping"}, timeout=interval)
             except TimeoutError:
                 if protocol.heard_at < asked:
                     protocol.end(f"no answer to a ping and no event for {interval:g} s")
@@ -263,7 +271,8 @@ class AmiConnection(Manager):  # type: ignore[misc] # panoramisk has no types
             except ConnectionError:
                 return
             else:
-                metrics.AMI_PING.labels(self.settings.name).observe(self._clock.monotonic() - began)
+                metrics.AMI_PING.labels(self.settings.name).observe(self.steady() - asked)
+                self.pbx_clock.told(pong[0].get("Timestamp", ""))
             self._count_reader(protocol.reader)
             await asyncio.sleep(interval)
 
@@ -275,7 +284,7 @@ class AmiConnection(Manager):  # type: ignore[misc] # panoramisk has no types
             await self._fresh.wait()
             self._fresh.clear()
             try:
-                snapshot = await take_snapshot(self.action, self._clock)
+                snapshot = await take_snapshot(self.action, self.pbx_clock)
             except TimeoutError:
                 protocol.end("no answer when asked for channels, bridges and queues")
                 return

@@ -55,7 +55,7 @@ class AmiProtocol(AMIProtocol):  # type: ignore[misc] # panoramisk has no types
 
     def data_received(self, data: bytes) -> None:
         """Nothing here waits, and no failure of a consumer reaches the transport, which would close the connection."""
-        at = self.heard_at = self.connection.now()
+        at, self.heard_at = self.connection.now(), self.connection.steady()
         if self.connection.on_bytes is not None:
             self.connection.on_bytes(data)
         dispatch = self.connection.dispatch
@@ -64,7 +64,7 @@ class AmiProtocol(AMIProtocol):  # type: ignore[misc] # panoramisk has no types
                 self.handle_message(event)
             else:
                 dispatch(event, at)
-        self.connection.count(len(data), at)
+        self.connection.count(len(data))
 
     def handle_message(self, message: Event) -> None:
         action = self.responses.get(message.get("ActionID", ""))
@@ -74,7 +74,7 @@ class AmiProtocol(AMIProtocol):  # type: ignore[misc] # panoramisk has no types
         elif self.connection.is_ours(message) or "Event" not in message:
             self.connection.odd("late_answer")
         else:  # an event that answers another client's action
-            self.connection.dispatch(message, self.heard_at)
+            self.connection.dispatch(message, self.connection.now())
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.end(f"{exc or 'closed by Asterisk'}")

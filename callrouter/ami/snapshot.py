@@ -12,8 +12,8 @@ from datetime import datetime
 
 import msgspec
 
+from callrouter.ami.pbx_clock import PbxClock
 from callrouter.ami.wire import Event
-from callrouter.clock import Clock
 
 LIST_EVENTS = frozenset(
     b"CoreShowChannel CoreShowChannelsComplete Status StatusComplete BridgeListItem BridgeListComplete "
@@ -30,6 +30,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The answers as they came, event by event."""
 
     began_at: datetime
+    """By the PBX's clock, as all times of calls are."""
     taken_at: datetime
     core: Event
     """CoreStatus: CoreStartupDate and CoreStartupTime tell a restart."""
@@ -60,7 +61,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         yield {"Event": "CoreShowChannelsComplete"}
 
 
-async def take_snapshot(ask: Ask, clock: Clock) -> Snapshot:
+async def take_snapshot(ask: Ask, clock: PbxClock) -> Snapshot:
     """Ask for everything. A list that this user may not read, or that a missing module does not know, is empty."""
     began_at = clock.now()
     core = await ask({"Action": "CoreStatus"})

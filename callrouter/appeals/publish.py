@@ -247,7 +247,8 @@ class Publisher:
             async with self._pool.acquire() as connection:
                 await self._notice_failover(connection)
                 settings = await self._settings.get(connection, frozenset(), frozenset())
-                rows = await settle_pending(connection, self._attribute_late, settings, now=self._clock.now())
+                now = await connection.fetchval("SELECT now()")  # our clock may be set: nobody is given up for that
+                rows = await settle_pending(connection, self._attribute_late, settings, now=now)
         except (*TROUBLE, *POISON) as error:
             metrics.publish_failures.labels("settle").inc()
             self._log_rarely("PUBLISH-SETTLE-FAILED", error)

@@ -20,6 +20,7 @@ from callrouter.chaos.stage import Stage, on_stage
 from callrouter.chaos.verdict import Happened, Stall, Verdict, calls_in_cel, judged
 from callrouter.db.connect import TROUBLE, connect
 from callrouter.demo import Say
+from callrouter.lab.machine import Watched
 from callrouter.lab.obtain import PbxSoftware
 
 SETTLE_SECONDS = 120.0
@@ -50,16 +51,18 @@ async def chaos(folder: Path, software: PbxSoftware, choices: Choices, say: Say,
             happened: list[Happened] = []
             telling = asyncio.ensure_future(_tell(seconds, happened, plan, show))
             stalls: list[Stall] = []
-            stalling = asyncio.ensure_future(_notice(stalls))
+            machine = Watched()
+            stalling = asyncio.ensure_future(_notice(stalls, machine))
             async with asyncio.TaskGroup() as both:
                 both.create_task(crowd.call(seconds))
                 both.create_task(_harm(stage, plan, happened, seconds))
             telling.cancel()
             stalling.cancel()
+            busy = machine.told()
         customers = [call.customer for call in crowd.played]
         rows = await _settled(stage, customers, lambda left: show(1.0, f"{left} appeals to come"))
     with stage.pbx.cel_file.open(encoding="utf-8", errors="replace", newline="") as lines:
-        return judged(crowd.played, rows, calls_in_cel(lines, INBOUND), happened, stalls)
+        return judged(crowd.played, rows, calls_in_cel(lines, INBOUND), happened, stalls, busy=busy)
 
 
 async def _harm(stage: Stage, plan: Sequence[Injection], happened: list[Happened], seconds: float) -> None:
@@ -86,11 +89,12 @@ async def _tell(seconds: float, happened: list[Happened], plan: Sequence[Injecti
         await asyncio.sleep(0.2)
 
 
-async def _notice(stalls: list[Stall]) -> None:
+async def _notice(stalls: list[Stall], machine: Watched) -> None:
     """When the machine had no time for us, and so none for the phones, whose notes are then late."""
     while True:
         before = time.time()
         await asyncio.sleep(TICK_S)
+        machine.look()
         if (late := time.time() - before - TICK_S) > TICK_S:
             stalls.append(Stall(before, late))
 

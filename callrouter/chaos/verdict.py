@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import csv
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Any
 
 import msgspec
 
 from callrouter.lab import company
+from callrouter.lab.machine import Busy
 from callrouter.lab.plan import CallPlan, Outcome, Truth
 
 Row = Mapping[str, Any]
 SLACK_S = 1.0
 """Seconds that phones, PBX and appeals may differ on a busy machine."""
+STANDSTILL_S, SEVERAL = 4.0, 5
+"""So many callers in a row to whom the PBX says nothing for so long: longer than any fault holds a call."""
 LONGEST_RING_S = 1.65
 """The dialplan's watchdog and the answer's deadline."""
 CALM = "calm"
@@ -91,13 +95,18 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     slowest_ring_s: float
     stalled_s: float
     """So long the machine had no time for us."""
+    at_once: int
+    """Calls that went on side by side, at most."""
+    standstills: tuple[str, ...]
+    """When nobody who called heard anything of the PBX."""
+    busy: Busy | None
     lines: tuple[Line, ...]
     complaints: tuple[str, ...]
 
 
 def judged(
     calls: Sequence[Played], rows: Sequence[Row], pbx_calls: Iterable[str], faults: Sequence[Happened],
-    stalls: Sequence[Stall] = (),
+    stalls: Sequence[Stall] = (), *, busy: Busy | None = None,
 ) -> Verdict:  # fmt: skip
     """`pbx_calls`: the linked ids of calls from outside, as the PBX recorded them."""
     zero = min((call.began for call in calls if call.began), default=0.0)
@@ -124,8 +133,25 @@ def judged(
     return Verdict(
         calls=len(calls), appeals=len(rows), pbx_calls=len(pbx), with_lease=sum(bool(call.session) for call in calls),
         **total, slowest_ring_s=max(line.slowest_ring_s for line in every), lines=tuple(every),
-        stalled_s=round(sum(stall.lasted for stall in stalls), 1), complaints=tuple(complaints),
+        stalled_s=round(sum(stall.lasted for stall in stalls), 1), busy=busy, at_once=_at_once(calls),
+        standstills=tuple(_standstills(calls, zero)), complaints=tuple(complaints),
     )  # fmt: skip
+
+
+def _at_once(calls: Sequence[Played]) -> int:
+    changes = sorted(moment for call in calls if call.ended for moment in ((call.began, 1), (call.ended, -1)))
+    return max(accumulate(change for _, change in changes), default=0)
+
+
+def _standstills(calls: Sequence[Played], zero: float) -> Iterator[str]:
+    """Spans in which several called and nobody heard anything: a PBX that stands still rather than one call in need."""
+    heard = [zero, *sorted(call.heard for call in calls if call.heard), float("inf")]
+    listening = [call for call in calls if call.began and (call.heard or call.trouble)]
+    for last, first in pairwise(heard):
+        waiting = [call.began for call in listening if last < call.began < first - STANDSTILL_S]
+        if len(waiting) >= SEVERAL:
+            until = "for good" if first == float("inf") else f"until {first - zero:.1f} s"
+            yield f"{len(waiting)} who called from {min(waiting) - zero:.1f} s on heard nothing of the PBX {until}"
 
 
 def _met(began: float, ended: float, faults: Sequence[Happened], lines: Sequence[Line]) -> Line | None:

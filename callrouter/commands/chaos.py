@@ -115,6 +115,10 @@ def _conclude(console: Console, verdict: Verdict) -> None:
         f"{verdict.with_lease} callers held their number; slowest ring {verdict.slowest_ring_s:.2f} s",
         soft_wrap=True,
     )
+    for standstill in verdict.standstills:
+        console.print(f"[red]Asterisk stood still: {escape(standstill)}[/red]", soft_wrap=True)
+    if verdict.complaints or verdict.standstills or verdict.stalled_s > MUCH_S:
+        console.print(f"[dim]this machine: {verdict.busy}; {verdict.at_once} calls at once[/dim]", soft_wrap=True)
     if verdict.stalled_s > MUCH_S:
         console.print(
             f"[yellow]the machine had no time for the phones for {verdict.stalled_s:g} s in all: times were "

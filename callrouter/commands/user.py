@@ -90,6 +90,19 @@ def password(*, email: str, ask: bool, config_file: Path | None) -> None:
     _print(inventory_work(config_file, change), given)
 
 
+@user.command("unbind")
+@click.argument("email")
+@config_option
+def unbind(email: str, config_file: Path | None) -> None:
+    """Forget EMAIL's OpenID identity: his next sign-in by it goes by e-mail anew. He is signed out."""
+
+    async def end(conn: asyncpg.Connection) -> User:
+        found = await users.user_named(conn, email)
+        return await users.unbind(conn, found.account, found.id)
+
+    print_json(_told(inventory_work(config_file, end)))
+
+
 class _Given(NamedTuple):
     hashed: str
     drawn: bool

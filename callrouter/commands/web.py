@@ -16,6 +16,7 @@ from callrouter.ops import OTHER_PORT, CannotStart, needed
 from callrouter.people.browser_sessions import Lifetime
 from callrouter.pool.store import Lifetimes
 from callrouter.scheduled.settings import outlet_of
+from callrouter.web.openid.settings import settings_of
 from callrouter.web.parts import WebSettings
 from callrouter.web.serve import serve
 from callrouter.web.visitor.guard import Limits
@@ -51,6 +52,7 @@ def web(config_file: Path | None) -> None:
         cut_addresses=config.web.cut_addresses,
         lifetimes=Lifetimes(window=config.attribution.window, affinity=config.pool.affinity),
         signed_in=Lifetime(timedelta(hours=config.web.session_idle_hours), timedelta(days=config.web.session_days)),
+        openid=settings_of(config.oidc),
         journal=Path(config.web.journal) if config.web.journal else None,
         outlet=outlet_of(config),
         recordings=Path(config.web.recordings) if config.web.recordings else None,

@@ -181,7 +181,11 @@ class AsteriskInstance:
             *self.software.asterisk, "-C", str(self.folder / "etc" / "asterisk.conf"), "-rx", command,
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
-        said, _ = await process.communicate()
+        try:
+            said, _ = await process.communicate()
+        finally:
+            if process.returncode is None:  # whoever asked has given up
+                process.kill()
         return process.returncode or 0, said.decode(errors="replace")
 
     async def _wait_or_kill(self) -> None:

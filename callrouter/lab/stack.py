@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import secrets
 import signal
 import sys
@@ -38,6 +39,8 @@ class Stack:
         self.router_ops, self.worker_ops = free_port(), free_port()
         self._redis_cluster = cluster
         self.postgres, self.redis = postgres, redis
+        self.environ: dict[str, str] = {}
+        """For processes that are started from now on, besides what they inherit."""
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -85,6 +88,7 @@ class Stack:
                 self._processes[name] = await asyncio.create_subprocess_exec(
                     sys.executable, "-m", "callrouter", name, "--config", str(self.config),
                     stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                    env=os.environ | self.environ,
                 )  # fmt: skip
         for name in names or PROCESSES:
             await self._ready(name)

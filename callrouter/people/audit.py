@@ -16,6 +16,7 @@ from callrouter.people.model import Caller
 Action = Literal[
     "sign_in", "sign_in.refused", "sign_out", "session.end", "session.stolen", "password.change",
     "user.add", "user.change", "user.disable", "user.enable", "user.password",
+    "user.bind", "user.unbind",
     "token.add", "token.revoke",
     "account.add", "account.change",
     "site.add", "site.change", "pool.add", "pool.remove",

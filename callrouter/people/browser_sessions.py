@@ -52,17 +52,19 @@ def digest(secret: str) -> bytes:
 
 
 async def begin(
-    conn: Connection, account: int, user: int, life: Lifetime, *, browser: str = "", address: str = ""
-) -> Begun:
-    """A new session with a new secret, whatever the browser showed before."""
+    conn: Connection, account: int, user: int, life: Lifetime, *, browser: str = "", address: str = "",
+    openid: bool = False,
+) -> Begun:  # fmt: skip
+    """A new session with a new secret, whatever the browser showed before. `openid`: he came in by that."""
     secret = secrets.token_urlsafe(32)
     agent = browser.replace("\x00", "")[:LONGEST_BROWSER]
+    told = {"way": "openid"} if openid else {}
     async with conn.transaction():
         session = await conn.fetchval(
-            BEGIN, account, user, digest(secret), secrets.token_urlsafe(24), agent, address, life.whole
+            BEGIN, account, user, digest(secret), secrets.token_urlsafe(24), agent, address, life.whole, openid
         )
         await conn.execute("UPDATE users SET signed_in_at = now() WHERE account_id = $1 AND id = $2", account, user)
-        await audit.record(conn, account, Caller(account, None, frozenset(), user), "sign_in", browser=agent)
+        await audit.record(conn, account, Caller(account, None, frozenset(), user), "sign_in", browser=agent, **told)
     return Begun(int(session), secret)
 
 
@@ -135,12 +137,13 @@ async def _end_stolen(conn: Connection, row: asyncpg.Record) -> None:
 
 
 BEGIN = """
-INSERT INTO browser_sessions (account_id, user_id, hash, form_key, browser, address, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, now() + $7) RETURNING id"""
+INSERT INTO browser_sessions (account_id, user_id, hash, form_key, browser, address, expires_at, openid)
+VALUES ($1, $2, $3, $4, $5, $6, now() + $7, $8) RETURNING id"""
 # `stale`: the secret before the last, although the new one has been shown for longer than requests are under way.
 FIND = f"""
 SELECT s.account_id AS account, s.user_id AS user, s.id AS session, s.form_key, s.created_at AS signed_in_at,
-       u.email, u.name, u.role, u.locale, u.must_change_password,
+       u.email, u.name, u.role, u.locale,
+       u.must_change_password AND NOT s.openid AS must_change_password,
        a.name AS account_name, a.time_zone, a.currency,
        s.hash = $1 AND s.previous_hash IS NOT NULL AND s.confirmed_at IS NULL AS unconfirmed,
        s.hash <> $1 AND coalesce(s.confirmed_at < now() - interval '{UNDER_WAY.seconds} seconds', false) AS stale,

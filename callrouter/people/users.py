@@ -30,6 +30,8 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     locale: Locale
     password: bool
     """Whether he has one."""
+    openid: bool
+    """Whether he has signed in by OpenID Connect: an identity is bound to him."""
     disabled_at: datetime | None
     created_at: datetime
     signed_in_at: datetime | None
@@ -128,6 +130,20 @@ async def set_password(
         await audit.record(conn, account, by, "password.change" if own else "user.password", before.email)
 
 
+async def unbind(conn: Connection, account: int, user: int, *, by: Caller | None = None) -> User:
+    """The next sign-in by OpenID Connect goes by his e-mail anew; he is signed out. Raises Refused, Unknown."""
+    async with conn.transaction():
+        before = await user_numbered(conn, user, account, lock=True)
+        if by:
+            _require_givable(account, before.role, by)
+        if not before.openid:
+            raise Refused("{email} is bound to no OpenID identity", email=before.email)
+        await conn.execute(UNBIND, account, user)
+        await browser_sessions.end_all(conn, account, user)
+        await audit.record(conn, account, by, "user.unbind", before.email)
+        return await user_numbered(conn, user, account)
+
+
 async def set_own(conn: Connection, account: int, user: int, *, locale: Locale, name: str) -> None:
     """What a user sets for himself."""
     await conn.execute(
@@ -185,8 +201,8 @@ def _told(row: asyncpg.Record) -> User:
 
 
 USERS = """
-SELECT id, account_id AS account, email, name, role, locale, password_hash IS NOT NULL AS password, disabled_at,
-       created_at, signed_in_at FROM users"""
+SELECT id, account_id AS account, email, name, role, locale, password_hash IS NOT NULL AS password,
+       oidc_subject IS NOT NULL AS openid, disabled_at, created_at, signed_in_at FROM users"""
 ORDER = "ORDER BY account_id, disabled_at IS NOT NULL, lower(email)"
 ADD = """
 INSERT INTO users (account_id, email, name, role, locale, password_hash, must_change_password, password_at)
@@ -197,5 +213,6 @@ UPDATE users SET name = $3, role = $4, locale = $5,
 SET_HASH = """
 UPDATE users SET password_hash = $3, must_change_password = $4, password_at = now()
 WHERE account_id = $1 AND id = $2"""
+UNBIND = "UPDATE users SET oidc_issuer = NULL, oidc_subject = NULL WHERE account_id = $1 AND id = $2"
 LOGIN = """
 SELECT account_id AS account, id AS user, password_hash FROM users WHERE email = $1 AND disabled_at IS NULL"""

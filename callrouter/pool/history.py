@@ -38,6 +38,11 @@ IDLE_SECONDS = 0.5
 RETRY_SECONDS = 2.0
 LOOK_AT_ONCE = 500
 REFUSED_KEPT = 10_000
+WRITTEN_UP_TO = """
+local oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
+if oldest then return oldest[1] end
+local now = redis.call('TIME')
+return string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000))"""
 STORE_TROUBLE = (exceptions.RedisError, exceptions.RedisClusterException)
 AT_FAULT = (
     asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.CardinalityViolationError,
@@ -173,6 +178,12 @@ class History:
             pipeline.xadd(slot + "refused", fields, maxlen=REFUSED_KEPT, approximate=True)
         pipeline.xdel(log_key(slot), *dict.fromkeys(entry.name for entry in entries))
         await pipeline.execute()
+
+
+async def written_up_to(client: RedisClient, slot: Slot) -> datetime:
+    """All that happened in this pool before stands in Postgres. By the store's clock, whatever is made of ours."""
+    told = await client.execute_command("EVAL", WRITTEN_UP_TO, 1, log_key(slot))
+    return moment(told.partition(b"-")[0])
 
 
 async def oldest_entry(client: RedisClient, slot: Slot) -> datetime | None:

@@ -19,7 +19,7 @@ from callrouter.pool.attribution import WEIGHED_LEASES, Evidence, credit
 from callrouter.pool.coalesce import RedisClient
 from callrouter.pool.delay import DEFAULT_MODEL, DelayModel
 from callrouter.pool.directory import Directory
-from callrouter.pool.history import oldest_entry
+from callrouter.pool.history import oldest_entry, written_up_to
 from callrouter.pool.keys import Slot
 from callrouter.pool.lost import presumed_ends
 from callrouter.pool.model import CallerMemory, Lease, Resolution, other_visits
@@ -89,9 +89,7 @@ class LateAttribution:
         if began - self._asked.get(slot, -ASK_AGAIN_SECONDS) < ASK_AGAIN_SECONDS:
             return False
         self._asked[slot] = began
-        now = self._clock.now()
-        oldest = await oldest_entry(self._client, slot)
-        self._reached[slot] = oldest or now
+        self._reached[slot] = await written_up_to(self._client, slot)
         return at < self._reached[slot]
 
     async def _leases(self, connection: Connection, ask: Ask, at: datetime) -> tuple[Lease, ...] | None:

@@ -36,6 +36,7 @@ from callrouter.web.api.token_routes import token_handlers
 from callrouter.web.api.users import user_handlers
 from callrouter.web.api.views import view_handlers
 from callrouter.web.api.visits import visit_handlers
+from callrouter.web.openid.attempts import Attempts
 from callrouter.web.operation import operation_handlers
 from callrouter.web.pages.account import account_page, accounts_page
 from callrouter.web.pages.appeal import appeal_page
@@ -47,6 +48,7 @@ from callrouter.web.pages.entering import Entering
 from callrouter.web.pages.ground import Ground
 from callrouter.web.pages.journal import journal_page
 from callrouter.web.pages.number import number_page
+from callrouter.web.pages.openid import OpenIdEntering, openid_page
 from callrouter.web.pages.own import own_page
 from callrouter.web.pages.pool import pool_page
 from callrouter.web.pages.pools import pools_page
@@ -161,11 +163,15 @@ def _resources(parts: Parts) -> list[HTTPRouteHandler]:
 
 def _pages(parts: Parts, ground: Ground) -> Router:
     """The pages of people, in the order of their navigation."""
-    entering = Entering(ground.reading, parts.settings.token_keys, parts.settings.signed_in)
+    settings, openid = parts.settings, None
+    entering = Entering(ground.reading, settings.token_keys, settings.signed_in)
+    if parts.provider:
+        openid = OpenIdEntering(parts.provider, Attempts(settings.token_keys), ground, entering)
     return pages_router(
         ground,
         [
-            sign_in_page(ground, entering),
+            sign_in_page(ground, entering, openid=settings.openid.label if settings.openid else ""),
+            openid_page(ground, openid),
             journal_page(ground, parts.asking),
             appeal_page(ground, parts.asking, Recordings(parts.settings.recordings)),
             clients_page(ground, *client_actions(ground)),

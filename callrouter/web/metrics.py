@@ -38,3 +38,10 @@ SIGN_INS = Counter(
     "Sign-ins by outcome: right, wrong, slowed (too many wrong ones before), busy (too many at once).",
     ["outcome"],
 )
+OPENID_SIGN_INS = Counter(
+    "callrouter_web_openid_sign_ins_total",
+    "Sign-ins by OpenID Connect, by outcome: right, away (the provider), untrusted (its answer), cancelled (there), "
+    "cookie (not begun in this browser, or long ago), unknown (no such user), unverified (e-mail), disabled, other "
+    "(another identity is bound), slowed (too many before).",
+    ["outcome"],
+)

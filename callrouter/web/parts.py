@@ -31,6 +31,8 @@ from callrouter.sessions.device import prepare
 from callrouter.web.api.access import Access
 from callrouter.web.api.filtered import Asking
 from callrouter.web.api.reading import Reading
+from callrouter.web.openid.provider import Provider
+from callrouter.web.openid.settings import OpenIdSettings
 from callrouter.web.operation import Check
 from callrouter.web.outbox import Outbox
 from callrouter.web.seen import Traces
@@ -60,6 +62,8 @@ class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1")
     limits: Limits = Limits()
     signed_in: Lifetime = Lifetime()
+    openid: OpenIdSettings | None = None
+    """Another way to sign in; None: by password only."""
     geoip_file: Path | None = None
     cut_addresses: bool = True
     journal: Path | None = None
@@ -100,6 +104,7 @@ class Parts:
         self.asking = Asking(self.reading, clock)
         self.feed = Feed(self._link)
         self.traces = Traces(self._client, clock, settings.namespace)
+        self.provider = Provider(settings.openid, clock) if settings.openid else None
 
     def directory(self) -> Directory:
         return self._source.directory
@@ -119,6 +124,8 @@ class Parts:
         finally:
             await self.traces.stop()
             await self.feed.stop()
+            if self.provider:
+                await self.provider.close()
             await self._outbox.close()
             await self.reading.close()
             await self._source.stop()

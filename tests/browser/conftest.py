@@ -22,6 +22,8 @@ from tests.browser.office import office, take_seat
 from tests.browser.shop import Shop, serving
 from tests.browser.web import web_running
 from tests.integration.conftest import administer, database_url, migrated_template, postgres_url
+from tests.openid_provider import Provider
+from tests.openid_provider import serving as provider_serving
 
 __all__ = ["migrated_template", "office", "postgres_url", "take_seat"]
 
@@ -86,6 +88,14 @@ def lease_store(tmp_path_factory: pytest.TempPathFactory, browser_database: str)
         yield url
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def openid_provider() -> Iterator[Provider]:
+    """Where people of the office may sign in besides."""
+    with provider_serving(Provider()) as provider:
+        provider.asks_people = True
+        yield provider
 
 
 @pytest.fixture(scope="session")

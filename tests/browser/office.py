@@ -44,6 +44,7 @@ from callrouter.people.roles import ROLES, Role
 from callrouter.web.cookies import SESSION
 from tests.browser.web import web_running
 from tests.integration.conftest import administer, database_url
+from tests.openid_provider import Provider
 
 T = TypeVar("T")
 Visitors = Callable[..., BrowserContext]
@@ -210,14 +211,15 @@ class TakeSeat:
 
 @pytest.fixture(scope="session")
 def office(
-    tmp_path_factory: pytest.TempPathFactory, postgres_url: str, migrated_template: str, lease_store: str
-) -> Iterator[Office]:
+    tmp_path_factory: pytest.TempPathFactory, postgres_url: str, migrated_template: str, lease_store: str,
+    openid_provider: Provider,
+) -> Iterator[Office]:  # fmt: skip
     name = "office"
     administer(postgres_url, f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
     url = database_url(postgres_url, name)
     aside(lambda: furnish(url))
     folder: Path = tmp_path_factory.mktemp(name)
-    with web_running(folder, postgres=url, redis=lease_store) as web:
+    with web_running(folder, postgres=url, redis=lease_store, provider=openid_provider) as web:
         yield Office(web, url)
     administer(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from callrouter.people.model import Locale
 from tests.browser.office import PASSWORD, Scheme, TakeSeat, email_of
+from tests.openid_provider import Provider
 
 WORDS = {
     "ru": ("Войти", "Неверный адрес почты или пароль.", "Пользователи", "Выйти", "Вы вышли."),
@@ -48,6 +49,30 @@ def test_a_person_signs_in_by_keyboard_and_sees_pages_that_all_can_use(
     seat.open("/own")
     expect(page).to_have_url(re.compile(r"/sign-in\?next=/own$"))
     assert seat.complaints == []
+
+
+def test_a_person_signs_in_at_the_provider_and_comes_back_to_the_page_asked_for(
+    take_seat: TakeSeat, openid_provider: Provider
+) -> None:
+    openid_provider.claims = {"sub": "7", "email": email_of("admin", "ru"), "email_verified": True}
+    seat = take_seat.stranger("ru", width=390)
+    page = seat.open("/settings/users")
+    page.get_by_role("link", name="Войти через Corp ID").click()
+    expect(page).to_have_title("Provider")
+    page.go_back()
+    seat.suits_everybody()
+    page.get_by_role("link", name="Войти через Corp ID").click()
+    page.get_by_role("link", name="It is me").click()
+    expect(page.get_by_role("heading", name="Пользователи", level=1)).to_be_visible()
+    expect(page).to_have_url(re.compile("/settings/users$"))
+    seat.open("/own")
+    expect(page.locator("main")).to_contain_text(email_of("admin", "ru"))
+    openid_provider.claims = {"sub": "8", "email": "nobody@windows.example", "email_verified": True}
+    other = take_seat.stranger("ru", scheme="dark")
+    other.open("/sign-in/openid").get_by_role("link", name="It is me").click()
+    expect(other.page.get_by_role("alert")).to_contain_text("Corp ID вас знает")
+    other.suits_everybody()
+    assert openid_provider.faults == []
 
 
 def test_a_made_token_is_shown_once_and_revoked_after_asking(take_seat: TakeSeat) -> None:

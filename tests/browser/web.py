@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from callrouter.lab.ports import free_port
+from tests.openid_provider import CLIENT, SECRET, Provider
 
 
 @contextmanager
-def web_running(folder: Path, *, postgres: str, redis: str) -> Iterator[str]:
-    """Its address, while it runs; `folder` takes its configuration and what it writes."""
+def web_running(folder: Path, *, postgres: str, redis: str, provider: Provider | None = None) -> Iterator[str]:
+    """Its address, while it runs; `folder` takes its configuration and what it writes. `provider`: of sign-ins."""
     port = free_port()
     sections = {
         "postgres": {"url": postgres},
@@ -28,6 +29,10 @@ def web_running(folder: Path, *, postgres: str, redis: str) -> Iterator[str]:
             "journal": str(folder / "journal"),
         },
     }
+    if provider:
+        provider.registered.add(f"http://127.0.0.1:{port}/sign-in/openid/callback")
+        known = {"client_id": CLIENT, "client_secret": SECRET, "label": "Corp ID"}
+        sections["oidc"] = {"issuer": provider.url} | known
     lines = [
         line
         for name, keys in sections.items()

@@ -54,6 +54,18 @@ def its_row(call: Played) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def test_a_pbx_that_stands_still_is_told_from_one_call_in_need() -> None:
+    calls = [a_call(n, float(n)) for n in range(9)]
+    deaf = [replace(a_call(n, float(n)), heard=0.0, trouble="timed out") for n in range(2, 9)]
+    late = replace(a_call(9, 20.0))
+    assert judged(calls, [], [], []).standstills == ()
+    assert judged([*calls[:2], *deaf[:4], late], [], [], []).standstills == (), "four are few"
+    told = judged([*calls[:2], *deaf, late], [], [], [])
+    assert told.standstills == ("7 who called from 2.0 s on heard nothing of the PBX until 20.1 s",)
+    assert told.at_once == 2
+    assert "for good" in judged([*calls[:2], *deaf], [], [], []).standstills[0]
+
+
 def linkedids(*calls: Played) -> list[str]:
     return [f"pbx1-{call.plan.caller}" for call in calls]
 

@@ -64,6 +64,37 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert loaded.source.where("redis.url") == "$CALLROUTER_REDIS_URL"
 
 
+OIDC = '[oidc]\nissuer = "https://login.example"\nclient_id = "c"\nclient_secret = "s"\n'
+
+
+def test_a_provider_of_sign_ins_is_read_and_its_secret_masked(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("hush\n")
+    text = OIDC.replace('client_secret = "s"', f'client_secret_file = "{secret}"')
+    loaded = load(written(tmp_path, text), {"CALLROUTER_OIDC_CREATE_DOMAINS": "a.example, b.example"})
+    assert (loaded.config.oidc.client_secret, loaded.config.oidc.label) == ("hush", "OpenID")
+    assert loaded.config.oidc.create_domains == ("a.example", "b.example")
+    assert "hush" not in str(shown(loaded.config))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("https://login", "http://login"), "(oidc.issuer)"), (("login.example", "login.example/?x"), "begins with"),
+        (('"c"', '""'), "client_id"), (('"s"', '""'), "client_secret"), (("login.example", "["), "https"),
+        (('"c"', '"c"\naddress = "https://calls.example/path"'), "address is a scheme and a host"),
+        (('"c"', '"c"\naddress = "http://calls.example"'), "address must be"), (('"c"', '"c"\nlabel = " "'), "label"),
+        (('"c"', '"c"\ncreate_as = "viewer"'), "create_domains"), (('"c"', '"c"\ncreate_as = "admin"'), "create_as"),
+        (("https://login.example", ""), "nobody signs in"),
+    ],
+)  # fmt: skip
+def test_a_provider_that_would_let_in_more_than_is_meant_is_refused(
+    tmp_path: Path, change: tuple[str, str], told: str
+) -> None:
+    [complaint] = complaints(tmp_path, OIDC.replace(*change, 1))
+    assert told in complaint
+
+
 def test_every_unknown_key_is_told_at_once_with_line_and_likely_meaning(tmp_path: Path) -> None:
     text = '[rooter]\n[redis]\nurrl = "redis://x"\n[[pbx]]\nname = "a"\n[[pbx]]\nname = "b"\nami_usr = "x"\n'
     assert complaints(tmp_path, text) == [

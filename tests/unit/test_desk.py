@@ -251,13 +251,27 @@ def test_what_is_known_of_calls_in_progress_survives_a_restart(tmp_path: Path) -
     at_the_desk(scenario)
 
 
+class LaterClock(SystemClock):
+    """So much `later`, on a machine whose clock was `set_by` so much."""
+
+    def __init__(self, *, later: timedelta = timedelta(), set_by: timedelta = timedelta()) -> None:
+        self._later, self._set_by = later, set_by
+
+    def now(self) -> datetime:
+        return super().now() + self._later + self._set_by
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self._later.total_seconds()
+
+
 def test_calls_whose_end_is_never_seen_are_forgotten() -> None:
     async def scenario(desk: Desk, store: Store, journal: Journal) -> None:
         for number in range(5):
             await desk.ask(question(f"pbx1-1.{number}"))
-        clock_jumped = SystemClock()
-        clock_jumped.now = lambda: datetime.now(UTC) + timedelta(hours=25)  # type: ignore[method-assign]
-        desk._clock = clock_jumped
+        desk._clock = LaterClock(set_by=timedelta(days=400))
+        desk.forget_old({"pbx1"})
+        assert len(desk.in_hand()) == 5, "nobody's call is older because the clock was set"
+        desk._clock = LaterClock(later=timedelta(hours=25))
         desk.forget_old()
         assert desk.in_hand() == {}
 
@@ -339,9 +353,7 @@ def test_a_call_that_was_asked_about_and_that_no_event_tells_of_is_counted_once_
         await desk.ask(question("pbx1-1.1"))
         await desk.ask(question("pbx1-1.2"))
         desk.take([started("pbx1-1.2")], dialplan_asks=True, country="RU")
-        later = SystemClock()
-        later.now = lambda: datetime.now(UTC) + timedelta(minutes=2)  # type: ignore[method-assign]
-        desk._clock = later
+        desk._clock = LaterClock(later=timedelta(minutes=2))
         desk.forget_old()
         assert len(desk.in_hand()) == 2, "nobody can tell while the PBX is away"
         desk.forget_old({"pbx1"})

@@ -74,7 +74,8 @@ ACCOUNT = {
 ACCOUNTS = {"items": [ACCOUNT], "next": None}
 USER = {
     "id": 7, "account": 2, "email": "anna@windows.example", "name": "Anna", "role": "manager", "locale": "ru",
-    "password": True, "disabled_at": None, "created_at": "2026-03-02T12:00:00Z", "signed_in_at": "2026-03-02T12:30:00Z",
+    "password": True, "openid": False,
+    "disabled_at": None, "created_at": "2026-03-02T12:00:00Z", "signed_in_at": "2026-03-02T12:30:00Z",
 }  # fmt: skip
 USERS = {"items": [USER]}
 ADDED_USER = {"user": USER, "password": "kx7mq-4hw2n-zt8pf"}

@@ -17,7 +17,7 @@ from callrouter.journal.clients import Card
 from callrouter.journal.keyset import Behind
 from callrouter.journal.visits import pages_of_each
 from callrouter.people import accounts, audit
-from callrouter.reports import deals
+from callrouter.reports.deal_list import DealsAsked, read_deals
 from callrouter.web.api.changes import Id
 from callrouter.web.api.clients import plain, unknown_client
 from callrouter.web.api.filtered import known_clock, patience
@@ -122,7 +122,7 @@ def _deals(ground: Ground) -> HTTPRouteHandler:
         if isinstance(opened, Response):
             return opened
         async with ground.reading.as_account(view.whose) as conn:
-            told = await deals.read_deals(conn, view.whose, client=client, limit=DEALS + 1)
+            told = await read_deals(conn, view.whose, DealsAsked(client=client), limit=DEALS + 1)
         return _shown(view, "client_deals.html", opened, deals=told[:DEALS], more=len(told) > DEALS,
                       amounts={deal.id: Decimal(deal.revenue) for deal in told})  # fmt: skip
 

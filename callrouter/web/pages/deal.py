@@ -13,7 +13,7 @@ from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 
 from callrouter.db.connect import Connection
-from callrouter.journal.clients import ClientListed
+from callrouter.journal.client_list import ClientListed
 from callrouter.people import audit
 from callrouter.people.repeats import Done, OtherWrite, once
 from callrouter.pool.inventory import Refused

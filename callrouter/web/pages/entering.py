@@ -19,7 +19,7 @@ from callrouter.people.browser_sessions import Begun, Lifetime
 from callrouter.people.model import Caller
 from callrouter.people.passwords import Passwords, needs_rehash
 from callrouter.people.tries import Tries
-from callrouter.people.users import Login, find_login
+from callrouter.people.users import find_login
 from callrouter.web import metrics
 from callrouter.web.api.reading import Reading
 from callrouter.web.problem import Refusal
@@ -98,7 +98,7 @@ class Entering:
         stored = login.password_hash if login else None
         if not await self._passwords.fits(stored, password) or login is None:
             if login:
-                await self._note_wrong(login, address)
+                await self.note_refused(login.account, login.user, address)
             return self._came("wrong")
         self._tries.was_right(line, email)
         fresh = await self._passwords.hash(password) if stored and needs_rehash(stored) else None
@@ -124,14 +124,15 @@ class Entering:
     def _mac(key: bytes, nonce: str, email: str) -> str:
         return hmac.digest(key, f"{nonce}\n{email}".encode(), "sha256").hex()
 
-    async def _note_wrong(self, login: Login, address: str) -> None:
+    async def note_refused(self, account: int, user: int, address: str, **why: object) -> None:
+        """In the record of who did what, now and then."""
         now = self._monotonic()
-        if now - self._noted.get(login.user, -REFUSAL_NOTED_SECONDS) < REFUSAL_NOTED_SECONDS:
+        if now - self._noted.get(user, -REFUSAL_NOTED_SECONDS) < REFUSAL_NOTED_SECONDS:
             return
-        self._noted[login.user] = now
-        by = Caller(login.account, None, frozenset(), login.user)
+        self._noted[user] = now
+        by = Caller(account, None, frozenset(), user)
         async with self._reading.as_service() as conn:
-            await audit.record(conn, login.account, by, "sign_in.refused", address=cut(address))
+            await audit.record(conn, account, by, "sign_in.refused", address=cut(address), **why)
 
     @staticmethod
     def _came(

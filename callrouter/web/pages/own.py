@@ -41,8 +41,9 @@ def own_page(ground: Ground, entering: Entering) -> Page:
 async def _shown(ground: Ground, view: View, *, trouble: str = "", status: int = 200) -> Response[bytes]:
     person = view.person
     async with ground.reading.as_account(view.account) as conn:
+        you = await users.user_numbered(conn, person.user, person.account)
         browsers = await browser_sessions.of_user(conn, person.account, person.user, ground.access.life)
-    return view.render("own.html", status=status, browsers=browsers, trouble=trouble)
+    return view.render("own.html", status=status, you=you, browsers=browsers, trouble=trouble)
 
 
 def _password(ground: Ground, entering: Entering) -> list[HTTPRouteHandler]:

@@ -20,7 +20,7 @@ ROWS = 50
 FIRST_YEAR, LAST_YEAR = 2000, 2200
 ACTIONS: dict[Action, str] = {
     "sign_in": N_("signed in"),
-    "sign_in.refused": N_("wrong password"),
+    "sign_in.refused": N_("was not let in"),
     "sign_out": N_("signed out"),
     "session.end": N_("signed out another browser"),
     "session.stolen": N_("a copied cookie was shown: signed out"),
@@ -30,6 +30,8 @@ ACTIONS: dict[Action, str] = {
     "user.disable": N_("disabled a user"),
     "user.enable": N_("enabled a user"),
     "user.password": N_("gave a user another password"),
+    "user.bind": N_("was bound to an OpenID identity"),
+    "user.unbind": N_("made a user's OpenID identity forgotten"),
     "token.add": N_("made a token"),
     "token.revoke": N_("revoked a token"),
     "account.add": N_("added an account"),
@@ -60,6 +62,7 @@ ACTIONS: dict[Action, str] = {
 DETAILS = {
     "role": N_("role"), "name": N_("name"), "locale": N_("language"), "address": N_("network"),
     "browser": N_("browser"), "scopes": N_("scopes"), "token": N_("token"), "others": N_("browsers"),
+    "way": N_("signing in by"), "why": N_("why"), "issuer": N_("issuer"), "instead_of": N_("instead of"),
     "time_zone": N_("time zone"), "currency": N_("currency"), "multichannel": N_("multichannel"),
     "multichannel_touches": N_("touches"), "multichannel_days": N_("days"),
 }  # fmt: skip

@@ -54,7 +54,7 @@ def users_page(ground: Ground, entering: Entering) -> Page:
             return await _list(ground, view, form, trouble=view.refusal(error), status=422)
         return view.render("user_password.html", user=added, password=password, added=True)
 
-    return Page([listed, add, *_one(ground), _new_password(ground, entering.passwords)], ENTRY)
+    return Page([listed, add, *_one(ground), _new_password(ground, entering.passwords), _unbind(ground)], ENTRY)
 
 
 async def _list(ground: Ground, view: View, form: Form, *, trouble: str = "", status: int = 200) -> Response[bytes]:
@@ -124,6 +124,22 @@ def _new_password(ground: Ground, passwords: Passwords) -> HTTPRouteHandler:
         return view.render("user_password.html", user=found, password=password, added=False)
 
     return give
+
+
+def _unbind(ground: Ground) -> HTTPRouteHandler:
+    @post(f"{HERE}/{{user:int}}/unbind", request_max_body_size=FORM_LIMIT)
+    async def unbind(request: AnyRequest, user: Id) -> Response[bytes]:
+        view, _ = await ground.write(request, "users:write")
+        async with ground.reading.as_account(view.account) as conn:
+            found = await users.user_numbered(conn, user, asked_account(view.caller, None))
+        try:
+            async with ground.reading.changing(view.account) as conn:
+                await users.unbind(conn, found.account, user, by=view.caller)
+        except Refused as error:
+            return _form(view, found, trouble=view.refusal(error), status=422)
+        return view.go(f"{HERE}/{user}", note="unbound")
+
+    return unbind
 
 
 def _roles(view: View, account: int | None = None) -> list[Role]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import pytest
 from structlog.testing import capture_logs
@@ -13,7 +14,7 @@ from structlog.testing import capture_logs
 from callrouter.ami.connection import AmiConnection, AmiSettings
 from callrouter.ami.snapshot import Snapshot
 from callrouter.ami.wire import Event
-from callrouter.clock import SystemClock
+from callrouter.clock import Clock, SystemClock
 from tests.integration.ami.fake_asterisk import BOOTED, FakeAsterisk, fake_asterisk, stays_so, until
 
 
@@ -31,14 +32,22 @@ class Router:
 
 
 @asynccontextmanager
-async def router(fake: FakeAsterisk, secret: str = "secret", **settings: object) -> AsyncIterator[Router]:
+async def router(
+    fake: FakeAsterisk, secret: str = "secret", *, clock: Clock | None = None,
+    heard_at: Callable[[float], None] = lambda _at: None, **settings: object,
+) -> AsyncIterator[Router]:  # fmt: skip
     one = Router()
     values = {"ping_interval": 0.1, "action_timeout": 1.0, "first_wait": 0.02, "longest_wait": 0.1} | settings
+
+    def on_event(event: Event, at: float) -> None:
+        heard_at(at)
+        one.heard.append(event)
+
     one.ami = AmiConnection(
         AmiSettings(name="pbx1", port=fake.port, username="u", secret=secret, **values),  # type: ignore[arg-type]
-        lambda event, at: one.heard.append(event),
+        on_event,
         lambda *state: one.states.append(state),
-        SystemClock(),
+        clock or SystemClock(),
         on_snapshot=one.snapshots.append,
     )
     await one.ami.start()
@@ -188,6 +197,48 @@ def test_a_busy_peer_that_answers_no_ping_but_sends_events_is_kept() -> None:
                 return fake.connections == 1
 
             assert await stays_so(busy, 0.6)
+
+    asyncio.run(scenario())
+
+
+class SetClock(SystemClock):
+    """That of a machine whose clock is set meanwhile."""
+
+    off = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.off
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_a_silent_peer_is_left_and_a_living_one_kept_whatever_is_made_of_our_clock(hours: int) -> None:
+    async def scenario() -> None:
+        clock = SetClock()
+        async with fake_asterisk() as fake, router(fake, clock=clock) as r:
+            await until(lambda: r.snapshots)
+            clock.off = timedelta(hours=hours)
+            assert await stays_so(lambda: fake.connections == 1, 0.4)
+            fake.mute = {"Ping"}
+            clock.off = timedelta()
+            await until(lambda: fake.connections > 1, 5)
+
+    asyncio.run(scenario())
+
+
+def test_what_has_no_time_of_its_own_gets_the_pbxs_whatever_our_clock_says() -> None:
+    async def scenario() -> None:
+        clock, at = SetClock(), list[float]()
+        async with fake_asterisk() as fake, router(fake, clock=clock, heard_at=at.append) as r:
+            await until(lambda: r.snapshots)
+            fake.send(b"Event: Newexten\r\nUniqueid: 1\r\nTimestamp: 1700000000.5\r\n\r\n")
+            await until(lambda: r.heard[-1]["Event"] == "Newexten")
+            clock.off = timedelta(days=400)
+            fake.send(b"Event: Hangup\r\nUniqueid: 1\r\n\r\n")
+            await until(lambda: r.heard[-1]["Event"] == "Hangup")
+            assert 0 <= at[-1] - 1700000000.5 < 10
+            fake.drop()
+            await until(lambda: len(r.snapshots) > 1)
+            assert abs(r.snapshots[-1].taken_at.timestamp() - at[-1]) < 10, "known also of the next connection"
 
     asyncio.run(scenario())
 
