@@ -8,7 +8,9 @@ import pytest
 from playwright.sync_api import expect
 
 from callrouter.people.model import Locale
-from tests.browser.office import PASSWORD, Scheme, TakeSeat, email_of
+from tests.browser.office import LARGEST_PAGE, PASSWORD, Scheme, TakeSeat, email_of, findings, open_pages
+
+__all__ = ["LARGEST_PAGE", "PASSWORD", "findings", "open_pages"]
 
 WORDS = {
     "ru": ("Войти", "Неверный адрес почты или пароль.", "Пользователи", "Выйти", "Вы вышли."),

@@ -16,7 +16,7 @@ from hypothesis.stateful import precondition, rule
 from tests.integration.pool.machine import PoolMachine
 from tests.integration.pool.model import MINUTE, SIGN_APART, YOUNG, Term
 from tests.integration.pool.witness import Witness
-from tests.integration.pool.worlds import GAP, HOW, PLACE, REST, SITES
+from tests.integration.pool.worlds import GAP, HOLD, HOW, PLACE, REST, SITES
 
 SITE = st.sampled_from(sorted(SITES))
 OFTEN = st.sampled_from([True, True, False])
@@ -42,7 +42,7 @@ def situation(**drawn: st.SearchStrategy[Any]) -> Callable[[Step], Step]:
 
     def of(step: Step) -> Step:
         SITUATIONS[step.__name__] = drawn
-        ruled: Step = precondition(small)(rule(**drawn)(step))
+        ruled: Step = precondition(small)(rule(**drawn)(step))  # type: ignore[call-overload]  # its target might be drawn
         return ruled
 
     return of
@@ -205,6 +205,21 @@ class CloseQuarters(PoolMachine):
         self.open(site, who, PLAIN)
         self.now += GAP + by
         self.open(site, who, how | {"campaign": ""})
+
+    @situation(place=PLACE, by=BY, closed=st.booleans(), page=st.sampled_from(["", "the same", "another"]))
+    def he_shows_at_the_end_of_his_lease(self, *, place: int, by: int, closed: bool, page: str) -> None:
+        """By a sign of life, or by a page."""
+        site, who = self.somebody(place)
+        self.fill(site)
+        self.now += HOLD + REST
+        self.open(site, who, PLAIN)
+        name, session = self.visit_of(site, who)
+        if term := self.term_of(site, who):
+            self.until(term.expires + by)
+        if page == "another":
+            self.open(site, who, PLAIN)
+        else:
+            self.tell_alive(name, session, closed=closed, page=bool(page), request=f"r{next(self.requests)}")
 
     @situation(place=PLACE, after=SOON, by=BY)
     def his_old_request_arrives_when_he_is_on_a_newer_visit(self, place: int, after: int, by: int) -> None:
