@@ -11,6 +11,7 @@ import os
 from pathlib import PurePosixPath
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
@@ -20,6 +21,9 @@ LONGEST = ["pbx", "browser", "test_pool_plan", "test_kept", "test_default_size",
 """Folders and files that take longest. The others follow by how many tests they have."""
 GIVES_WAY = 5
 _yielded: list[int] = []
+
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")  # how long an example takes is the machine's, which others use too
 
 
 class ByFolder(LoadScopeScheduling):  # type: ignore[misc]  # xdist tells no types

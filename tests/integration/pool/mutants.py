@@ -108,6 +108,7 @@ BY_SITUATION = {
     "overdue leases left, at once": "a_lease_runs_out_unnoticed_while_others_are_free",
     "pin ignored": "called_numbers_are_given_back_and_somebody_asks",
     "pin ignored, at once": "called_numbers_are_given_back_and_somebody_asks",
+    "renewed at the very end": "he_shows_at_the_end_of_his_lease",
     "reopened page's lease taken": "closed_pages_are_opened_again_and_one_more_visitor_comes",
     "rest ignored, at once": "numbers_are_given_back_and_somebody_asks",
     "signs too close": "signs_of_life_come_close_to_each_other",
