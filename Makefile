@@ -33,7 +33,7 @@ demo: $(VENV)/demo-ready ## the whole product on this machine: PBX, visitors, ca
 	@$(BIN)/callrouter demo $(ARGS)
 
 test: $(VENV)/dev-ready browser ## all tests, on a real Asterisk, Postgres and Valkey (ARGS="-k name")
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 2)
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 3)
 
 browser:
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \

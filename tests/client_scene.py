@@ -107,7 +107,7 @@ def _of_others() -> list[AppealRow]:
 
 
 async def _hostile(postgres: Pool) -> None:
-    said = dict.fromkeys(
+    said: dict[str, Any] = dict.fromkeys(
         ("campaign", "keyword", "source", "medium", "content", "location", "device", "os", "browser", "channel"), SCRIPT
     )
     places = dict.fromkeys(("landing_page", "page", "referrer"), ADDRESS)

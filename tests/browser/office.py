@@ -24,14 +24,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import BrowserContext, Page, Response
 
 from callrouter.appeals.touching import judge_marked
 from callrouter.db.connect import Connection, connect
@@ -137,12 +137,12 @@ def aside(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 @dataclass
 class Seat:
-    """Somebody's browser. `complaints`: what the browser complained of (policy, missing files, faults of scripts)."""
+    """Somebody's browser. `complaints`: what it complained of."""
 
     office: Office
     context: BrowserContext
     page: Page
-    complaints: list[str] = field(default_factory=list)
+    complaints: list[str]
     received: int = 0
     """Bytes of the page that was opened last, as sent."""
 
@@ -163,17 +163,16 @@ class Seat:
         assert self.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{where} is too wide"
         assert self.complaints == [], where
 
-    def listen(self) -> Seat:
-        self.page.on("console", lambda said: self._note(said.text) if said.type in ("error", "warning") else None)
-        self.page.on("pageerror", lambda error: self._note(str(error)))
-        self.page.on("response", lambda answer: self._count(int(answer.headers.get("content-length", 0))))
-        return self
+    def count(self, answer: Response) -> None:
+        self.received += int(answer.headers.get("content-length", 0))
 
-    def _note(self, complaint: str) -> None:
-        self.complaints.append(complaint)
 
-    def _count(self, size: int) -> None:
-        self.received += size
+def open_pages(context: BrowserContext) -> tuple[Page, list[str]]:
+    """A page, and what its browser complains of: broken policy, missing files, faults of scripts."""
+    page, complaints = context.new_page(), list[str]()
+    page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    return page, complaints
 
 
 def findings(page: Page) -> list[Any]:
@@ -202,7 +201,9 @@ class TakeSeat:
         context = self._new_visitor(
             locale=LOCALES[language], color_scheme=scheme, viewport={"width": width, "height": 800}
         )
-        return Seat(self.office, context, context.new_page()).listen()
+        seat = Seat(self.office, context, *open_pages(context))
+        seat.page.on("response", seat.count)
+        return seat
 
     def each_way(self, role: Role = "manager", *, account: int = 2) -> Iterator[Seat]:
         yield self(role, "ru", account=account, width=390, scheme="dark")

@@ -15,7 +15,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from callrouter.db.connect import connect, open_pool
 from callrouter.people import passwords, users
 from callrouter.web.pages.reports.terms import TITLES
-from tests.browser.test_signing_in import LARGEST_PAGE, PASSWORD, findings, open_pages
+from tests.browser.office import LARGEST_PAGE, PASSWORD, findings, open_pages
 from tests.integration.web.busy_shop import Shop
 
 PAGES = [f"/reports/{name}".removesuffix("/") for name in TITLES]

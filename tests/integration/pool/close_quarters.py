@@ -7,6 +7,7 @@ much, and on which side of the moment that decides. Knows no answers: the model 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from hypothesis.stateful import precondition, rule
 from tests.integration.pool.machine import PoolMachine
 from tests.integration.pool.model import MINUTE, SIGN_APART, YOUNG, Term
 from tests.integration.pool.witness import Witness
-from tests.integration.pool.worlds import GAP, HOW, PLACE, REST, SITES
+from tests.integration.pool.worlds import GAP, HOLD, HOW, PLACE, REST, SITES
 
 SITE = st.sampled_from(sorted(SITES))
 OFTEN = st.sampled_from([True, True, False])
@@ -24,12 +25,27 @@ BY = st.sampled_from([-1, 0, 1])
 """Milliseconds from the moment that decides."""
 SOON = st.sampled_from([1_000, 10_000, MINUTE])
 CLOSE = st.sampled_from([5_000, SIGN_APART - 1, SIGN_APART, SIGN_APART + 1])
-BACK = st.sampled_from(["", "", "by a page", "by a sign of life"])
 PLAIN: dict[str, Any] = {"campaign": "", "wants": True, "policy": "fallback", "rest": 0, "counts": True}
 
 
 def small(machine: Witness) -> bool:
     return machine.world.small
+
+
+SITUATIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {}
+"""What is drawn for each."""
+Step = Callable[..., None]
+
+
+def situation(**drawn: st.SearchStrategy[Any]) -> Callable[[Step], Step]:
+    """A rule of small worlds, that can be tried by itself as well."""
+
+    def of(step: Step) -> Step:
+        SITUATIONS[step.__name__] = drawn
+        ruled: Step = precondition(small)(rule(**drawn)(step))  # type: ignore[call-overload]  # its target might be drawn
+        return ruled
+
+    return of
 
 
 class CloseQuarters(PoolMachine):
@@ -54,47 +70,49 @@ class CloseQuarters(PoolMachine):
     def until(self, moment: int) -> None:
         self.now = max(self.now, moment)
 
-    @precondition(small)
-    @rule(site=SITE, how=HOW)
+    @situation(site=SITE, how=HOW)
     def a_stranger_comes(self, site: int, how: dict[str, Any]) -> None:
         self.comes(site, **how)
 
-    @precondition(small)
-    @rule(sites=SITES_IN_TURN, one_more=SITE, how=HOW)
+    @situation(sites=SITES_IN_TURN, one_more=SITE, how=HOW)
     def the_pool_fills_and_one_more_comes(self, sites: list[int], one_more: int, how: dict[str, Any]) -> None:
         self.fill(*sites)
         self.comes(one_more, **how)
 
-    @precondition(small)
-    @rule(
-        site=SITE,
-        by=BY,
-        place=PLACE,
-        back=st.sampled_from(["", "", "by a page", "by a sign of life"]),
-        called=st.booleans(),
-    )
-    def all_pages_are_closed_and_one_more_visitor_comes(
-        self, site: int, by: int, place: int, back: str, called: bool
+    @situation(site=SITE, by=BY, called=st.booleans())
+    def all_pages_are_closed_and_one_more_visitor_comes(self, site: int, by: int, called: bool) -> None:
+        """When their leases may be taken; one of the numbers may be `called` meanwhile."""
+        self.fill_and_leave(site)
+        if called and self.terms:
+            self.a_call_comes(self.terms[0].number, "c1")
+        self.comes_when_leases_may_be_taken(site, by)
+
+    @situation(site=SITE, by=BY, place=PLACE, by_page=st.booleans())
+    def closed_pages_are_opened_again_and_one_more_visitor_comes(
+        self, site: int, by: int, place: int, by_page: bool
     ) -> None:
-        """When the first of their leases may be taken; one of them may be `back`, one may be `called` meanwhile."""
+        """By all who had left, or but one of them."""
+        self.fill_and_leave(site)
+        terms = self.terms
+        for term in terms[: max(1, len(terms) - place % 2)]:
+            if by_page:
+                self.open(term.site, term.visitor, PLAIN)
+            else:
+                self.tell_alive("a", term.session)
+        self.comes_when_leases_may_be_taken(site, by)
+
+    def fill_and_leave(self, site: int) -> None:
         self.fill(site)
         for term in self.terms:
             self.tell_alive("a", term.session, closed=True)
-        if terms := self.terms:
-            who = terms[place % len(terms)]
-            if called:
-                self.a_call_comes(terms[0].number, "c1")
-            if back == "by a page":
-                self.open(who.site, who.visitor, PLAIN)
-            elif back:
-                self.tell_alive("a", who.session)
-            self.until(min(term.began for term in terms) + YOUNG + by)
+
+    def comes_when_leases_may_be_taken(self, site: int, by: int) -> None:
+        self.until(min((term.began for term in self.terms), default=0) + YOUNG + by)
         self.comes(site, policy="nearest_end")
 
-    @precondition(small)
-    @rule(
+    @situation(
         sites=SITES_IN_TURN, asks=SITE, apart=SOON, rest=st.sampled_from([0, 5 * MINUTE]), place=PLACE, by=BY,
-        swept=st.booleans(), back=st.sampled_from([0, 0, MINUTE]),
+        swept=OFTEN, back=st.sampled_from([0, MINUTE]),
     )  # fmt: skip
     def numbers_are_given_back_and_somebody_asks(
         self, *, sites: list[int], asks: int, apart: int, rest: int, place: int, by: int, swept: bool, back: int
@@ -112,8 +130,41 @@ class CloseQuarters(PoolMachine):
             self.now -= back
         self.comes(asks)
 
-    @precondition(small)
-    @rule(sites=SITES_IN_TURN, its=st.sampled_from([True, True, False]), apart=SOON, swept=OFTEN)
+    @situation(sites=SITES_IN_TURN, asks=SITE, ended=st.booleans(), late=st.booleans(), swept=OFTEN, by=BY)
+    def called_numbers_are_given_back_and_somebody_asks(
+        self, *, sites: list[int], asks: int, ended: bool, late: bool, swept: bool, by: int
+    ) -> None:
+        """When they have rested from their visitors, or from the calls, which may come when all are free."""
+        self.fill(*sites)
+        terms = self.terms
+        for term in terms:
+            self.gives_back(term)
+        if late:
+            self.now += REST
+            if swept:
+                self.sweep_all()
+        for term in terms:
+            self.a_call_comes(term.number, "c1")
+            if ended:
+                self.a_call_ends(term.number, "c1", 1)
+        self.until(self.now + REST + by)
+        self.comes(asks)
+        self.until(max((self.models["a"].offered_from(term.number) for term in terms), default=0) + by)
+        self.comes(asks)
+
+    @situation(sites=SITES_IN_TURN, asks=SITE, apart=SOON, swept=OFTEN)
+    def all_numbers_are_free_and_somebody_asks(self, sites: list[int], asks: int, apart: int, swept: bool) -> None:
+        """Each company had some: one of his own company's, unless another's is free far longer."""
+        self.fill(*sites)
+        for term in self.terms:
+            self.now += apart
+            self.gives_back(term)
+        self.now += REST
+        if swept:
+            self.sweep_all()
+        self.comes(asks)
+
+    @situation(sites=SITES_IN_TURN, its=st.sampled_from([True, True, False]), apart=SOON, swept=OFTEN)
     def a_lease_runs_out_unnoticed_while_others_are_free(
         self, sites: list[int], its: bool, apart: int, swept: bool
     ) -> None:
@@ -133,8 +184,7 @@ class CloseQuarters(PoolMachine):
         expected = self.models["a"].release(term.session, self.now)
         assert self.run(self.store.release(self.slots["a"], term.session, now=self.moment)) == expected
 
-    @precondition(small)
-    @rule(place=PLACE, back=st.booleans())
+    @situation(place=PLACE, back=st.booleans())
     def his_number_is_anothers_when_he_gives_it_back(self, place: int, back: bool) -> None:
         """Or, if he is `back` instead, when he is told to be alive."""
         site, who = self.somebody(place)
@@ -149,16 +199,29 @@ class CloseQuarters(PoolMachine):
         expected = self.models[name].release(session, self.now)
         assert self.run(self.store.release(self.slots[name], session, now=self.moment)) == expected
 
-    @precondition(small)
-    @rule(place=PLACE, by=BY, how=HOW)
+    @situation(place=PLACE, by=BY, how=HOW)
     def he_comes_back_at_the_end_of_his_visit(self, place: int, by: int, how: dict[str, Any]) -> None:
         site, who = self.somebody(place)
         self.open(site, who, PLAIN)
         self.now += GAP + by
         self.open(site, who, how | {"campaign": ""})
 
-    @precondition(small)
-    @rule(place=PLACE, after=SOON, by=BY)
+    @situation(place=PLACE, by=BY, closed=st.booleans(), page=st.sampled_from(["", "the same", "another"]))
+    def he_shows_at_the_end_of_his_lease(self, *, place: int, by: int, closed: bool, page: str) -> None:
+        """By a sign of life, or by a page."""
+        site, who = self.somebody(place)
+        self.fill(site)
+        self.now += HOLD + REST
+        self.open(site, who, PLAIN)
+        name, session = self.visit_of(site, who)
+        if term := self.term_of(site, who):
+            self.until(term.expires + by)
+        if page == "another":
+            self.open(site, who, PLAIN)
+        else:
+            self.tell_alive(name, session, closed=closed, page=bool(page), request=f"r{next(self.requests)}")
+
+    @situation(place=PLACE, after=SOON, by=BY)
     def his_old_request_arrives_when_he_is_on_a_newer_visit(self, place: int, after: int, by: int) -> None:
         site, who = self.somebody(place)
         self.open(site, who, PLAIN | {"campaign": "x"})
@@ -169,8 +232,7 @@ class CloseQuarters(PoolMachine):
             self.now += GAP + by
         self.ask(old)
 
-    @precondition(small)
-    @rule(place=PLACE, apart=CLOSE, later=CLOSE, by_page=st.booleans())
+    @situation(place=PLACE, apart=CLOSE, later=CLOSE, by_page=st.booleans())
     def signs_of_life_come_close_to_each_other(self, place: int, apart: int, later: int, by_page: bool) -> None:
         site, who = self.somebody(place)
         self.open(site, who, PLAIN)

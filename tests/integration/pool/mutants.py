@@ -94,8 +94,30 @@ MUTANTS = {
     "no end in history": Mutant("numbers", r"call\('XADD', P \.\. 'log', '\*', 'E'.*\n", "\n"),
     "no begin in history": Mutant("allocate", r"(call\('XADD', .*session), 'L', .*\)", r"\1)"),
 }
-QUICK = ["asked twice, leased twice", "pin ignored", "older inventory taken", "no end in history"]
-"""Tried with every run of the tests."""
+QUICK = ["asked twice, leased twice", "older inventory taken", "no end in history"]
+"""Found by whole histories in every run of the tests."""
+BY_SITUATION = {
+    "a late repetition counts": "his_old_request_arrives_when_he_is_on_a_newer_visit",
+    "gives another's back": "his_number_is_anothers_when_he_gives_it_back",
+    "goes on after its end": "he_comes_back_at_the_end_of_his_visit",
+    "lease with a call on it taken": "all_pages_are_closed_and_one_more_visitor_comes",
+    "no affinity": "a_lease_runs_out_unnoticed_while_others_are_free",
+    "no affinity, at once": "all_numbers_are_free_and_somebody_asks",
+    "open page's lease taken": "closed_pages_are_opened_again_and_one_more_visitor_comes",
+    "open page's lease taken, at once": "closed_pages_are_opened_again_and_one_more_visitor_comes",
+    "overdue leases left, at once": "a_lease_runs_out_unnoticed_while_others_are_free",
+    "pin ignored": "called_numbers_are_given_back_and_somebody_asks",
+    "pin ignored, at once": "called_numbers_are_given_back_and_somebody_asks",
+    "renewed at the very end": "he_shows_at_the_end_of_his_lease",
+    "reopened page's lease taken": "closed_pages_are_opened_again_and_one_more_visitor_comes",
+    "rest ignored, at once": "numbers_are_given_back_and_somebody_asks",
+    "signs too close": "signs_of_life_come_close_to_each_other",
+    "signs too close, at once": "signs_of_life_come_close_to_each_other",
+    "site's rest ignored": "numbers_are_given_back_and_somebody_asks",
+    "taken back from the newer visit": "his_old_request_arrives_when_he_is_on_a_newer_visit",
+    "young lease taken": "all_pages_are_closed_and_one_more_visitor_comes",
+}
+"""Faults that take a full pool, two companies or a certain moment, and the situation that finds each."""
 
 
 @contextmanager
