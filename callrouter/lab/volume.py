@@ -31,16 +31,17 @@ from callrouter.reports.sums import PARTS, add_up
 
 TABLES = ("appeals", "visits", "visit_pages", "clients", "client_identities", "client_visitors", "deals", "costs",
           "appeal_notes")  # fmt: skip
-CHUNK_DAYS = 10
+CHUNK = 150_000
+"""Appeals that are written at a time."""
 PAGES_KEPT = timedelta(days=60)
 """Pages of visits are written for so long: they are read one visit at a time."""
 GENEROUS = """
 SET synchronous_commit = off; SET maintenance_work_mem = '1GB'; SET work_mem = '512MB'; SET temp_buffers = '256MB'"""
 Report = Callable[[str], None]
 
-ACCOUNT = (
-    "INSERT INTO accounts (id, name, multichannel) SELECT n + 1, 'Company ' || n, true FROM generate_series(1, $1) n"
-)
+ACCOUNT = f"""
+INSERT INTO accounts (id, name, multichannel)
+SELECT n + 1, 'Company ' || n, {rows.KEEPS_CHAINS.format("(n + 1)")} FROM generate_series(1, $1) n"""  # noqa: S608 - constants
 SITE = """
 INSERT INTO sites (account_id, id, name, domains)
 SELECT (n - 1) / $2::int + 2, n, 'Site ' || n, ARRAY['shop' || n || '.example']
@@ -66,8 +67,9 @@ INSERT INTO report_marks (account_id, part, day)
 SELECT a.id, part, day::date FROM accounts a, unnest($1::text[]) part,
     generate_series($2::date, $3::date, interval '1 day') day WHERE a.id > 1"""
 MARKED = """
-SELECT DISTINCT account_id, part, day FROM report_marks m JOIN accounts a ON a.id = m.account_id
-WHERE day < (now() AT TIME ZONE a.time_zone)::date ORDER BY day DESC, account_id, part"""
+SELECT account_id, part, min(day) AS first, max(day) AS last FROM report_marks m JOIN accounts a ON a.id = m.account_id
+WHERE day < (now() AT TIME ZONE a.time_zone)::date
+GROUP BY account_id, part, date_trunc('month', day) ORDER BY 4 DESC, 1, 2"""
 
 
 async def fill(url: str, crowd: Crowd, report: Report = lambda _line: None, *, lasting: bool = True) -> None:
@@ -96,14 +98,11 @@ async def settle(url: str, crowd: Crowd, report: Report = lambda _line: None) ->
     """Add all days up that are over, the latest first."""
     connection = await connect(url)
     try:
-        await connection.execute("SET synchronous_commit = off")
+        await connection.execute(GENEROUS)
         await connection.execute(MARK, list(PARTS), crowd.day(0) - timedelta(days=1), crowd.day(crowd.days - 1))
-        told: object = None
         for row in await connection.fetch(MARKED):
-            if row["day"].day == 1 and row["day"] != told:
-                report(f"sums to {row['day']}")
-            told = row["day"]
-            await add_up(connection, row["account_id"], row["part"], row["day"])
+            report(f"sums of {row['part']} of account {row['account_id']}, {row['first']} to {row['last']}")
+            await add_up(connection, row["account_id"], row["part"], row["first"], row["last"])
         await connection.execute("VACUUM (ANALYZE) report_sums, report_marks")
     finally:
         await connection.close()
@@ -143,13 +142,14 @@ async def _load(connection: Connection, crowd: Crowd, report: Report) -> None:
     started = time.monotonic()
     drawn = [draw(crowd, which) for which in range(crowd.accounts)]
     report(f"drawn, {time.monotonic() - started:.0f} s")
-    for first in range(-1, crowd.days, CHUNK_DAYS):
+    days = max(1, crowd.days * CHUNK // crowd.appeals)
+    for first in range(-1, crowd.days, days):
         await connection.execute("TRUNCATE drawn_appeals, drawn_visits, drawn_touches")
-        for table, columns in _chunk(drawn, first * DAY_MS, (first + CHUNK_DAYS) * DAY_MS):
+        for table, columns in _chunk(drawn, first * DAY_MS, (first + days) * DAY_MS):
             await _copy(connection, crowd, table, columns)
         await connection.execute("ANALYZE drawn_appeals, drawn_visits, drawn_touches")
         await _written(connection, crowd.start(crowd.days - 1) - PAGES_KEPT)
-        report(f"day {min(first + CHUNK_DAYS, crowd.days)} of {crowd.days}, {time.monotonic() - started:.0f} s")
+        report(f"day {min(first + days, crowd.days)} of {crowd.days}, {time.monotonic() - started:.0f} s")
 
 
 async def _written(connection: Connection, pages_since: datetime) -> None:
@@ -174,7 +174,9 @@ async def _choices(connection: Connection, crowd: Crowd) -> None:
         ]
         await connection.copy_records_to_table("drawn_adverts", records=bought)
         await connection.copy_records_to_table("drawn_places", records=sat)
-    await connection.execute("ANALYZE drawn_adverts, drawn_places")
+    for table in ("drawn_adverts", "drawn_places"):
+        await connection.execute(f"ALTER TABLE {table} ADD PRIMARY KEY (account, n)")
+        await connection.execute(f"ANALYZE {table}")
 
 
 def _fields(**fields: str) -> str:

@@ -54,6 +54,8 @@ def _one_of(words: tuple[str, ...], n: str) -> str:
     return f"(ARRAY[{listed}])[{n} % {len(words)} + 1]"
 
 
+KEEPS_CHAINS = "{} % 3 = 0"
+"""Which accounts have switched multichannel analytics on."""
 CALL, HEARD, INCOMING = "d.kind <= 1", "d.kind <= 1 AND d.talk > 0", "d.kind = 0"
 BOUGHT_ELSEWHERE = f"d.kind = 0 AND d.method = {METHODS.index('static')}"
 PHONE = "'79' || lpad(((d.client * 618033989 + 12345) % 1000000000)::text, 9, '0')"
@@ -120,7 +122,8 @@ APPEALS: Final[Mapping[str, str]] = {
     **{name: _of_advert(name) for name in ("channel", "source", "medium", "campaign", "keyword", "content",
                                            "landing_page", "referrer", "page", "title")},
     "is_unique": "d.is_unique", "quality": f"{CALL} AND d.talk >= 60", "multichannel": "d.multichannel",
-    "touches": "CASE WHEN d.multichannel THEN t.touches::jsonb END", "credits": "t.credits::jsonb",
+    "touches": f"CASE WHEN d.multichannel AND {KEEPS_CHAINS.format('d.account')} THEN t.touches::jsonb END",
+    "credits": "t.credits::jsonb",
     "email": f"CASE WHEN NOT ({CALL}) AND d.client % 4 = 0 THEN {EMAIL} END",
     "person": f"CASE WHEN NOT ({CALL}) OR d.client % 3 = 0 THEN {NAME} END",
     "details": f"""CASE WHEN NOT ({CALL}) THEN

@@ -282,7 +282,7 @@ def _statement(made: _Made, base: str) -> str:
     by, values = made.question.by, made.values
     named = ", ".join(f"{KEYS[name]} AS k{index}" for index, name in enumerate(by))
     keys = ", ".join(f"k{index}" for index in range(len(by)))
-    told = ", ".join(f"sum({name}) AS {name}" for name in MEASURES)
+    told = ", ".join(f"coalesce(sum({name}), 0) AS {name}" for name in MEASURES)
     sums = ", ".join(f"{name} * coalesce(x.rate, 1) AS {name}" if name in MONEY else name for name in MEASURES)
     currency, account = values.add(base, "text"), values.add(made.scope.account, "bigint")
     return f"""

@@ -99,7 +99,7 @@ def visit_facts(scope: Scope, filters: Filters, values: Values) -> str:
     first_of_day = f"""NOT EXISTS (
         SELECT FROM visits e WHERE e.account_id = v.account_id AND e.visitor = v.visitor AND e.site_id = v.site_id
             AND e.started_at >= date_trunc('day', {local}) AT TIME ZONE {zone} AND e.started_at <= v.started_at
-            AND (e.started_at, e.session) < (v.started_at, v.session))"""
+            AND (e.started_at, e.session) < (v.started_at, v.session){_near("e", filters, zone, values)})"""
     measures = {
         "visits": "1", "visitors": f"({first_of_day})::int", "shown": "(v.number IS NOT NULL)::int",
         "overflow": "v.overflow::int",
@@ -137,6 +137,15 @@ def _within(column: str, filters: Filters, values: Values) -> str:
     """The period, of a column that the planner cannot follow to `started_at`."""
     bounds = ((">=", filters.since), ("<", filters.until))
     return "".join(f" AND {column} {sign} {values.add(at, 'timestamptz')}" for sign, at in bounds if at is not None)
+
+
+def _near(table: str, filters: Filters, zone: str, values: Values) -> str:
+    """The period from its first midnight on: what follows from the rest anyway, but the planner cannot know it."""
+    if filters.since is None or filters.until is None:
+        return ""
+    midnight = f"date_trunc('day', {values.add(filters.since, 'timestamptz')} AT TIME ZONE {zone}) AT TIME ZONE {zone}"
+    until = values.add(filters.until, "timestamptz")
+    return f" AND {table}.started_at >= {midnight} AND {table}.started_at < {until}"
 
 
 def _apart(filters: Filters, model: Model) -> tuple[Filters, Filters]:
