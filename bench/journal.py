@@ -19,7 +19,7 @@ USUAL = (
     "period=90d", "period=30d&kind=form", "period=30d&quality=true&unique=true", "period=last_month&group=Сервис",
     "customer={phone}", "period=30d&employee=120", "period=365d&campaign={campaign}", "period=30d&keyword={keyword}",
     "period=30d&spam=false", "period=30d&source=google", "period=30d&talk_s.min=120&sort=-talk_s",
-    "period=30d&customer=27", "period=90d&tag=опт",
+    "period=30d&customer=276", "period=90d&tag=опт",
 )  # fmt: skip
 """What people ask the journal; the account by its size."""
 
