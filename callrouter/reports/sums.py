@@ -22,12 +22,22 @@ from callrouter.journal.filters import Filters
 from callrouter.journal.period import day_start
 from callrouter.reports import metrics
 from callrouter.reports.facts import Scope, appeal_facts, cost_facts, deal_facts, owed_to_nobody, visit_facts
-from callrouter.reports.figures import FACT_DIMENSIONS, MEASURES
+from callrouter.reports.figures import (
+    APPEAL_MEASURES,
+    COST_MEASURES,
+    DEAL_MEASURES,
+    FACT_DIMENSIONS,
+    TIME_MEASURES,
+    VISIT_MEASURES,
+)
 
 log = structlog.get_logger()
 
 Part = Literal["appeals", "visits", "costs"]
 PARTS: tuple[Part, ...] = ("appeals", "visits", "costs")
+PART_MEASURES: Final[dict[Part, tuple[str, ...]]] = {
+    "appeals": (*APPEAL_MEASURES, *TIME_MEASURES, *DEAL_MEASURES), "visits": VISIT_MEASURES, "costs": COST_MEASURES,
+}  # fmt: skip
 
 CUBES: Final[dict[str, tuple[str, ...]]] = {
     "channel": ("site", "channel", "source", "medium"),
@@ -138,7 +148,7 @@ async def _add_up(connection: Connection, account: int, part: Part, first: date,
         cubes = SHARED_CUBES if model not in {None, "last_click"} else tuple(CUBES)
         told = {"account_id": values.add(account, "bigint"), "part": values.add(part, "text"),
                 "model": values.add(model or part, "text")}  # fmt: skip
-        await connection.execute(_sum_up(cubes, rows, told), *values.all)
+        await connection.execute(_sum_up(cubes, rows, told, PART_MEASURES[part]), *values.all)
     return True
 
 
@@ -152,14 +162,14 @@ def part_facts(part: Part, scope: Scope, filters: Filters, model: Model, values:
     return [appeal_facts(scope, filters, model, values), deal_facts(scope, filters, model, values), *nobody]
 
 
-def _sum_up(cubes: Sequence[str], rows: str, told: dict[str, str]) -> str:
+def _sum_up(cubes: Sequence[str], rows: str, told: dict[str, str], measures: Sequence[str]) -> str:
     """One pass over some days' facts for all cubes. `told`: what else stands in each row."""
     known = [name for name in FACT_DIMENSIONS if any(name in CUBES[cube] for cube in cubes)]
     sets = ", ".join(f"(day, {_quoted(CUBES[cube])}, currency)" for cube in cubes)
     names = " ".join(f"WHEN {_mask(cube, known)} THEN '{cube}'" for cube in cubes)
-    sums = ", ".join(f"nullif(sum({name}), 0)" for name in MEASURES)
+    sums = ", ".join(f"nullif(sum({name}), 0)" for name in measures)
     return f"""
-INSERT INTO report_sums ({", ".join(told)}, day, cube, currency, {_quoted(known)}, {", ".join(MEASURES)})
+INSERT INTO report_sums ({", ".join(told)}, day, cube, currency, {_quoted(known)}, {", ".join(measures)})
 SELECT {", ".join(told.values())}, day, CASE grouping({_quoted(known)}) {names} END, currency, {_quoted(known)}, {sums}
 FROM ({rows}) facts GROUP BY GROUPING SETS ({sets})"""  # noqa: S608 - names of columns
 
