@@ -18,7 +18,7 @@ from rich.table import Table
 import bench
 from bench.row import Row
 
-FRAME = {"__main__", "row"}
+FRAME = {"__main__", "row", "histories"}
 RESULTS = Path(bench.__file__).parent / "results.json"
 
 

@@ -41,10 +41,10 @@ def credits_of(at: datetime, story: Story) -> tuple[Credit, ...]:
     if not chain:
         return ()
     shares: dict[str, list[int]] = {
-        "first": _split([1.0] + [0.0] * (len(chain) - 1)),
-        "linear": _split([1.0] * len(chain)),
-        "position": _split(_by_position(len(chain))),
-        "decay": _split([0.5 ** ((at - touch.at) / HALF_LIFE) for touch in chain]),
+        "first": split([1.0] + [0.0] * (len(chain) - 1)),
+        "linear": split([1.0] * len(chain)),
+        "position": split(by_position(len(chain))),
+        "decay": split([0.5 ** ((at - touch.at) / HALF_LIFE) for touch in chain]),
     }
     credited = {
         touch.session: {**msgspec.structs.asdict(touch), **{model: shares[model][index] for model in shares}}
@@ -63,13 +63,13 @@ def _last_non_direct(story: Story) -> Touch:
     return story.chain[-1]
 
 
-def _by_position(count: int) -> list[float]:
+def by_position(count: int) -> list[float]:
     if count <= 2:  # noqa: PLR2004 - there is nothing between first and last
         return [1.0] * count
     return [ENDS, *[(1 - 2 * ENDS) / (count - 2)] * (count - 2), ENDS]
 
 
-def _split(weights: Sequence[float]) -> list[int]:
+def split(weights: Sequence[float]) -> list[int]:
     """Whole millionths in proportion; what rounding leaves goes to the largest remainders, the earlier first."""
     total = sum(weights)
     exact = [weight / total * WHOLE for weight in weights]

@@ -6,8 +6,9 @@ repeat nor hide any other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -83,43 +84,40 @@ def turned(sort: Sort) -> Sort:
 
 
 async def read_page(conn: Connection, asked: Asked) -> Page:
-    """The rows of one page."""
+    """The rows of one page: first which they are, then what is told of them."""
+    found = await _found(conn, asked)
+    rows = {row["id"]: row for row in await _told(conn, asked, [row["started_at"] for row in found[: asked.limit]])}
+    last = found[asked.limit - 1] if len(found) > asked.limit else None
+    following = None
+    if last is not None:
+        following = Cursor(asked.sort, last["value"], last["started_at"], last["id"]).text()
+    items = tuple(told(rows[key["id"]], asked.account) for key in found[: asked.limit] if key["id"] in rows)
+    return Page(items=items, next=following)
+
+
+async def _found(conn: Connection, asked: Asked) -> list[asyncpg.Record]:
+    """Where the page's rows stand, and whether there is one more. Most questions are answered from an index alone."""
     values = Values()
     key, descends = _key(asked.sort)
-    name = asked.sort.removeprefix("-")
     order = ", ".join(f"{part}{' DESC' if descends else ''}" for part in key)
     where = appeal_conditions(asked.filters, asked.account, asked.zone, values)
     if asked.cursor is not None:
         where += f" AND {_behind(key, asked.cursor, values, descends=descends)}"
-    extra = "" if len(key) == len(BY_TIME) else f', {key[0]} AS "sort value"'
-    limit = values.add(asked.limit + 1, "int")
-    found = f"appeals a WHERE {where} ORDER BY {order} LIMIT {limit}"
-    if is_in_brief(asked.filters, name):
-        found = f"({FOUND}{found}) k JOIN appeals a ON {SAME}{joined(asked.fields)} ORDER BY {order}"
-    else:
-        found = found.replace(" WHERE ", f"{joined(asked.fields)} WHERE ", 1)
-    sql = f"SELECT {selected(asked.fields)}{extra} FROM {found}"  # noqa: S608 - made of constants; values are parameters
-    rows = await conn.fetch(sql, *values.all)
-    last = rows[asked.limit - 1] if len(rows) > asked.limit else None
-    following = None
-    if last is not None:
-        value = last["sort value"] if extra else None
-        following = Cursor(asked.sort, value, last["started_at"], last["id"]).text()
-    return Page(items=tuple(told(_without_sort(row), asked.account) for row in rows[: asked.limit]), next=following)
+    value = "NULL" if len(key) == len(BY_TIME) else key[0]
+    sql = f"""
+        SELECT a.started_at, a.id, {value} AS value FROM appeals a WHERE {where}
+        ORDER BY {order} LIMIT {values.add(asked.limit + 1, "int")}"""  # noqa: S608 - made of constants; values are parameters
+    return await conn.fetch(sql, *values.all)
 
 
-FOUND = "SELECT a.account_id, a.started_at, a.id FROM "
-SAME = "(a.account_id, a.started_at, a.id) = (k.account_id, k.started_at, k.id)"
-IN_BRIEF = frozenset({
-    "since", "until", "hour", "weekday", "kind", "direction", "status", "site", "client", "customer", "called", "group",
-    "employee", "channel", "method", "confidence", "wait_s", "talk_s", "unique", "quality", "late", "first", "spam",
-    "tag", "comment", "started_at",
-})  # fmt: skip
-"""Fields in the index appeals_in_brief, or in notes: rows are looked for there, and only those found are read."""
-
-
-def is_in_brief(filters: Filters, *more: str) -> bool:
-    return filters.asked | set(more) <= IN_BRIEF
+async def _told(conn: Connection, asked: Asked, at: Sequence[datetime]) -> list[asyncpg.Record]:
+    """By a list of times, not by a join with what was found: so the planner sees which months are concerned."""
+    if not at:
+        return []
+    sql = f"""
+        SELECT {selected(asked.fields)} FROM appeals a{joined(asked.fields)}
+        WHERE a.account_id = $1 AND a.started_at = ANY ($2::timestamptz[])"""  # noqa: S608 - made of constants; values are parameters
+    return await conn.fetch(sql, asked.account, at)
 
 
 BY_TIME = ("a.started_at", "a.id")
@@ -139,10 +137,6 @@ def _behind(key: tuple[str, ...], cursor: Cursor, values: Values, *, descends: b
         return f"a.started_at {sign}= {at} AND ({', '.join(key)}) {sign} ({at}, {last})"
     value = values.add(-1.0 if cursor.value is None else cursor.value, "double precision")
     return f"({', '.join(key)}) {sign} ({value}, {at}, {last})"
-
-
-def _without_sort(row: asyncpg.Record) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name != "sort value"}
 
 
 async def count(conn: Connection, account: int, zone: ZoneInfo, filters: Filters, most: int = MOST_COUNTED) -> int:

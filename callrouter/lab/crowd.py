@@ -1,7 +1,6 @@
 """Who visits and calls, in numbers: accounts of unequal size, their adverts with long tails, hours and seasons.
 
-Deterministic by seed. Everything about a day follows from the day alone, so that days may be made in any order, by
-several processes at once: a client's first appeal is on the day that his number in the account says, and no sooner.
+Deterministic by seed: a client's first appeal is on the day that his number in the account says, and no sooner.
 """
 
 from __future__ import annotations
@@ -9,12 +8,15 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
 
 ACCOUNTS = 40
+ADVERTS, PLACES = 6000, 4000
+"""Of each account."""
 SITES_PER_ACCOUNT = 3
 HOURS = np.array([2, 1, 1, 1, 1, 2, 4, 9, 20, 45, 60, 62, 58, 52, 55, 58, 57, 50, 38, 28, 22, 16, 9, 4], dtype=float)
 """Of the clock of Moscow."""
@@ -31,47 +33,22 @@ CHANNELS = (
     ("offline", "flyer", "qr", 1),
 )  # fmt: skip
 PAID = {"paid_search", "paid_social", "display", "email", "offline"}
-WHAT = (
-    "окна",
-    "двери",
-    "балконы",
-    "потолки",
-    "кухни",
-    "ремонт",
-    "ключи",
-    "шкафы",
-    "лестницы",
-    "заборы",
-    "бани",
-    "котлы",
-)
+WHAT = {
+    "окна": "okna", "двери": "dveri", "балконы": "balkony", "потолки": "potolki", "кухни": "kuhni",
+    "ремонт": "remont", "ключи": "klyuchi", "шкафы": "shkafy", "лестницы": "lestnicy", "заборы": "zabory",
+    "бани": "bani", "котлы": "kotly",
+}  # fmt: skip
+"""What is sold, and how it is spelled in addresses."""
 HOW = (
-    "купить",
-    "цена",
-    "недорого",
-    "под ключ",
-    "отзывы",
-    "рассчитать",
-    "с установкой",
-    "в рассрочку",
-    "срочно",
-    "фото",
-)
-WHERE = ("москва", "спб", "казань", "рядом", "область", "химки", "тверь", "самара", "пермь", "уфа", "тула", "омск")
+    "купить", "цена", "недорого", "под ключ", "отзывы", "рассчитать", "с установкой", "в рассрочку", "срочно", "фото",
+)  # fmt: skip
+WHERE = {
+    "москва": "msk", "спб": "spb", "казань": "kzn", "рядом": "near", "область": "mo", "химки": "himki",
+    "тверь": "tver", "самара": "samara", "пермь": "perm", "уфа": "ufa", "тула": "tula", "омск": "omsk",
+}  # fmt: skip
 TOWNS = (
-    "Москва",
-    "Санкт-Петербург",
-    "Казань",
-    "Тверь",
-    "Тула",
-    "Самара",
-    "Уфа",
-    "Пермь",
-    "Омск",
-    "Химки",
-    "Рязань",
-    "Клин",
-)
+    "Москва", "Санкт-Петербург", "Казань", "Тверь", "Тула", "Самара", "Уфа", "Пермь", "Омск", "Химки", "Рязань", "Клин",
+)  # fmt: skip
 DEVICES = (
     ("mobile", "Android 14", "Chrome Mobile 130", 55), ("mobile", "iOS 18", "Safari 18", 20),
     ("desktop", "Windows 10", "Chrome 130", 15), ("desktop", "Windows 10", "Yandex 24", 6),
@@ -79,12 +56,29 @@ DEVICES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Advert:
-    """What brought a visitor, as text of COPY: columns `channel` to `referrer` in order, and the page of the call."""
+class Advert(NamedTuple):
+    """What brought a visitor; `kind`: which of CHANNELS."""
 
-    traffic: str
-    pages: str
+    kind: int
+    channel: str
+    source: str
+    medium: str
+    campaign: str
+    keyword: str
+    content: str
+    landing_page: str
+    referrer: str
+    page: str
+    title: str
+
+
+class Place(NamedTuple):
+    """Where he sits, at what."""
+
+    device: str
+    os: str
+    browser: str
+    location: str
 
 
 @dataclass(frozen=True)
@@ -123,9 +117,12 @@ class Crowd:
     def of_account(self, total: int, which: int) -> int:
         return int(total * self.shares[which])
 
-    def before(self, total: int, which: int, n: int) -> int:
-        """How many of the account's `total` there are before day n."""
-        return int(self.of_account(total, which) * self.cumulative[n])
+    def by_day(self, total: int, which: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """How many of the account's `total` there are before each day, and in all."""
+        counts: np.ndarray[tuple[int], np.dtype[np.int64]] = (
+            self.of_account(total, which) * self.cumulative
+        ).astype(np.int64)  # fmt: skip
+        return counts
 
     def first_client(self, which: int) -> int:
         """The id of the account's first client, less one."""
@@ -140,46 +137,44 @@ def site_id(which: int, site: int) -> int:
     return which * SITES_PER_ACCOUNT + site + 1
 
 
-def phone_of(client: int) -> str:
-    """Of its own for each client."""
-    return f"79{(client * 618_033_989 + 12_345) % 1_000_000_000:09}"
-
-
-def visitor_of(client: int) -> str:
-    return f"{(client * 0x9E3779B97F4A7C15) % (1 << 64):016x}"
-
-
-def adverts(
-    which: int, seed: int, count: int = 6000
-) -> tuple[list[Advert], np.ndarray[tuple[int], np.dtype[np.float64]]]:
-    """The account's adverts, and how likely each is: a few bring most, most bring a few."""
+@cache
+def adverts(which: int, seed: int) -> tuple[Advert, ...]:
+    """The account's adverts, those that bring most first (`likely_advert`)."""
     chance = random.Random(seed * 1000 + which)
-    themes = chance.sample(WHAT, 4)
-    campaigns = [f"{chance.choice(themes)}_{chance.choice(WHERE)}_{n}" for n in range(150)]
-    host = f"shop{which}.example"
-    kinds, weights = [(c, s, m) for c, s, m, _ in CHANNELS], [w for *_, w in CHANNELS]
-    told = []
-    for _ in range(count):
-        channel, source, medium = chance.choices(kinds, weights)[0]
-        paid = channel in PAID
-        campaign = campaigns[min(int(chance.paretovariate(0.9)) - 1, 149)] if paid else ""
-        keyword = f"{chance.choice(themes)} {chance.choice(HOW)} {chance.choice(WHERE)} {chance.randrange(40)}"
-        keyword = keyword if channel == "paid_search" else ""
-        content = f"banner-{chance.randrange(60)}" if paid else ""
-        page = f"https://{host}/{quote(chance.choice(themes))}/{chance.randrange(80)}"
-        query = f"?utm_source={source}&utm_medium={medium}&utm_campaign={quote(campaign)}" if paid else ""
-        referrer = f"https://{source}.example/" if channel != "direct" else ""
-        click = f"{chance.randrange(10**18)}" if paid else ""
-        traffic = "\t".join((channel, source, medium, campaign, keyword, content, click, page + query, referrer))
-        told.append(Advert(traffic, f"{page}\tКаталог — {chance.choice(themes)}"))
-    tail = 1.0 / np.arange(1, count + 1) ** 0.8
-    return told, tail / tail.sum()
+    themes = chance.sample(list(WHAT), 4)
+    campaigns = [f"{WHAT[chance.choice(themes)]}_{chance.choice(list(WHERE.values()))}_{n}" for n in range(150)]
+    keywords = [f"{theme} {how} {where} {n}" for theme in themes for how in HOW for where in WHERE for n in range(40)]
+    kinds = chance.choices(range(len(CHANNELS)), [row[3] for row in CHANNELS], k=ADVERTS)
+    of = {name: chance.choices(some, k=ADVERTS) for name, some in (("theme", themes), ("keyword", keywords))}
+    return tuple(
+        _advert(kind, f"https://shop{which}.example/{WHAT[theme]}/{chance.randrange(80)}", theme, keyword,
+                campaigns[min(int(chance.paretovariate(0.9)) - 1, 149)])
+        for kind, theme, keyword in zip(kinds, of["theme"], of["keyword"], strict=True)
+    )  # fmt: skip
 
 
-def places(which: int, seed: int) -> list[str]:
-    """`device`, `os`, `browser`, `location` as text of COPY; each as often as it is likely."""
+def _advert(kind: int, page: str, theme: str, keyword: str, campaign: str) -> Advert:
+    channel, source, medium, _ = CHANNELS[kind]
+    is_paid = channel in PAID
+    query = f"?utm_source={quote(source)}&utm_medium={medium}&utm_campaign={campaign}" if is_paid else ""
+    return Advert(
+        kind, channel, source, medium, campaign if is_paid else "", keyword if channel == "paid_search" else "",
+        f"banner-{len(keyword + page) % 60}" if is_paid else "", page + query,
+        f"https://{source}.example/" if channel != "direct" else "", page, f"Каталог — {theme}",
+    )  # fmt: skip
+
+
+def likely_advert(shares: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.int32]]:
+    """Which advert it is, of even chances from 0 to 1: the nth brings n ** -0.8 of what the first does."""
+    whole = (ADVERTS + 1.0) ** 0.2 - 1
+    found: np.ndarray[Any, np.dtype[np.int32]] = ((1 + shares * whole) ** 5 - 1).astype(np.int32).clip(0, ADVERTS - 1)
+    return found
+
+
+def places(which: int, seed: int) -> list[Place]:
+    """Each as often as it is likely."""
     chance = random.Random(seed * 1000 + which + 500)
-    devices, weights = [row[:3] for row in DEVICES], [row[3] for row in DEVICES]
     towns = [*TOWNS, *(f"Посёлок {n}" for n in range(200))]
-    likely = [1.0 / (n + 1) for n in range(len(towns))]
-    return ["\t".join((*chance.choices(devices, weights)[0], chance.choices(towns, likely)[0])) for _ in range(4000)]
+    devices = chance.choices([row[:3] for row in DEVICES], [row[3] for row in DEVICES], k=PLACES)
+    found = chance.choices(towns, [1.0 / (n + 1) for n in range(len(towns))], k=PLACES)
+    return [Place(*device, town) for device, town in zip(devices, found, strict=True)]

@@ -24,22 +24,17 @@ from callrouter.journal.query import to_query
 from callrouter.reports import metrics
 from callrouter.reports.facts import COST_FIELDS, Scope
 from callrouter.reports.figures import (
-    APPEAL_MEASURES,
-    COST_MEASURES,
-    DEAL_MEASURES,
     FACT_DIMENSIONS,
     MEASURES,
-    TIME_MEASURES,
     TIMES,
     TRAFFIC,
-    VISIT_MEASURES,
     Dimension,
     Figures,
     Order,
     Sums,
     figures,
 )
-from callrouter.reports.sums import PARTS, Part, cube_for, part_facts
+from callrouter.reports.sums import PART_MEASURES, PARTS, Part, cube_for, part_facts
 
 Key: TypeAlias = tuple[str | int | date | None, ...]
 DAY = timedelta(days=1)
@@ -51,9 +46,6 @@ MOST_RUNS = 6
 SUM_COLUMNS: Final = {name: f'r."{name}"' for name in (*TRAFFIC, "group", "employee", "site")}
 SUMMED_FIELDS = frozenset({"since", "until", *SUM_COLUMNS})
 
-PART_MEASURES: Final[dict[Part, tuple[str, ...]]] = {
-    "appeals": (*APPEAL_MEASURES, *TIME_MEASURES, *DEAL_MEASURES), "visits": VISIT_MEASURES, "costs": COST_MEASURES,
-}  # fmt: skip
 MONEY = ("revenue", "cost")
 KEYS: Final = {
     **{name: f'"{name}"' for name in (*TRAFFIC, "content", "group", "employee", "site", "hour", "day")},
@@ -282,7 +274,7 @@ def _statement(made: _Made, base: str) -> str:
     by, values = made.question.by, made.values
     named = ", ".join(f"{KEYS[name]} AS k{index}" for index, name in enumerate(by))
     keys = ", ".join(f"k{index}" for index in range(len(by)))
-    told = ", ".join(f"sum({name}) AS {name}" for name in MEASURES)
+    told = ", ".join(f"coalesce(sum({name}), 0) AS {name}" for name in MEASURES)
     sums = ", ".join(f"{name} * coalesce(x.rate, 1) AS {name}" if name in MONEY else name for name in MEASURES)
     currency, account = values.add(base, "text"), values.add(made.scope.account, "bigint")
     return f"""

@@ -6,6 +6,7 @@ The same SELECTs are counted when a report is asked for and when a day is added 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -44,6 +45,8 @@ APPEAL_CASES: Final = {
     "waits": f"{_CALL} AND a.wait_s IS NOT NULL",
     "talks": f"{_CALL} AND a.status = 'answered' AND a.talk_s IS NOT NULL",
 }
+
+FEW_DAYS = timedelta(days=3)
 
 NOTHING = "''"
 OWN = ", ".join(f"coalesce(a.{name}, '') AS {name}" for name in TRAFFIC)
@@ -95,13 +98,9 @@ def owed_to_nobody(scope: Scope, filters: Filters, values: Values) -> str:
 
 def visit_facts(scope: Scope, filters: Filters, values: Values) -> str:
     local = local_time("v", scope.zone, values)
-    zone = values.add(scope.zone.key, "text")
-    first_of_day = f"""NOT EXISTS (
-        SELECT FROM visits e WHERE e.account_id = v.account_id AND e.visitor = v.visitor AND e.site_id = v.site_id
-            AND e.started_at >= date_trunc('day', {local}) AT TIME ZONE {zone} AND e.started_at <= v.started_at
-            AND (e.started_at, e.session) < (v.started_at, v.session))"""
+    source, first = _first_of_day(scope, filters, values)
     measures = {
-        "visits": "1", "visitors": f"({first_of_day})::int", "shown": "(v.number IS NOT NULL)::int",
+        "visits": "1", "visitors": f"({first})::int", "shown": "(v.number IS NOT NULL)::int",
         "overflow": "v.overflow::int",
     }  # fmt: skip
     dims = {
@@ -109,7 +108,29 @@ def visit_facts(scope: Scope, filters: Filters, values: Values) -> str:
         "hour": f"extract(hour FROM {local})::int",
     }  # fmt: skip
     where = visit_conditions(filters, scope.account, scope.zone, values)
-    return _select(dims, measures, "visits v", where)
+    return _select(dims, measures, source, where)
+
+
+def _first_of_day(scope: Scope, filters: Filters, values: Values) -> tuple[str, str]:
+    """Where visits come from, and the condition that one is its visitor's first at the site on that day.
+
+    Days that are counted whole are put in order at once; of a few visits of a long time each is looked up.
+    """
+    local, zone = local_time("v", scope.zone, values), values.add(scope.zone.key, "text")
+    since, until = filters.since, filters.until
+    if since is None or until is None or (until - since > FEW_DAYS and filters.asked - {"since", "until"}):
+        looked_up = f"""NOT EXISTS (
+            SELECT FROM visits e WHERE e.account_id = v.account_id AND e.visitor = v.visitor AND e.site_id = v.site_id
+                AND e.started_at >= date_trunc('day', {local}) AT TIME ZONE {zone} AND e.started_at <= v.started_at
+                AND (e.started_at, e.session) < (v.started_at, v.session))"""
+        return "visits v", looked_up
+    midnight = f"date_trunc('day', {values.add(since, 'timestamptz')} AT TIME ZONE {zone}) AT TIME ZONE {zone}"
+    ordered = f"""(
+        SELECT v.*, row_number() OVER (
+            PARTITION BY ({local})::date, v.site_id, v.visitor ORDER BY v.started_at, v.session) = 1 AS is_first
+        FROM visits v WHERE v.account_id = {values.add(scope.account, "bigint")} AND v.started_at >= {midnight}
+            AND v.started_at < {values.add(until, "timestamptz")}) v"""  # noqa: S608 - values are parameters
+    return ordered, "v.is_first"
 
 
 def cost_facts(scope: Scope, filters: Filters, values: Values) -> str:

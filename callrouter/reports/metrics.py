@@ -7,7 +7,10 @@ from prometheus_client import Histogram
 BUCKETS = (0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15)
 
 add_up_seconds = Histogram(
-    "callrouter_reports_add_up_seconds", "Time to add up one day of an account, by part.", ["part"], buckets=BUCKETS
+    "callrouter_reports_add_up_seconds",
+    "Time to add up a day of an account, or some at once, by part.",
+    ["part"],
+    buckets=BUCKETS,
 )
 report_seconds = Histogram(
     "callrouter_reports_seconds", "Time to answer a report, from sums of days or from rows.", ["source"],

@@ -6,7 +6,8 @@ Knows SQL. A day's sums hold while it has no mark (see migration 0023).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
@@ -21,12 +22,22 @@ from callrouter.journal.filters import Filters
 from callrouter.journal.period import day_start
 from callrouter.reports import metrics
 from callrouter.reports.facts import Scope, appeal_facts, cost_facts, deal_facts, owed_to_nobody, visit_facts
-from callrouter.reports.figures import FACT_DIMENSIONS, MEASURES
+from callrouter.reports.figures import (
+    APPEAL_MEASURES,
+    COST_MEASURES,
+    DEAL_MEASURES,
+    FACT_DIMENSIONS,
+    TIME_MEASURES,
+    VISIT_MEASURES,
+)
 
 log = structlog.get_logger()
 
 Part = Literal["appeals", "visits", "costs"]
 PARTS: tuple[Part, ...] = ("appeals", "visits", "costs")
+PART_MEASURES: Final[dict[Part, tuple[str, ...]]] = {
+    "appeals": (*APPEAL_MEASURES, *TIME_MEASURES, *DEAL_MEASURES), "visits": VISIT_MEASURES, "costs": COST_MEASURES,
+}  # fmt: skip
 
 CUBES: Final[dict[str, tuple[str, ...]]] = {
     "channel": ("site", "channel", "source", "medium"),
@@ -42,8 +53,11 @@ CUBES: Final[dict[str, tuple[str, ...]]] = {
 SHARED_CUBES = ("channel", "campaign")
 """Of the models that share appeals out: there are five of them."""
 
+DAY = timedelta(days=1)
 EVERY_SECONDS = 2.0
-DAYS_AT_ONCE = 20
+DAYS_AT_ONCE = 60
+LONGEST_RUN = 10
+"""Days of an account one after the other are added up together: to plan a statement takes as long as a quiet day."""
 
 STALE = """
 SELECT m.account_id, m.part, m.day FROM (SELECT DISTINCT account_id, part, day FROM report_marks) m
@@ -64,8 +78,8 @@ UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('callrouter.reports', $1))"
 
 # Held to the end: on another clock the day is another day.
 ON_CLOCK = "SELECT time_zone FROM accounts WHERE id = $1 FOR SHARE"
-TAKE_MARKS = "DELETE FROM report_marks WHERE account_id = $1 AND part = $2 AND day = $3"
-FORGET = "DELETE FROM report_sums WHERE account_id = $1 AND part = $2 AND day = $3"
+TAKE_MARKS = "DELETE FROM report_marks WHERE account_id = $1 AND part = $2 AND day BETWEEN $3 AND $4"
+FORGET = "DELETE FROM report_sums WHERE account_id = $1 AND part = $2 AND day BETWEEN $3 AND $4"
 
 
 async def keep_sums(postgres: Pool) -> None:
@@ -84,41 +98,57 @@ async def keep_sums(postgres: Pool) -> None:
 async def add_up_stale(connection: Connection, *, limit: int = DAYS_AT_ONCE) -> int:
     """Add up some days that are over and marked; returns how many."""
     await connection.execute(SUPERFLUOUS)
-    done = 0
+    stale: dict[tuple[int, Part], list[date]] = defaultdict(list)
     for row in await connection.fetch(STALE, limit):
-        done += await add_up(connection, row["account_id"], row["part"], row["day"])
+        stale[row["account_id"], row["part"]].append(row["day"])
+    done = 0
+    for (account, part), days in stale.items():
+        for first, last in _runs(sorted(days)):
+            if await add_up(connection, account, part, first, last):
+                done += (last - first).days + 1
     return done
 
 
-async def add_up(connection: Connection, account: int, part: Part, day: date) -> bool:
-    """Add a day's rows up, as one snapshot shows them; False: somebody else is at the account, or it is gone."""
+def _runs(days: Iterable[date]) -> Iterator[tuple[date, date]]:
+    run: list[date] = []
+    for day in days:
+        if run and (day != run[-1] + DAY or len(run) == LONGEST_RUN):
+            yield run[0], run[-1]
+            run = []
+        run.append(day)
+    if run:
+        yield run[0], run[-1]
+
+
+async def add_up(connection: Connection, account: int, part: Part, first: date, last: date) -> bool:
+    """Add up these days' rows, as one snapshot shows them; False: somebody else is at the account, or it is gone."""
     if not await connection.fetchval(LOCK, account):
         return False
     try:
         with metrics.add_up_seconds.labels(part).time():
             async with connection.transaction(isolation="repeatable_read"):
-                return await _add_up(connection, account, part, day)
+                return await _add_up(connection, account, part, first, last)
     except asyncpg.SerializationError:
         return False  # the account's clock was changed meanwhile
     finally:
         await connection.fetchval(UNLOCK, account)
 
 
-async def _add_up(connection: Connection, account: int, part: Part, day: date) -> bool:
+async def _add_up(connection: Connection, account: int, part: Part, first: date, last: date) -> bool:
     zone = await connection.fetchval(ON_CLOCK, account)
     if zone is None:
         return False
-    await connection.execute(TAKE_MARKS, account, part, day)
-    await connection.execute(FORGET, account, part, day)
+    await connection.execute(TAKE_MARKS, account, part, first, last)
+    await connection.execute(FORGET, account, part, first, last)
     scope = Scope(account, ZoneInfo(zone))
-    filters = Filters(since=day_start(day, scope.zone), until=day_start(day + timedelta(days=1), scope.zone))
+    filters = Filters(since=day_start(first, scope.zone), until=day_start(last + DAY, scope.zone))
     for model in MODELS if part == "appeals" else (None,):
         values = Values()
         rows = " UNION ALL ".join(part_facts(part, scope, filters, model or "last_click", values))
         cubes = SHARED_CUBES if model not in {None, "last_click"} else tuple(CUBES)
         told = {"account_id": values.add(account, "bigint"), "part": values.add(part, "text"),
-                "model": values.add(model or part, "text"), "day": values.add(day, "date")}  # fmt: skip
-        await connection.execute(_sum_up(cubes, rows, told), *values.all)
+                "model": values.add(model or part, "text")}  # fmt: skip
+        await connection.execute(_sum_up(cubes, rows, told, PART_MEASURES[part]), *values.all)
     return True
 
 
@@ -132,15 +162,15 @@ def part_facts(part: Part, scope: Scope, filters: Filters, model: Model, values:
     return [appeal_facts(scope, filters, model, values), deal_facts(scope, filters, model, values), *nobody]
 
 
-def _sum_up(cubes: Sequence[str], rows: str, told: dict[str, str]) -> str:
-    """One pass over a day's facts for all cubes. `told`: what else stands in each row."""
+def _sum_up(cubes: Sequence[str], rows: str, told: dict[str, str], measures: Sequence[str]) -> str:
+    """One pass over some days' facts for all cubes. `told`: what else stands in each row."""
     known = [name for name in FACT_DIMENSIONS if any(name in CUBES[cube] for cube in cubes)]
-    sets = ", ".join(f"({_quoted(CUBES[cube])}, currency)" for cube in cubes)
+    sets = ", ".join(f"(day, {_quoted(CUBES[cube])}, currency)" for cube in cubes)
     names = " ".join(f"WHEN {_mask(cube, known)} THEN '{cube}'" for cube in cubes)
-    sums = ", ".join(f"sum({name})" for name in MEASURES)
+    sums = ", ".join(f"nullif(sum({name}), 0)" for name in measures)
     return f"""
-INSERT INTO report_sums ({", ".join(told)}, cube, currency, {_quoted(known)}, {", ".join(MEASURES)})
-SELECT {", ".join(told.values())}, CASE grouping({_quoted(known)}) {names} END, currency, {_quoted(known)}, {sums}
+INSERT INTO report_sums ({", ".join(told)}, day, cube, currency, {_quoted(known)}, {", ".join(measures)})
+SELECT {", ".join(told.values())}, day, CASE grouping({_quoted(known)}) {names} END, currency, {_quoted(known)}, {sums}
 FROM ({rows}) facts GROUP BY GROUPING SETS ({sets})"""  # noqa: S608 - names of columns
 
 
