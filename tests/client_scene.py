@@ -107,10 +107,10 @@ def _of_others() -> list[AppealRow]:
 
 
 async def _hostile(postgres: Pool) -> None:
-    said = dict.fromkeys(
+    said: dict[str, Any] = dict.fromkeys(
         ("campaign", "keyword", "source", "medium", "content", "location", "device", "os", "browser", "channel"), SCRIPT
     )
-    places = dict.fromkeys(("landing_page", "page", "referrer"), ADDRESS)
+    places: dict[str, Any] = dict.fromkeys(("landing_page", "page", "referrer"), ADDRESS)
     at = NOW - 5 * DAY
     await put_visit(postgres, "x1", "vx", at, title=SCRIPT, **said, **places)
     await postgres.execute("UPDATE visit_pages SET url = $1, title = $2 WHERE session = 'x1'", ADDRESS, SCRIPT)
