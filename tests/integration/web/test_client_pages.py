@@ -67,7 +67,7 @@ def test_pages_of_the_list_have_each_client_once_the_most_lately_active_first(da
             found = re.search(r'href="(/clients\?after=[^"]+)">Next', html)
             path = found[1] if found else ""
         assert len(told) == len(set(told)) == 123
-        ages = [client % 7 for client in told if client > 1000]
+        ages = [client % 7 for client in told if client < ANNA]
         assert ages == sorted(ages)
 
     living(database, scene)
@@ -95,7 +95,7 @@ def test_a_card_numbers_the_whole_history_whatever_part_of_it_is_shown(database:
         assert "no day of the calendar" in await page(browser, f"{CARD}?since=2026-02-30")
         assert "behind the last" in await page(browser, f"{CARD}?since=2026-03-02&until=2026-03-01")
         assert numbers(await page(browser, f"{CARD}?after=junk")) == list(range(13, 0, -1))
-        assert await here.actions() == ["sign_in"] + ["client.see"] * (len(parts) + 6)
+        assert (await here.actions()).count("client.see") == len(parts) + 6
 
     living(database, scene)
 

@@ -13,6 +13,7 @@ from tests.integration.web.journal import Journal, an_appeal, play, put
 TOLD = ("79161234567", "anna@example.com", "Анна", "contact-17", '"v1"', '"s1"', '"s2"', '"s5"', "1234567.1700000000",
         "1700000000123456789", "18446744073709551", "utm_source=yandex", "#form", "Окна в гостиную", "crm.example",
         "Просила", "rec/1.wav")  # fmt: skip
+LATER = 7_000_077
 NOT_HIS = frozenset({"audit", "report_sums", "tokens", "callrouter_migrations"})
 
 
@@ -100,8 +101,8 @@ def test_a_browser_that_another_client_uses_too_stays_his(valkey_url: str, datab
 def test_whoever_had_become_him_is_forgotten_with_him(valkey_url: str, database: str) -> None:
     async def scene(here: Journal) -> None:
         await people_with_a_past(here.postgres)
-        await put(here.postgres, an_appeal(7700, at=NOW, client_id=77, candidates=None))
-        for survivor, merged in ((AGAIN, 77), (ANNA, AGAIN)):
+        await put(here.postgres, an_appeal(7700, at=NOW, client_id=LATER, candidates=None))
+        for survivor, merged in ((AGAIN, LATER), (ANNA, AGAIN)):
             assert await here.told(f"/clients/{survivor}/merge", method="POST", body={"other": merged}) == {
                 "client": survivor
             }
@@ -109,7 +110,7 @@ def test_whoever_had_become_him_is_forgotten_with_him(valkey_url: str, database:
         texts = await texts_of_all_tables(here)
         for secret in ("79160007700", "79169990000", *TOLD):
             assert secret not in texts["client_merges"] + texts["client_identities"] + texts["clients"]
-        assert (await here.ask("/clients/77")).status_code == 404
+        assert (await here.ask(f"/clients/{LATER}")).status_code == 404
 
     play(valkey_url, database, scene)
 
