@@ -111,7 +111,7 @@ async def _make(server: EmbeddedPostgres, crowd: Crowd) -> None:
             settings.write(SETTINGS)
         await migrate(url, lambda _line: None)
         await fill(url, crowd, lasting=False)
-        await settle(url, crowd)
+        await settle(url)
         connection = await connect(url)
         await connection.execute("CHECKPOINT")
         await connection.close()

@@ -135,11 +135,23 @@ BY_PHONE = """
 SELECT c.id, c.name FROM client_identities i JOIN clients c ON c.account_id = i.account_id AND c.id = i.client_id
 WHERE i.account_id = $1 AND i.kind = 'phone' AND i.value = $2"""
 _FIRST = "(array_agg({0} ORDER BY started_at, id){1})[1]"
+OF_APPEALS = (
+    "appeals",
+    "calls",
+    "lost",
+    "unique",
+    "quality",
+    "multichannel",
+    "talk_s",
+    "first_appeal_at",
+    "last_appeal_at",
+)
 # One pass: each further look would be planned for all months that there are.
 APPEALS = f"""
 SELECT count(*) AS appeals, count(*) FILTER (WHERE kind = 'call') AS calls,
-    count(*) FILTER (WHERE status = 'lost') AS lost, count(*) FILTER (WHERE multichannel) AS multichannel,
-    min(started_at) AS first_at, max(started_at) AS last_at,
+    count(*) FILTER (WHERE status = 'lost') AS lost, count(*) FILTER (WHERE is_unique) AS unique,
+    count(*) FILTER (WHERE quality) AS quality, count(*) FILTER (WHERE multichannel) AS multichannel,
+    coalesce(sum(talk_s), 0) AS talk_s, min(started_at) AS first_appeal_at, max(started_at) AS last_appeal_at,
     {_FIRST.format("customer", " FILTER (WHERE customer IS NOT NULL)")} AS number,
     {_FIRST.format("person", " FILTER (WHERE person <> '')")} AS person,
     {_FIRST.format("location", "")} AS location

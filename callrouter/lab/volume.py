@@ -31,6 +31,8 @@ from callrouter.reports.sums import PARTS, add_up
 
 TABLES = ("appeals", "visits", "visit_pages", "clients", "client_identities", "client_visitors", "deals", "costs",
           "appeal_notes")  # fmt: skip
+NUMBERED = ("sites", "clients")
+"""Tables whose rows come with their ids: what is added later is numbered from there on."""
 CHUNK = 150_000
 """Appeals that are written at a time."""
 PAGES_KEPT = timedelta(days=60)
@@ -77,16 +79,16 @@ async def fill(url: str, crowd: Crowd, report: Report = lambda _line: None, *, l
     but that cost no log."""
     connection = await connect(url)
     try:
-        await connection.execute(
-            "SET synchronous_commit = off; SET maintenance_work_mem = '1GB'; SET work_mem = '512MB'"
-        )
-        await connection.execute("SET temp_buffers = '256MB'")
+        await connection.execute(GENEROUS)
         await _found(connection, crowd)
         if not lasting:
             for row in await connection.fetch(UNLOGGED, [*TABLES, "report_sums"]):
                 await connection.execute(row["statement"])
         async with _bare(connection, report):
             await _load(connection, crowd, report)
+        for table in NUMBERED:
+            await connection.execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}")  # noqa: S608
+        await connection.execute(MARK, list(PARTS), crowd.day(0) - timedelta(days=1), crowd.day(crowd.days - 1))
         for table in TABLES:
             report(f"vacuum {table}")
             await connection.execute(f"VACUUM (ANALYZE) {table}")
@@ -94,12 +96,11 @@ async def fill(url: str, crowd: Crowd, report: Report = lambda _line: None, *, l
         await connection.close()
 
 
-async def settle(url: str, crowd: Crowd, report: Report = lambda _line: None) -> None:
+async def settle(url: str, report: Report = lambda _line: None) -> None:
     """Add all days up that are over, the latest first."""
     connection = await connect(url)
     try:
         await connection.execute(GENEROUS)
-        await connection.execute(MARK, list(PARTS), crowd.day(0) - timedelta(days=1), crowd.day(crowd.days - 1))
         for row in await connection.fetch(MARKED):
             report(f"sums of {row['part']} of account {row['account_id']}, {row['first']} to {row['last']}")
             await add_up(connection, row["account_id"], row["part"], row["first"], row["last"])
@@ -253,7 +254,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(datetime.now(UTC).strftime("%H:%M:%S"), line, file=sys.stderr)  # noqa: T201
 
     asyncio.run(fill(told.url, crowd, report, lasting=not told.unlogged))
-    asyncio.run(settle(told.url, crowd, report))
+    asyncio.run(settle(told.url, report))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def fresh_database(postgres_url: str, template: str, name: str) -> str:
 def history(postgres_url: str, migrated_template: str) -> str:
     url = fresh_database(postgres_url, migrated_template, "volume")
     asyncio.run(fill(url, CROWD))
-    asyncio.run(settle(url, CROWD))
+    asyncio.run(settle(url))
     return url
 
 
