@@ -192,8 +192,10 @@ class View:
         ]
 
     def is_here(self, path: str) -> bool:
+        """Whether the page is that of `path` or below it, and not below a longer one of the navigation."""
         here = self.request.url.path
-        return here == path or here.startswith(f"{path}/")
+        nearer = (entry.path for entry in self._ground.entries if len(entry.path) > len(path))
+        return _below(here, path) and not any(_below(here, other) for other in nearer)
 
     def browser_name(self, agent: str) -> str:
         """Chrome, Windows"""
@@ -231,6 +233,10 @@ async def sent_form(request: AnyRequest) -> Form:
 
 def sign_in_path(path: str) -> str:
     return SIGN_IN if path == "/" else f"{SIGN_IN}?next={quote(path, safe='/')}"
+
+
+def _below(here: str, path: str) -> bool:
+    return here == path or here.startswith(f"{path}/")
 
 
 def _time_zone(person: Person | None, looked_at: Account | None) -> str:
