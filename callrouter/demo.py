@@ -19,7 +19,7 @@ import asyncpg
 import httpx
 import msgspec
 
-from callrouter.db.connect import connect
+from callrouter.db.connect import Connection, connect
 from callrouter.db.migrate import migrate
 from callrouter.lab import company, shop
 from callrouter.lab.asterisk import Attach, Attachment
@@ -35,6 +35,7 @@ from callrouter.lab.verdict import Placed, Verdict, judged
 from callrouter.lab.visitors import Visitor, visitors
 from callrouter.numbers import Number
 from callrouter.people import passwords, users
+from callrouter.people.roles import Role
 from callrouter.pool import inventory
 from callrouter.pool.number_file import ListedNumber
 from callrouter.pool.number_inventory import bind_static, import_numbers
@@ -42,7 +43,7 @@ from callrouter.pool.site_inventory import SiteSettings, WantedPool, add_site, c
 
 SITES = {"shop.example": "sales", "service.example": "support"}
 """Domain → route of its calls."""
-OPERATOR = "operator@demo.example"
+COMPANY, OPERATOR = "marketing@demo.example", "operator@demo.example"
 STATIC_NUMBER = Number("74952220300")
 STATIC_SOURCE = "izvestia"
 FIRST_NUMBER = 7_495_222_1000
@@ -85,7 +86,7 @@ class Demo:
         self, stack: Stack, pbx: LabPbx, sites: dict[str, str], postgres: str, *, shop_url: str = "", password: str = ""
     ) -> None:  # fmt: skip
         self.password = password
-        """Of the user OPERATOR, who sees everything on the pages; another with each run."""
+        """Of the users COMPANY, who sees its calls, and OPERATOR, who sees everything; another with each run."""
         self.shop_url = shop_url
         """A small shop for a person with a browser."""
         self.stack = stack
@@ -253,19 +254,25 @@ async def _shop_site(postgres: str) -> str:
 
 
 async def _let_in(postgres: str) -> str:
-    """A password with which the operator signs in to the pages; that of an earlier run ends."""
+    """A password with which the company and the operator sign in to the pages; that of an earlier run ends."""
     password = passwords.generated()
     hashed = await passwords.Passwords().hash(password)
     conn = await connect(postgres)
     try:
-        known = {user.email: user for user in await users.list_users(conn, inventory.OPERATOR)}
-        if OPERATOR in known:
-            await users.set_password(conn, inventory.OPERATOR, known[OPERATOR].id, hashed)
-        else:
-            await users.add_user(conn, inventory.OPERATOR, OPERATOR, role="operator", name="Demo", password_hash=hashed)
+        company = await conn.fetchval("SELECT id FROM accounts WHERE name = 'Demo'")
+        await _welcome(conn, company, COMPANY, "admin", hashed)
+        await _welcome(conn, inventory.OPERATOR, OPERATOR, "operator", hashed)
     finally:
         await conn.close()
     return password
+
+
+async def _welcome(conn: Connection, account: int, email: str, role: Role, hashed: str) -> None:
+    known = {user.email: user for user in await users.list_users(conn, account)}
+    if email in known:
+        await users.set_password(conn, account, known[email].id, hashed)
+    else:
+        await users.add_user(conn, account, email, role=role, name="Demo", password_hash=hashed)
 
 
 async def furnish(postgres: str, choices: Choices) -> dict[str, str]:

@@ -20,7 +20,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from callrouter.commands.options import print_json
-from callrouter.demo import OPERATOR, Choices, Demo, product
+from callrouter.demo import COMPANY, OPERATOR, Choices, Demo, product
 from callrouter.lab.asterisk import AsteriskFailed, Attach
 from callrouter.lab.calls import UnexpectedCall
 from callrouter.lab.servers import ServerUnavailable
@@ -172,7 +172,8 @@ class Screen:
         lines = [
             "",
             f"pages           {stack.web}/",
-            f"sign in as      {OPERATOR}   password {running.password}",
+            f"sign in as      {COMPANY}   password {running.password}   (the company that is called)",
+            f"or as           {OPERATOR}    with the same   (whose server it is: pools, accounts)",
             f"shop            {running.shop_url}/?utm_source=yandex&utm_medium=cpc   (open it in a browser)",
             f"configuration   {stack.config}",
             f"appeals         psql {running.postgres} -c 'TABLE appeals'",
