@@ -50,6 +50,7 @@ class Ringing:
 
     async def stop(self) -> None:
         await self._background.stop()
+        await self._send(self._fresh())
 
     def rings(self, pbx: str, channel: str, resolution: Resolution) -> None:
         """The call on this channel of the customer's is being placed; it is this visitor's, as far as is known."""

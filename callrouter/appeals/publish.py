@@ -100,13 +100,14 @@ class Publisher:
         self._finished.clear()
         try:
             while not self._stopping.is_set():
-                if await self._publish_all():
+                published = await self._publish_all()
+                if published:
                     await self._judge()
+                await self._settle()
+                if published:
                     await self._gather()
-                else:
-                    await self._settle()
-                    if not self._rewound():
-                        await self._journal.wait(IDLE_SECONDS)
+                elif not self._rewound():
+                    await self._journal.wait(IDLE_SECONDS)
             while await self._publish_all():
                 pass
         finally:

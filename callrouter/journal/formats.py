@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -33,6 +34,8 @@ Separator = Literal["comma", "semicolon", "tab"]
 SIGNS: dict[Separator, str] = {"comma": ",", "semicolon": ";", "tab": "\t"}
 BOM = "\ufeff"
 FORMULA_SIGNS = "=+-@\t\r\n'＝＋－＠"
+WITHIN = re.compile(r"([,;\t])(?=\s*[=+\-@＝＋－＠])")
+"""Where a spreadsheet that splits by another sign than ours would begin a cell with a formula."""
 ROWS_OF_A_SHEET = 1_000_000
 LONGEST_CELL = 32_767
 """Characters that a cell of a spreadsheet holds."""
@@ -70,7 +73,10 @@ class Csv:
 
     def _cell(self, value: object) -> str:
         text = as_text(value, self._zone)
-        return f"'{text}" if isinstance(value, str | list | dict) and text.startswith(tuple(FORMULA_SIGNS)) else text
+        if not isinstance(value, str | list | dict):
+            return text
+        text = WITHIN.sub(r"\1'", text)
+        return f"'{text}" if text.startswith(tuple(FORMULA_SIGNS)) else text
 
 
 def as_text(value: object, zone: ZoneInfo) -> str:

@@ -104,9 +104,20 @@ async def add_up_stale(connection: Connection, *, limit: int = DAYS_AT_ONCE) -> 
     done = 0
     for (account, part), days in stale.items():
         for first, last in _runs(sorted(days)):
-            if await add_up(connection, account, part, first, last):
-                done += (last - first).days + 1
+            done += await _added_up(connection, account, part, first, last)
     return done
+
+
+async def _added_up(connection: Connection, account: int, part: Part, first: date, last: date) -> int:
+    """How many days. What takes longer than a command may is done by halves."""
+    try:
+        return (last - first).days + 1 if await add_up(connection, account, part, first, last) else 0
+    except TimeoutError:
+        if first == last:
+            raise
+    middle = first + timedelta(days=(last - first).days // 2)
+    done = await _added_up(connection, account, part, first, middle)
+    return done + await _added_up(connection, account, part, middle + DAY, last)
 
 
 def _runs(days: Iterable[date]) -> Iterator[tuple[date, date]]:

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from email.errors import MessageError
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -96,6 +97,10 @@ class Sender:
         """The connection whose end gives the lock back, whatever happens to this process."""
         conn = await connect(self._url, command_seconds=30.0)
         try:
+            # A host that is gone says no goodbye: else its lock would outlive it by hours.
+            await conn.execute(
+                "SET tcp_keepalives_idle = 20; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 4"
+            )
             await self._stand_by(conn)
             for row in await conn.fetch(BROKEN_OFF):
                 SENDINGS.labels("doubtful").inc()
@@ -165,7 +170,7 @@ class Sender:
             try:
                 await asyncio.to_thread(put, self._outlet.folder, schedule, sending.due_at, written.file)
             except OSError as error:
-                raise NotSent(f"the folder does not take it: {error}") from error
+                raise NotSent(f"the folder does not take it: {error.strerror or type(error).__name__}") from error
             await self._ended(conn, sending, "sent")
         elif not store.may_get(sending.recipient, people, self._outlet.allowed):
             raise NotSent("the address belongs to nobody who may sign in to the account any more", lasting=True)
@@ -178,9 +183,10 @@ class Sender:
         self, conn: Connection, schedule: Schedule, sending: Sending, written: Written, mail: MailSettings
     ) -> None:
         key = f"{schedule.account} {schedule.id} {sending.due_at.isoformat()}"
-        message = letter(
-            written, sender=mail.sender, recipient=sending.recipient, key=key, at=datetime.now(UTC)
-        )  # fmt: skip
+        try:
+            message = letter(written, sender=mail.sender, recipient=sending.recipient, key=key, at=datetime.now(UTC))
+        except (MessageError, ValueError) as error:
+            raise NotSent("mail servers take no such address", lasting=True) from error
         posting = Posting(mail)
         try:
             await asyncio.to_thread(posting.begin, message)

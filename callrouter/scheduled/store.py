@@ -49,7 +49,8 @@ INSERT INTO scheduled_reports (account_id, user_id, {", ".join(SET)})
 VALUES ($1, $2, {", ".join(f"${n + 3}" for n in range(len(SET)))}) RETURNING id"""  # noqa: S608 - names of columns
 CHANGE = f"""
 UPDATE scheduled_reports SET {", ".join(f"{name} = ${n + 3}" for n, name in enumerate(SET))}, version = version + 1,
-    done_until = greatest(done_until, now())
+    done_until = CASE WHEN enabled AND every = ${SET.index("every") + 3} AND day = ${SET.index("day") + 3}
+        AND minute = ${SET.index("minute") + 3} THEN done_until ELSE greatest(done_until, now()) END
 WHERE account_id = $1 AND id = $2"""  # noqa: S608 - names of columns
 REMOVE = "DELETE FROM scheduled_reports WHERE account_id = $1 AND id = $2"
 PEOPLE = "SELECT lower(email) AS email FROM users WHERE account_id = $1 AND disabled_at IS NULL ORDER BY email"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -83,6 +84,11 @@ class _Watched:
         self._caller = caller
         self.account = account
         self._filters = filters
+        now, until = asking.clock.now(), filters.until
+        self.lasts = LONGEST_SECONDS
+        """A named period is another one after its end."""
+        if until is not None and until > now:
+            self.lasts = min(LONGEST_SECONDS, (until - now).total_seconds())
         self._zone = zone
         self._fields = fields
 
@@ -95,11 +101,14 @@ class _Watched:
         calls = [each for each in news if isinstance(each, CallNews)]
         if not ids and not calls:
             return
-        async with self._asking.of(self._caller, self.account) as (conn, _):
-            for call in calls:
-                yield event(call.state, await self._who(conn, call) if call.state == "ringing" else Ringing(call=call))
-            async for each in self._appeals(conn, ids):
-                yield each
+        async with self._asking.of(self._caller, self.account) as (conn, _):  # whoever reads slowly holds none
+            events = [
+                event(call.state, await self._who(conn, call) if call.state == "ringing" else Ringing(call=call))
+                for call in calls
+            ]
+            events += [each async for each in self._appeals(conn, ids)]
+        for each in events:
+            yield each
 
     async def _appeals(self, conn: Connection, ids: list[UUID]) -> AsyncIterator[bytes]:
         if not ids:
@@ -127,6 +136,8 @@ def _spelled(number: str | None) -> str:
 
 async def _events(feed: Feed, watched: _Watched) -> AsyncIterator[bytes]:
     with feed.watching(watched.account) as watcher, WATCHERS.track_inprogress():
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + watched.lasts
         yield b": callrouter\nretry: 2000\n\n"
         await feed.ready()
         yield event("hello", {})
@@ -135,7 +146,6 @@ async def _events(feed: Feed, watched: _Watched) -> AsyncIterator[bytes]:
                 yield each
         except Refusal:
             yield event("missed", {})
-        beats = 0
         async for news in live.gathered(watcher, settle=SETTLE_SECONDS, idle=BEAT_SECONDS):
             try:
                 async for each in watched.told(news):
@@ -143,9 +153,8 @@ async def _events(feed: Feed, watched: _Watched) -> AsyncIterator[bytes]:
             except Refusal:  # Postgres is away for the moment
                 yield event("missed", {})
             if not news:
-                beats += 1
                 yield b":\n\n"
-            if beats * BEAT_SECONDS >= LONGEST_SECONDS:
+            if loop.time() >= ends:
                 return
 
 

@@ -14,6 +14,11 @@ from callrouter.pool.site_change import SiteChange, WrongSettings, settings_in
 from callrouter.pool.site_details import SiteDetails, site_numbered
 from callrouter.pool.site_inventory import SiteSettings, add_site_of, change_site_of, known_routes
 
+CALLED = """
+SELECT DISTINCT coalesce(c.country, s.country) AS country FROM sites s
+LEFT JOIN LATERAL jsonb_array_elements_text(s.callback -> 'countries') AS c (country) ON true
+WHERE s.account_id = $1"""
+
 
 async def change_site(conn: Connection, before: SiteDetails, change: SiteChange, *, by: Caller) -> SiteDetails:
     """Within the transaction that read and locked `before`. Raises Refused, WrongSettings where it knows of what."""
@@ -21,6 +26,8 @@ async def change_site(conn: Connection, before: SiteDetails, change: SiteChange,
     settings = settings_in(change, before.country)
     if settings == SiteSettings():
         return before
+    if by.account != OPERATOR and settings.country not in (None, before.country) and not before.callback.countries:
+        settings = _calling_only(settings, (before.country,))
     await change_site_of(conn, before.account, before.id, settings)
     after = await site_numbered(conn, before.account, before.id)
     if told := _changed(before, after):
@@ -36,9 +43,18 @@ async def add_site(conn: Connection, owner: int, change: SiteChange, *, by: Call
         raise WrongSettings({"domains": Refused("a site has at least one domain")})
     settings = settings_in(change, "RU")
     name = settings.name or (settings.domains or ("",))[0]
+    if by.account != OPERATOR:
+        called = tuple(row["country"] for row in await conn.fetch(CALLED, owner)) or ("RU",)
+        if (settings.country or "RU") not in called:
+            settings = _calling_only(settings, called)
     added = await add_site_of(conn, owner, name, msgspec.structs.replace(settings, name=None))
     await audit.record(conn, owner, by, "site.add", name)
     return await site_numbered(conn, owner, added)
+
+
+def _calling_only(settings: SiteSettings, countries: tuple[str, ...]) -> SiteSettings:
+    """Whom callback orders may call stays as it was: an account does not widen it by another country of its site."""
+    return msgspec.structs.replace(settings, callback={**(settings.callback or {}), "countries": countries})
 
 
 async def _require_allowed(conn: Connection, owner: int, change: SiteChange, by: Caller) -> None:

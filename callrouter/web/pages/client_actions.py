@@ -94,9 +94,11 @@ async def _merging(
     """Both side by side; or, until the other is chosen, a search for him."""
     text = plain(view.request.query_params.get("search", ""))[:200]
     offered: tuple[ClientListed, ...] = ()
-    async with ground.reading.as_account(view.whose) as conn, patience(conn):
+    async with ground.reading.changing(view.whose) as conn, patience(conn):
         card = await _card(conn, view, client)
         beside = await clients.read_card(conn, view.whose, other) if other and other != client else None
+        for each in filter(None, (card, beside)):
+            await audit.record(conn, view.whose, view.caller, "client.see", each.id)
         if other and beside is None:
             trouble = trouble or view.translated(GONE)
         if beside is None and text:

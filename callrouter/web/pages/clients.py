@@ -134,7 +134,7 @@ async def _opened(ground: Ground, view: View, client: int, *, seen: bool = True)
     async with ground.reading.changing(view.whose) as conn, patience(conn):
         card = await clients.read_card(conn, view.whose, client)
         survivor = None if card else await clients.survivor_of(conn, view.whose, client)
-        if card is not None and seen:
+        if card is not None and (seen or not await conn.fetchval(SEEN, view.whose, view.person.user, str(client))):
             await audit.record(conn, view.whose, view.caller, "client.see", client)
     if survivor is not None:
         return view.go(f"{HERE}/{survivor}", note="became", was=client)
@@ -151,6 +151,11 @@ def _shown(view: View, template: str, opened: Opened, **values: Any) -> Response
         number=shown_number(view, card), facts=facts(view, card, opened.fields), fields=opened.fields,
         field_names=NAMES, words=appeal_words, shown_name=shown_name(view, card), here=f"{HERE}/{card.id}", **values,
     )  # fmt: skip
+
+
+SEEN = """
+SELECT true FROM audit WHERE account_id = $1 AND at > now() - interval '1 hour' AND user_id = $2
+    AND action = 'client.see' AND subject = $3 LIMIT 1"""
 
 
 def clients_page(ground: Ground, *more: HTTPRouteHandler) -> Page:

@@ -93,6 +93,6 @@ def _behind(text: str) -> tuple[date, int]:
     day, sign, number = text.partition("~")
     if not sign:
         return date(1, 1, 1), 0
-    if not (number.isascii() and number.isdigit() and int(number[:20]) <= HIGHEST_ID):
+    if not (number.isascii() and number.isdigit() and number == number[:19] and int(number) <= HIGHEST_ID):
         raise Refusal(400, "bad-cursor", "That is no page of this list")
     return _day(day), int(number)

@@ -151,7 +151,7 @@ async def _changing(
     except Refusal as refusal:
         if refusal.kind != "changed-meanwhile":
             raise
-        return _shown(view, await _seen(ground, view, deal), meanwhile=True, status=412)
+        return _shown(view, await _seen(ground, view, deal), form=form, meanwhile=True, status=412)
     return view.go(to or f"{HERE}/{deal}", note=note)
 
 

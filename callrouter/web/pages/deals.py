@@ -78,6 +78,6 @@ def _behind(text: str) -> tuple[datetime, int] | None:
     at, sign, number = text.partition("~")
     if not sign:
         return None
-    if not (number.isascii() and number.isdigit() and int(number[:20]) <= HIGHEST_ID):
+    if not (number.isascii() and number.isdigit() and number == number[:19] and int(number) <= HIGHEST_ID):
         raise Refusal(400, "bad-cursor", "That is no page of this list")
     return time_in("before", at), int(number)

@@ -31,7 +31,10 @@ TYPES = {
 CHUNK = 256 * 1024
 MOST_AT_ONCE = 4 * CHUNK
 """Of a part that is asked for: players ask on."""
-RANGE = re.compile(r"bytes=(\d{1,12})-(\d{0,12})")
+RANGE = re.compile(r"bytes=(\d{1,12})-(\d{0,12})", re.ASCII)
+HEARD = """
+SELECT true FROM audit WHERE account_id = $1 AND at > now() - interval '1 hour' AND user_id = $2
+    AND action = 'recording.hear' AND subject = $3 LIMIT 1"""
 PARTIAL, NOT_THERE = 206, 416
 
 
@@ -73,7 +76,8 @@ def recording_route(ground: Ground, asking: Asking, recordings: Recordings) -> H
             path = recordings.find(found.appeal.recording) if found else None
             if path is None:
                 raise Refusal(404, "no-recording", "There is no recording")
-            if asked is None or asked[1] == "0":
+            begins = asked is None or int(asked[1]) == 0
+            if begins or not await conn.fetchval(HEARD, whose, view.person.user, str(appeal)):
                 await audit.record(conn, whose, view.caller, "recording.hear", appeal)
         size, kind = path.stat().st_size, TYPES[path.suffix.lower()]
         if asked is None:

@@ -6,6 +6,7 @@ advertisements wrote is escaped in both.
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
@@ -88,9 +89,8 @@ async def write_report(conn: Connection, schedule: Schedule, due_at: datetime) -
     told = await answer(conn, Scope(schedule.account, zone), question)
     sites = {row["id"]: row["name"] for row in await conn.fetch(SITES, schedule.account)}
     reader = Reader(schedule.locale, Formats(schedule.locale, zone.key), sites)
-    return _written(
-        Report(schedule, due_at, since, until, told, reader, _columns(told, reader)), account["name"]
-    )  # fmt: skip
+    report = Report(schedule, due_at, since, until, told, reader, _columns(told, reader))
+    return await asyncio.to_thread(_written, report, account["name"])
 
 
 def _written(report: Report, owner: str) -> Written:

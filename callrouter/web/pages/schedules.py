@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import UTC, datetime
+from email.errors import MessageError
 
 from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
@@ -87,7 +88,7 @@ def _one(ground: Ground, outlet: Outlet) -> list[HTTPRouteHandler]:
         except Refusal as refusal:
             if refusal.kind != "changed-meanwhile":
                 raise
-            return await _shown(ground, view, outlet, schedule, meanwhile=True, status=412)
+            return await _shown(ground, view, outlet, schedule, form=form, meanwhile=True, status=412)
         return view.go(f"{HERE}/{schedule}", note="saved")
 
     @post(f"{HERE}/{{schedule:int}}/remove", request_max_body_size=FORM_LIMIT)
@@ -143,7 +144,7 @@ async def _tested(view: View, outlet: Outlet) -> str:
             written, sender=outlet.mail.sender, recipient=view.person.email, key=key, at=datetime.now(UTC)
         )  # fmt: skip
         await asyncio.to_thread(post_mail, outlet.mail, message, seconds=TEST_SECONDS)
-    except (NotSent, ValueError) as error:
+    except (NotSent, MessageError, ValueError) as error:
         return view.translated(N_("The mail server did not take it: {why}")).format(why=error)
     return ""
 

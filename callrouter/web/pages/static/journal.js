@@ -43,8 +43,15 @@ async function fetchAsked() {
 }
 
 async function refresh() {
+  if (!table.dataset.live) return; // these are the first page's
   try {
-    take(await rowsOf(table.dataset.query));
+    const rows = await rowsOf(table.dataset.query);
+    const known = (row) => document.getElementById(row.id) || waiting.has(row.id);
+    if (rows.length >= 50 && !rows.some(known)) { // more came than these: no hole between
+      waiting.clear();
+      body.replaceChildren(...rows);
+      tell();
+    } else take(rows);
   } catch { /* the line is lost once more: it says so */ }
 }
 
@@ -168,12 +175,15 @@ function listen() {
     line.classList.remove('lost');
     list.replaceChildren();
     busy();
-    if (retry) refresh(); // what came while the line was lost
+    refresh(); // what came while there was no line: since the page was made, too
     retry = 0;
   });
   const on = (name, what) => source.addEventListener(name, (event) => what(JSON.parse(event.data)));
   on('appeal', ({ id }) => ask(id));
-  on('gone', ({ id }) => document.getElementById(`a-${id}`)?.classList.add('left'));
+  on('gone', ({ id }) => {
+    document.getElementById(`a-${id}`)?.classList.add('left');
+    if (waiting.delete(`a-${id}`)) tell();
+  });
   on('missed', refresh);
   on('ringing', rings);
   on('ended', ended);
