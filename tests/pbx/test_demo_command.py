@@ -41,11 +41,14 @@ def test_the_demo_ends_with_every_call_told_and_credited_rightly(options: list[s
 def test_the_demo_stays_up_until_it_is_told_to_stop_and_leaves_nothing(tmp_path: Path, sign: signal.Signals) -> None:
     command = [*DEMO, "--calls", "1", "--simulated", "--folder", str(tmp_path / "demo")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as demo:
-        assert demo.stdout is not None
-        assert json.loads(demo.stdout.readline())["missing"] == 0
-        assert demo.poll() is None
-        demo.send_signal(sign)
-        assert demo.wait(20) == 0
+        try:
+            assert demo.stdout is not None
+            assert json.loads(demo.stdout.readline())["missing"] == 0
+            assert demo.poll() is None
+            demo.send_signal(sign)
+            assert demo.wait(20) == 0
+        finally:
+            demo.kill()
     deadline = time.monotonic() + 5
     while left := processes_in(tmp_path):
         assert time.monotonic() < deadline, left
