@@ -34,7 +34,7 @@ def test_a_marketer_goes_from_channels_to_keywords_and_to_the_calls_behind_a_fig
     count = int(calls.inner_text())
     calls.click()
     expect(page).to_have_url(re.compile("/journal"))
-    expect(page.locator("main tbody tr")).to_have_count(min(count, 50))
+    expect(page.locator("main tbody tr[id]")).to_have_count(min(count, 50))
     page.go_back()
     page.get_by_label("Who has the credit").select_option("linear")
     page.get_by_role("button", name="Show", exact=True).click()

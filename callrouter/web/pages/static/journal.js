@@ -61,12 +61,18 @@ function take(rows) {
   for (const row of rows) {
     const old = document.getElementById(row.id);
     if (old) replace(old, row);
-    else fresh.push(row);
+    else if (isOfThisPage(row)) fresh.push(row);
   }
   if (!fresh.length) return;
   for (const row of fresh) waiting.set(row.id, row);
   if (isReading()) tell();
   else show();
+}
+
+/** An old appeal that changed stands on a later page. */
+function isOfThisPage(row) {
+  const last = body.rows[body.rows.length - 1];
+  return body.rows.length < 50 || Number(row.dataset.at) >= Number(last.dataset.at);
 }
 
 function replace(old, row) {
