@@ -13,6 +13,7 @@ PHONE = "79990001122"
 THEIRS: dict[str, Any] = {
     "appeal": an_appeal(1, account=3).id, "client": 77, "merge": 1, "session": "their-session", "number": "74959990000",
     "site": 3, "user": 1, "token": 3, "account": 3, "deal": 1, "pool": 1, "binding": 1, "view": 1,
+    "schedule": 1,
     "currency": "USD", "day": "2026-03-02", "name": "channels",
 }  # fmt: skip
 BODIES: dict[str, Any] = {
@@ -32,6 +33,7 @@ SELECT md5(string_agg(t.row, '' ORDER BY t.row)) FROM (
     UNION ALL SELECT to_jsonb(d)::text FROM deals d WHERE account_id = 3
     UNION ALL SELECT to_jsonb(s)::text FROM sites s WHERE account_id = 3
     UNION ALL SELECT to_jsonb(w)::text FROM views w WHERE account_id = 3
+    UNION ALL SELECT to_jsonb(r)::text FROM scheduled_reports r WHERE account_id = 3
     UNION ALL SELECT to_jsonb(u)::text FROM users u WHERE account_id = 3) t"""
 
 
@@ -54,6 +56,12 @@ async def their_things(here: Journal) -> None:
         SECRET, START,
     )  # fmt: skip
     await here.postgres.execute("INSERT INTO views (account_id, name, shared, query) VALUES (3, $1, true, $1)", SECRET)
+    await here.postgres.execute(
+        """INSERT INTO scheduled_reports
+            (account_id, name, report, model, period, format, every, minute, locale, recipients)
+        VALUES (3, $1, 'channels', 'last', 'yesterday', 'csv', 'day', 540, 'ru', ARRAY[$1])""",
+        SECRET,
+    )
     await here.postgres.execute(
         "INSERT INTO client_merges (account_id, survivor_id, merged_id, kind, value) VALUES (3, 77, 79, 'phone', $1)",
         PHONE,
