@@ -57,11 +57,14 @@ def test_the_demo_stays_up_until_it_is_told_to_stop_and_leaves_nothing(tmp_path:
 def test_ctrl_c_while_the_servers_start_leaves_nothing(tmp_path: Path) -> None:
     command = [*DEMO, "--simulated", "--folder", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as demo:
-        deadline = time.monotonic() + 10
-        while not (tmp_path / "postgres" / "data").exists():
-            assert time.monotonic() < deadline
-        demo.send_signal(signal.SIGINT)
-        assert demo.wait(20) == 1
+        try:
+            deadline = time.monotonic() + 30
+            while not (tmp_path / "postgres" / "data").exists():
+                assert time.monotonic() < deadline
+            demo.send_signal(signal.SIGINT)
+            assert demo.wait(20) == 1
+        finally:
+            demo.kill()
     assert not processes_in(tmp_path)
 
 
