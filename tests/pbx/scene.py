@@ -119,7 +119,7 @@ class Scene:
         finally:
             await asyncio.to_thread(self._bring_back, server, port)
             if server == "postgres":
-                await until(self._reconnected)
+                await until(self._reconnected, 60)
 
     async def _reconnected(self) -> bool:
         try:
