@@ -49,10 +49,12 @@ class Regulars:
             if row.direction != "inbound" or row.customer is None or row.client_id is None:
                 continue
             who, employee = _Caller(row.account_id, Number(row.customer)), row.employee or ""
-            if not employee and who in self._waiting:
-                employee = self._waiting[who].employee
+            known = _Known(row.client_id, row.started_at, employee)
+            if who in self._waiting:
+                earlier, later = sorted((self._waiting[who], known), key=lambda each: each.at)
+                known = later._replace(employee=later.employee or earlier.employee)
             if len(self._waiting) < MOST_WAITING:
-                self._waiting[who] = _Known(row.client_id, row.started_at, employee)
+                self._waiting[who] = known
         if self._waiting:
             self._noted.set()
 

@@ -105,6 +105,11 @@ async def visitors_of(conn: Connection, account: int, client: int) -> list[str]:
     return [row["visitor"] for row in await conn.fetch(VISITORS, account, client)]
 
 
+async def lock(conn: Connection, account: int, client: int) -> None:
+    """Nobody else changes him until this transaction ends."""
+    await conn.execute("SELECT FROM clients WHERE account_id = $1 AND id = $2 FOR UPDATE", account, client)
+
+
 async def set_note(conn: Connection, account: int, client: int, note: str) -> bool:
     """In a transaction. False: no such client."""
     done = await conn.execute(SET_NOTE, account, client, note.replace("\0", "\ufffd")[:LONGEST_NOTE])

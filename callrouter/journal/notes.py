@@ -45,6 +45,11 @@ class Stale(Exception):
         self.now = now
 
 
+def together(mine: str, theirs: str) -> str:
+    """What two wrote at once: nobody's words are lost."""
+    return mine if theirs in mine else theirs if mine in theirs else f"{theirs}\n\n{mine}"
+
+
 async def note_of(conn: Connection, account: int, appeal: UUID) -> Note:
     return _note(await conn.fetchrow(READ, account, appeal))
 

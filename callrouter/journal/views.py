@@ -17,6 +17,7 @@ import msgspec
 from callrouter.db.connect import Connection
 from callrouter.journal import query, row
 from callrouter.journal.listing import SORTS
+from callrouter.people import audit
 from callrouter.people.model import Caller
 from callrouter.pool.inventory import Refused, Unknown
 
@@ -97,6 +98,8 @@ async def add_view(conn: Connection, account: int, caller: Caller, given: ViewCh
         ADD, account, caller.user, name, bool(given.shared), sound.query or "", list(sound.columns or ()),
         sound.sort or "",
     )  # fmt: skip
+    if given.shared:
+        await audit.record(conn, account, caller, "view.change", name, added=True)
     return await view_numbered(conn, account, caller, added)
 
 
@@ -116,6 +119,8 @@ async def change_view(conn: Connection, account: int, caller: Caller, before: Vi
     await conn.execute(
         CHANGE, account, before.id, after.name, after.shared, after.query, list(after.columns), after.sort
     )  # fmt: skip
+    if before.shared or after.shared:
+        await audit.record(conn, account, caller, "view.change", after.name)
     return await view_numbered(conn, account, caller, before.id)
 
 
@@ -125,6 +130,8 @@ async def remove_view(conn: Connection, account: int, caller: Caller, view: View
         raise Refused("it is another's view: only its owner, or an admin, can delete it")
     await conn.execute("DELETE FROM views WHERE account_id = $1 AND id = $2", account, view.id)
     await conn.execute("UPDATE view_choices SET opens = '' WHERE account_id = $1 AND opens = $2", account, str(view.id))
+    if view.shared:
+        await audit.record(conn, account, caller, "view.change", view.name, removed=True)
 
 
 async def choices_of(conn: Connection, account: int, user: int | None) -> Choices:

@@ -22,7 +22,7 @@ Action = Literal[
     "site.add", "site.change", "pool.add", "pool.remove",
     "numbers.import", "numbers.move", "numbers.disable", "numbers.enable", "static.bind", "static.end",
     "appeal.change", "recording.hear", "client.see", "client.change", "client.merge", "client.split", "client.erase",
-    "client.export", "export", "deal.change", "cost.change", "report.change",
+    "client.export", "export", "deal.change", "cost.change", "report.change", "view.change",
 ]  # fmt: skip
 LONGEST_SUBJECT = 200
 

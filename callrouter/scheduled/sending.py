@@ -9,6 +9,8 @@ would rather ask for a report than get it twice.
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -36,6 +38,8 @@ AGAIN_AFTER = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180
 """Pauses between tries: in all a day."""
 AT_ONCE = 50
 HOURLY = timedelta(hours=1)
+MOST_AN_HOUR = 500
+"""Mails of an account: whoever adds users chooses whom the server writes to."""
 
 LOCK = "SELECT pg_try_advisory_lock(hashtextextended('callrouter.scheduled_reports', 0))"
 BROKEN_OFF = """
@@ -80,6 +84,8 @@ class Sender:
         self._outlet = outlet
         self._tick = tick_seconds
         self._tidied = datetime.min.replace(tzinfo=UTC)
+        self._mailed: dict[int, deque[float]] = defaultdict(deque)
+        """When each account's mails went, within the hour."""
 
     async def run(self) -> None:
         while True:
@@ -148,10 +154,9 @@ class Sender:
                 async with scoped(self._postgres, first.account, snapshot=True) as walled:
                     written = await self._write(walled, schedule, first.due_at)
         except Exception as error:  # noqa: BLE001 - a report that cannot be written holds up no other
+            log.warning("REPORT-NOT-WRITTEN", account=first.account, report=first.report, reason=str(error))
             for each in sendings:
-                await self._failed(
-                    conn, each, NotSent(f"it could not be written: {str(error) or type(error).__name__}")
-                )
+                await self._failed(conn, each, NotSent(f"it could not be written: {type(error).__name__}"))
             return
         people = await store.people_of(conn, first.account)
         for each in sendings:
@@ -187,6 +192,7 @@ class Sender:
             message = letter(written, sender=mail.sender, recipient=sending.recipient, key=key, at=datetime.now(UTC))
         except (MessageError, ValueError) as error:
             raise NotSent("mail servers take no such address", lasting=True) from error
+        self._require_few(schedule.account)
         posting = Posting(mail)
         try:
             await asyncio.to_thread(posting.begin, message)
@@ -204,6 +210,15 @@ class Sender:
         finally:
             with suppress(OSError):
                 await asyncio.to_thread(posting.close)
+
+    def _require_few(self, account: int) -> None:
+        """Raises NotSent, and it is tried again later."""
+        now, mailed = time.monotonic(), self._mailed[account]
+        while mailed and mailed[0] < now - HOURLY.total_seconds():
+            mailed.popleft()
+        if len(mailed) >= MOST_AN_HOUR:
+            raise NotSent(f"the account has sent {MOST_AN_HOUR} mails within an hour")
+        mailed.append(now)
 
     async def _failed(self, conn: Connection, sending: Sending, error: NotSent) -> None:
         again = not error.lasting and sending.attempts < len(AGAIN_AFTER)

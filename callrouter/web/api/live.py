@@ -147,6 +147,9 @@ async def _events(feed: Feed, watched: _Watched) -> AsyncIterator[bytes]:
         except Refusal:
             yield event("missed", {})
         async for news in live.gathered(watcher, settle=SETTLE_SECONDS, idle=BEAT_SECONDS):
+            if any(isinstance(each, Missed) for each in news):  # which calls last is told anew
+                yield event("hello", {})
+                news = [*news, *feed.calls_of(watched.account)]  # noqa: PLW2901 - with what goes on besides
             try:
                 async for each in watched.told(news):
                     yield each

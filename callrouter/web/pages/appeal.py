@@ -137,10 +137,13 @@ class NoteForm(msgspec.Struct, frozen=True, kw_only=True):
 
     def merged(self, now: Note) -> NoteForm:
         """With what somebody else wrote meanwhile: nobody's words are lost, and whoever sends it again sees both."""
-        theirs, mine = now.comment.strip(), self.comment
-        comment = mine if theirs in mine else theirs if mine in theirs else f"{theirs}\n\n{mine}"
         tags = tuple(dict.fromkeys((*now.tags, *self.tags)))
-        return NoteForm(read=now.version, spam=self.spam or now.spam, ticked=tags, comment=comment)
+        return NoteForm(
+            read=now.version,
+            spam=self.spam or now.spam,
+            ticked=tags,
+            comment=notes.together(self.comment, now.comment.strip()),
+        )
 
 
 def _note(ground: Ground, asking: Asking) -> list[HTTPRouteHandler]:

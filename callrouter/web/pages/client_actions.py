@@ -7,7 +7,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from callrouter.appeals.merging import Swallowed, undo_merge
 from callrouter.db.connect import Connection
-from callrouter.journal import clients, erasure, joining
+from callrouter.journal import clients, erasure, joining, notes
 from callrouter.journal.client_list import ClientListed
 from callrouter.journal.clients import Card
 from callrouter.journal.joining import IdentityNamed
@@ -21,7 +21,6 @@ from callrouter.web.pages.client_fields import choose_fields, facts, shown_name,
 from callrouter.web.pages.clients import HERE, found
 from callrouter.web.pages.ground import FORM_LIMIT, Form, Ground, View
 from callrouter.web.pages.words import N_
-from callrouter.web.problem import Refusal
 
 COMPARED = (
     "name", "phones", "emails", "location", "first_touch", "last_appeal", "appeals", "calls", "visits", "deals",
@@ -53,12 +52,19 @@ def _note(ground: Ground) -> HTTPRouteHandler:
     @post(f"{HERE}/{{client:int}}/note", request_max_body_size=FORM_LIMIT)
     async def note(request: AnyRequest, client: Id) -> Response[bytes]:
         view, form = await ground.write(request, "clients:write")
+        mine = plain(form.get("note", "").strip())
         async with ground.reading.changing(view.whose) as conn:
+            await clients.lock(conn, view.whose, client)
             card = await _card(conn, view, client)
-            if form.get("read") != card.note:
-                raise Refusal(412, "changed-meanwhile", "Somebody changed it meanwhile", "Read it again.")
-            await clients.set_note(conn, view.whose, client, plain(form.get("note", "").strip()))
-            await audit.record(conn, view.whose, view.caller, "client.change", client)
+            changed = form.get("read") != card.note
+            if not changed:
+                await clients.set_note(conn, view.whose, client, mine)
+                await audit.record(conn, view.whose, view.caller, "client.change", client)
+        if changed:
+            return view.render(
+                "client_note.html", status=412, card=card, name=_called(view, card), here=f"{HERE}/{client}",
+                note=notes.together(mine, card.note),
+            )  # fmt: skip
         return view.go(f"{HERE}/{client}", note="saved")
 
     return note

@@ -58,6 +58,7 @@ ACTIONS: dict[Action, str] = {
     "deal.change": N_("changed a deal"),
     "cost.change": N_("changed costs"),
     "report.change": N_("changed a report"),
+    "view.change": N_("changed a shared view of the journal"),
 }
 DETAILS = {
     "role": N_("role"), "name": N_("name"), "locale": N_("language"), "address": N_("network"),
