@@ -13,8 +13,8 @@ from typing import Any
 from litestar import Request, post
 
 from callrouter.web.app import create_app
-from callrouter.web.parts import WebSettings
 from callrouter.web.serve import serve
+from callrouter.web.settings import WebSettings
 
 
 def load(settings: WebSettings, *_: object) -> Any:

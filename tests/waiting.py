@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Awaitable, Callable
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 30.0) -> None:
     """Return as soon as `condition` holds; TimeoutError if it never does."""
     async with asyncio.timeout(seconds):
         for _ in itertools.repeat(None):

@@ -17,8 +17,8 @@ from callrouter.people.browser_sessions import Lifetime
 from callrouter.pool.store import Lifetimes
 from callrouter.scheduled.settings import outlet_of
 from callrouter.web.openid.settings import settings_of
-from callrouter.web.parts import WebSettings
 from callrouter.web.serve import serve
+from callrouter.web.settings import WebSettings
 from callrouter.web.visitor.guard import Limits
 from callrouter.web.visitor.places import check_places
 

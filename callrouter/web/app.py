@@ -64,8 +64,9 @@ from callrouter.web.pages.static_numbers import static_page
 from callrouter.web.pages.tokens import tokens_page
 from callrouter.web.pages.users import users_page
 from callrouter.web.pages.visit import visit_page
-from callrouter.web.parts import Parts, WebSettings
+from callrouter.web.parts import Parts
 from callrouter.web.problem import JsonRequest, Refusal
+from callrouter.web.settings import WebSettings
 from callrouter.web.visitor.callbacks import Callbacks
 from callrouter.web.visitor.desk import Desk
 from callrouter.web.visitor.entrance import Entrance

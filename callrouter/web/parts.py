@@ -9,71 +9,36 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from pathlib import Path
 
 import asyncpg
-import msgspec
 
 from callrouter.appeals.journal import Journal
 from callrouter.clock import Clock
 from callrouter.db.connect import connect
 from callrouter.garbage import settle_collector
 from callrouter.journal.live import Feed
-from callrouter.people.browser_sessions import Lifetime
 from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.directory import Directory
 from callrouter.pool.directory_source import DirectorySource
 from callrouter.pool.holders import Store
-from callrouter.pool.keys import NAMESPACE
-from callrouter.pool.store import LeaseStore, Lifetimes, StoreUnavailable
-from callrouter.scheduled.model import Outlet
+from callrouter.pool.store import LeaseStore, StoreUnavailable
 from callrouter.sessions.device import prepare
 from callrouter.web.api.access import Access
 from callrouter.web.api.filtered import Asking
 from callrouter.web.api.reading import Reading
 from callrouter.web.openid.provider import Provider
-from callrouter.web.openid.settings import OpenIdSettings
 from callrouter.web.operation import Check
 from callrouter.web.outbox import Outbox
 from callrouter.web.seen import Traces
+from callrouter.web.settings import WebSettings
 from callrouter.web.visitor.addresses import Addresses
-from callrouter.web.visitor.guard import Guard, Limits
+from callrouter.web.visitor.guard import Guard
 from callrouter.web.visitor.places import Places
 from callrouter.web.visitor.shared_count import SharedCount
 from callrouter.web.visitor.tokens import TokenSigner
 from callrouter.web.visitor.visits import Visits
 
 STALE = timedelta(minutes=10)
-
-
-class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What `callrouter web` needs; each worker process opens its own connections from it."""
-
-    redis_url: str
-    postgres_url: str
-    token_keys: tuple[bytes, ...]
-    redis_cluster: bool = False
-    redis_timeout_s: float = 0.5
-    redis_connections: int = 32
-    snapshot: Path | None = None
-    directory_poll_s: float = 60.0
-    namespace: str = NAMESPACE
-    lifetimes: Lifetimes = Lifetimes()
-    trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1")
-    limits: Limits = Limits()
-    signed_in: Lifetime = Lifetime()
-    openid: OpenIdSettings | None = None
-    """Another way to sign in; None: by password only."""
-    geoip_file: Path | None = None
-    cut_addresses: bool = True
-    journal: Path | None = None
-    """Folder for what visitors send; None: forms are refused."""
-    outlet: Outlet = Outlet()
-    """Where scheduled reports may go."""
-    recordings: Path | None = None
-    """Folder of the PBX's recordings, as this machine sees it; None: they are not played."""
-    log_level: str = "info"
-    log_format: str = "console"
 
 
 class Parts:

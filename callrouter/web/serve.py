@@ -11,21 +11,23 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.server import Server
-from litestar import Litestar
-from litestar.types import ASGIApp
 
 from callrouter import log
-from callrouter.web.app import create_app
-from callrouter.web.parts import WebSettings
+from callrouter.web.settings import WebSettings
+
+if TYPE_CHECKING:
+    from litestar.types import ASGIApp
+
+    Load = Callable[..., ASGIApp]
 
 HEADER_SECONDS = 10
 GRACE_SECONDS = 10
 """Requests in hand are finished within this time."""
-Load = Callable[..., ASGIApp]
 STDERR = {"formatter": "generic", "class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
 """Granian's own lines would go to stdout."""
 
@@ -61,9 +63,11 @@ def serve(
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _load(settings: WebSettings, *_: object) -> Litestar:
+def _load(settings: WebSettings, *_: object) -> ASGIApp:
     log.set_up(settings.log_level, settings.log_format)  # each worker is a process of its own
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    from callrouter.web.app import create_app  # noqa: PLC0415 - two seconds that the parent need not spend
+
     return create_app(settings)
 
 

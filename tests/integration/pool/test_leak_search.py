@@ -20,7 +20,7 @@ from callrouter.pool.leak_search import check, find_leaks
 from callrouter.web.api import examples, tokens
 from callrouter.web.api.leaks import Leaks
 from callrouter.web.app import create_app
-from callrouter.web.parts import WebSettings
+from callrouter.web.settings import WebSettings
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 MEMORY = timedelta(hours=24)

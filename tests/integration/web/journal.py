@@ -18,7 +18,7 @@ from callrouter.people.roles import SCOPES
 from callrouter.pool.model import Candidate
 from callrouter.web.api.tokens import add_token
 from callrouter.web.app import Web, create_app
-from callrouter.web.parts import WebSettings
+from callrouter.web.settings import WebSettings
 
 KEY = b"a key of the tests, long enough"
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

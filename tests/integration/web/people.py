@@ -16,7 +16,7 @@ from callrouter.people import passwords, users
 from callrouter.people.users import User
 from callrouter.web.api import tokens
 from callrouter.web.app import Web, create_app
-from callrouter.web.parts import WebSettings
+from callrouter.web.settings import WebSettings
 
 PASSWORD = "correct horse staple"
 PEOPLE = (

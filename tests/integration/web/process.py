@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 
 from callrouter.lab.ports import free_port
-from callrouter.web.parts import WebSettings
+from callrouter.web.settings import WebSettings
 
 SERVE = """
 import base64, pickle, sys

@@ -12,7 +12,7 @@ import pytest
 
 from callrouter.db.connect import connect
 from callrouter.web.api.tokens import add_token
-from callrouter.web.parts import WebSettings
+from callrouter.web.settings import WebSettings
 from tests.integration.web.test_forms import appeals, with_journal
 from tests.integration.web.test_visitor_calls import Page, problem, settings, web
 

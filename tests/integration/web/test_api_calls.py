@@ -21,7 +21,7 @@ from callrouter.commands.reconcile import reconcile
 from callrouter.db.connect import connect, open_pool
 from callrouter.web.api import examples
 from callrouter.web.api.reconciliations import Proofs
-from callrouter.web.parts import WebSettings
+from callrouter.web.settings import WebSettings
 from tests.call_samples import a_resolution
 from tests.integration.publishing import publish
 from tests.integration.web.test_api_appeals import token

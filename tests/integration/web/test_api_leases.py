@@ -28,7 +28,7 @@ from callrouter.pool.sweeper import load_pools
 from callrouter.pool.timeline import CallItem, LeaseItem, OthersItem
 from callrouter.web.api import examples, tokens
 from callrouter.web.app import create_app
-from callrouter.web.parts import WebSettings
+from callrouter.web.settings import WebSettings
 from tests.integration.pool.visitors import visit
 
 KEY = b"a key of the tests, long enough"

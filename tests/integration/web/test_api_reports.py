@@ -15,7 +15,7 @@ from callrouter.web.api import report_examples
 from callrouter.web.api.costs import Costs, Rates, Replaced
 from callrouter.web.api.deals import Deals
 from callrouter.web.api.reports import NumbersReport, PathsReport, PoolsReport, Report
-from callrouter.web.parts import WebSettings
+from callrouter.web.settings import WebSettings
 from tests.integration.web.test_api_appeals import token
 from tests.integration.web.test_visitor_calls import settings, web
 

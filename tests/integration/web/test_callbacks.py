@@ -16,7 +16,7 @@ from litestar.testing import AsyncTestClient
 from callrouter.appeals.orders import claim, miss_stale
 from callrouter.db.connect import connect
 from callrouter.web.app import Web, create_app
-from callrouter.web.parts import WebSettings
+from callrouter.web.settings import WebSettings
 from tests.integration.web.test_forms import appeals, with_journal
 from tests.integration.web.test_visitor_calls import ORIGIN, LaterClock, Page, problem, settings, web
 

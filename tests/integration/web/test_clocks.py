@@ -12,7 +12,7 @@ from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.directory_source import read_directory
 from callrouter.pool.model import Lease
 from callrouter.pool.store import Ask, LeaseStore
-from callrouter.web.parts import WebSettings
+from callrouter.web.settings import WebSettings
 from tests.integration.web.test_visitor_calls import LaterClock, Page, settings, web
 
 __all__ = ["settings"]

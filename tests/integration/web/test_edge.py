@@ -21,7 +21,7 @@ from callrouter.pool.directory_source import read_directory
 from callrouter.pool.store import LeaseStore
 from callrouter.pool.sweeper import load_pools
 from callrouter.web.app import create_app
-from callrouter.web.parts import WebSettings
+from callrouter.web.settings import WebSettings
 from callrouter.web.visitor.guard import Limits
 from tests.integration.web.process import web_process
 from tests.integration.web.test_visitor_calls import CHROME, KEY, ORIGIN, LaterClock

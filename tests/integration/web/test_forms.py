@@ -14,7 +14,7 @@ from callrouter.db.connect import connect, open_pool
 from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.history import History
 from callrouter.pool.keys import pool_slot
-from callrouter.web.parts import WebSettings
+from callrouter.web.settings import WebSettings
 from tests.integration.web.test_visitor_calls import ORIGIN, Page, problem, settings, web
 
 __all__ = ["settings"]

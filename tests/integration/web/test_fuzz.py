@@ -19,7 +19,7 @@ from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.history import History
 from callrouter.pool.keys import pool_slot
 from callrouter.web.app import create_app
-from callrouter.web.parts import WebSettings
+from callrouter.web.settings import WebSettings
 from tests.integration.web.test_forms import appeals, with_journal
 from tests.integration.web.test_visitor_calls import CHROME, ORIGIN, settings
 

@@ -7,7 +7,7 @@ import contextlib
 import socket
 from pathlib import Path
 
-from callrouter.web.parts import WebSettings
+from callrouter.web.settings import WebSettings
 from tests.integration.web.process import started
 from tests.waiting import until
 

@@ -6,7 +6,7 @@ import asyncio
 import gzip
 
 from callrouter.db.connect import connect
-from callrouter.web.parts import WebSettings
+from callrouter.web.settings import WebSettings
 from tests.integration.web.test_visitor_calls import problem, settings, web
 
 __all__ = ["settings"]

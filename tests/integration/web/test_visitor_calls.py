@@ -27,7 +27,7 @@ from callrouter.pool.directory_source import read_directory
 from callrouter.pool.store import LeaseStore
 from callrouter.pool.sweeper import load_pools
 from callrouter.web.app import create_app
-from callrouter.web.parts import WebSettings
+from callrouter.web.settings import WebSettings
 from callrouter.web.visitor.tokens import ExpiredToken, ForgedToken, TokenSigner, VisitToken
 from tests.waiting import until
 
@@ -271,7 +271,7 @@ def test_tokens_outlive_a_change_of_keys_but_not_their_time() -> None:
 
 SERVE = """
 import msgspec, sys
-from callrouter.web.parts import WebSettings
+from callrouter.web.settings import WebSettings
 from callrouter.web.serve import serve
 
 if __name__ == "__main__":
