@@ -214,6 +214,7 @@ class Desk:
         if record.direction == "internal":
             if known is not NOTHING_KNOWN:
                 self._not_followed(1, record.pbx)
+                self._let_go(known, channel)
             return
         if known.waited_ms is not None:
             record = msgspec.structs.replace(record, agi_ms=known.waited_ms)
@@ -252,8 +253,13 @@ class Desk:
             await self._after(late, channel)
 
     def _hung_up_meanwhile(self, resolution: Resolution, question: Question) -> None:
-        """The appeal has gone to the journal without this answer and is told again; the answer's pin must not stay."""
+        """The appeal has gone to the journal without this answer, and late attribution asks again."""
         self._writing.start("unpin", self._unpin(resolution.number, question.uniqueid))
+
+    def _let_go(self, known: Known, channel: str) -> None:
+        """No appeal will be told of this call: its number shall not stay pinned for it."""
+        if known.resolution is not None:
+            self._writing.start("unpin", self._unpin(known.resolution.number, channel))
 
     async def _unpin(self, number: Number, channel: str) -> None:
         try:
@@ -298,7 +304,7 @@ class Desk:
             if known.at < oldest or (known.at < settled and key[0] in attached and key not in self._open)
         ]  # fmt: skip
         for key in given_up:
-            del self._known[key]
+            self._let_go(self._known.pop(key), key[1])
         for pbx, calls in Calls(pbx for pbx, channel in given_up if (pbx, channel) not in self._open).items():
             self._not_followed(calls, pbx)
         while len(self._channel_of) > MOST_KNOWN:

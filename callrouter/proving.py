@@ -59,6 +59,8 @@ FIRST_PAUSE, LAST_PAUSE = 10.0, 300.0
 SMALL_BACKLOG = 1 << 20
 """Bytes of appeals under way. With more, Postgres is away or behind, and lacks what is to be compared."""
 BACKLOG_SECONDS = 5.0
+LONGEST_SECONDS = 3600.0
+"""A comparison that is not done by then hangs: Postgres may have gone without a word."""
 NAMED = 5
 
 
@@ -196,10 +198,14 @@ class Prover:
             *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
         try:
-            answer, complaint = await process.communicate()
+            async with asyncio.timeout(LONGEST_SECONDS):
+                answer, complaint = await process.communicate()
+        except TimeoutError:
+            raise ReconcileFailed(f"it was not done after {LONGEST_SECONDS:.0f} seconds") from None
         finally:
             if process.returncode is None:
                 process.kill()
+                await process.wait()
         try:
             return msgspec.json.decode(answer, type=Answer)
         except msgspec.DecodeError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -29,13 +30,24 @@ AttributeLate = Callable[[Connection, CallRecord], Awaitable[Resolution | None]]
 """Who placed this call, says the lease history; None while the history does not yet reach the call."""
 
 GIVE_UP_AFTER = timedelta(hours=24)
-PAGE = 200
+PAGE = 50
+"""Settled at once: meanwhile new appeals wait."""
 
 PENDING = f"""
 SELECT {", ".join(COLUMNS)} FROM appeals
 WHERE attribution_pending AND (started_at, id) > ($1, $2) ORDER BY started_at, id LIMIT $3"""  # noqa: S608 - made of constants; values are parameters
 
-BEFORE_ALL = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+Place: TypeAlias = tuple[datetime, UUID]
+"""Among pending appeals, in the order of time: behind this one."""
+BEFORE_ALL: Place = (datetime.fromisoformat("1970-01-01T00:00:00+00:00"), UUID(int=0))
+
+
+class Settled(NamedTuple):
+    rows: list[AppealRow]
+    waiting: int
+    """Of those that were looked at, how many go on waiting."""
+    next: Place | None
+    """Where the rest begins; None: that was the last."""
 
 
 def needs_history(appeal: Appeal) -> bool:
@@ -71,31 +83,27 @@ async def settle_pending(
     settings: Settings,
     *,
     now: datetime,
+    after: Place = BEFORE_ALL,
     give_up_after: timedelta = GIVE_UP_AFTER,
-) -> list[AppealRow]:
-    """Attribute the published appeals that were pending, as far as the history now reaches; returns those settled.
+) -> Settled:
+    """Attribute some published appeals that were pending, as far as the history now reaches.
 
     An appeal may move to another account by this. What is older than `give_up_after` is settled as unattributed.
     """
-    settled: list[AppealRow] = []
-    waiting = 0
-    at, last = BEFORE_ALL, UUID(int=0)
-    while page := await connection.fetch(PENDING, at, last, PAGE):
-        at, last = page[-1]["started_at"], page[-1]["id"]
-        appeals = []
-        for stored in page:
-            appeal = CallAppeal(call=stored_call(dict(stored)), revision=stored["revision"])
-            appeal = await attribute(connection, appeal, ask)
-            if appeal.resolution is None and now - appeal.call.started_at > give_up_after:
-                appeal = msgspec.structs.replace(appeal, resolution=nobody(appeal.call))
-            appeals.append(appeal)
-        answered = [appeal for appeal in appeals if appeal.resolution is not None]
-        waiting += len(appeals) - len(answered)
-        rows = [row for appeal in answered if (row := enrich(appeal, settings))]
-        settled += (await write(connection, rows, settings)).rows if rows else []
-    metrics.settled.inc(len(settled))
-    metrics.pending.set(waiting)
-    return settled
+    page = await connection.fetch(PENDING, *after, PAGE)
+    appeals = []
+    for stored in page:
+        appeal = CallAppeal(call=stored_call(dict(stored)), revision=stored["revision"])
+        appeal = await attribute(connection, appeal, ask)
+        if appeal.resolution is None and now - appeal.call.started_at > give_up_after:
+            appeal = msgspec.structs.replace(appeal, resolution=nobody(appeal.call))
+        appeals.append(appeal)
+    answered = [appeal for appeal in appeals if appeal.resolution is not None]
+    rows = [row for appeal in answered if (row := enrich(appeal, settings))]
+    written = (await write(connection, rows, settings)).rows if rows else []
+    metrics.settled.inc(len(written))
+    rest = (page[-1]["started_at"], page[-1]["id"]) if len(page) == PAGE else None
+    return Settled(written, len(appeals) - len(answered), rest)
 
 
 def nobody(call: CallRecord) -> Resolution:

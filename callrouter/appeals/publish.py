@@ -19,7 +19,7 @@ from callrouter.appeals import metrics
 from callrouter.appeals.directory import SettingsCache
 from callrouter.appeals.enrich import enrich, scrub
 from callrouter.appeals.journal import Entry, Journal
-from callrouter.appeals.late import AttributeLate, attribute, needs_history, settle_pending
+from callrouter.appeals.late import BEFORE_ALL, AttributeLate, Place, attribute, needs_history, settle_pending
 from callrouter.appeals.model import Appeal, CallAppeal, PageAppeal
 from callrouter.appeals.row import AppealRow
 from callrouter.appeals.segments import Position
@@ -39,6 +39,8 @@ IDLE_SECONDS = 1.0
 GATHER_SECONDS = 0.2
 """From one batch to the next: a commit costs as much for one appeal as for many, and nobody reads faster than that."""
 SETTLE_SECONDS = 10.0
+JUDGE_SECONDS = 5.0
+"""Whom it takes longer to judge is the worker's."""
 FIRST_PAUSE_SECONDS = 0.1
 LAST_PAUSE_SECONDS = 15.0
 DRAIN_SECONDS = 10.0
@@ -46,11 +48,17 @@ TIMELINE = "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)"
 """Another one after each promotion of a replica."""
 NO_TIMELINE = (asyncpg.FeatureNotSupportedError, asyncpg.UndefinedFunctionError, asyncpg.InsufficientPrivilegeError)
 """Answers of servers that are only like Postgres, or keep it to themselves."""
+TRIES_AS_A_WHOLE = 2
+"""Of a batch that took Postgres too long: then in halves."""
 LOG_EVERY_SECONDS = 60.0
 
 POISON = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError, ValueError,
           TypeError, ArithmeticError, LookupError, AttributeError)  # fmt: skip
 """Errors of a row, not of the database: repeating the same row cannot help."""
+
+
+class _TooMuch(Exception):
+    """Postgres cannot do the batch in its time."""
 
 
 class _Batch(NamedTuple):
@@ -93,6 +101,9 @@ class Publisher:
         self._pause = FIRST_PAUSE_SECONDS
         self._logged_at = 0.0
         self._settled_at = float("-inf") if settles else float("inf")
+        self._settling: Place | None = None
+        """How far those that wait for the history have been asked about, in this round; None: there is none."""
+        self._still_waiting = 0
 
     async def run(self) -> None:
         """Publish what the journal holds and will hold, until stopped; then once more what is left."""
@@ -106,7 +117,7 @@ class Publisher:
                 await self._settle()
                 if published:
                     await self._gather()
-                elif not self._rewound():
+                elif not self._rewound() and self._settling is None:
                     await self._journal.wait(IDLE_SECONDS)
             while await self._publish_all():
                 pass
@@ -164,6 +175,8 @@ class Publisher:
         entries = batch.entries
         try:
             return await self._publish_patiently(batch)
+        except _TooMuch:
+            pass
         except POISON as error:
             if len(entries) == 1:
                 await self._set_aside(entries[0], error)
@@ -174,7 +187,7 @@ class Publisher:
 
     async def _publish_patiently(self, batch: _Batch) -> bool:
         """Publish a batch, again and again while Postgres is away; False if we are to stop before it is back."""
-        scrubbing = False
+        scrubbing, too_long = False, 0
         while True:
             try:
                 started = time.perf_counter()
@@ -188,6 +201,9 @@ class Publisher:
                     raise
                 if not await self._pause_after(error):
                     return False
+                too_long += isinstance(error, TimeoutError)
+                if too_long == TRIES_AS_A_WHOLE and len(batch.entries) > 1:
+                    raise _TooMuch from error
             else:
                 self._pause = FIRST_PAUSE_SECONDS
                 metrics.publish_seconds.observe(time.perf_counter() - started)
@@ -240,21 +256,28 @@ class Publisher:
         return failed_over
 
     async def _settle(self) -> None:
-        """Now and then attribute what was published before the lease history had reached it."""
-        if self._clock.monotonic() - self._settled_at < SETTLE_SECONDS:
-            return
+        """Now and then attribute what was published before the lease history had reached it, some at a time."""
+        if self._settling is None:
+            if self._clock.monotonic() - self._settled_at < SETTLE_SECONDS:
+                return
+            self._settling, self._still_waiting = BEFORE_ALL, 0
+        place, self._settling = self._settling, None
         self._settled_at = self._clock.monotonic()
         try:
             async with self._pool.acquire() as connection:
                 await self._notice_failover(connection)
                 settings = await self._settings.get(connection, frozenset(), frozenset())
                 now = await connection.fetchval("SELECT now()")  # our clock may be set: nobody is given up for that
-                rows = await settle_pending(connection, self._attribute_late, settings, now=now)
+                settled = await settle_pending(connection, self._attribute_late, settings, now=now, after=place)
         except (*TROUBLE, *POISON) as error:
             metrics.publish_failures.labels("settle").inc()
             self._log_rarely("PUBLISH-SETTLE-FAILED", error)
         else:
-            self._tell(rows)
+            self._settling = settled.next
+            self._still_waiting += settled.waiting
+            if settled.next is None:
+                metrics.pending.set(self._still_waiting)
+            self._tell(settled.rows)
 
     async def _gather(self) -> None:
         with contextlib.suppress(TimeoutError):
@@ -267,7 +290,7 @@ class Publisher:
         One step: a backlog of marks is the worker's, and no appeal waits in the journal for it.
         """
         try:
-            async with self._pool.acquire() as connection:
+            async with self._pool.acquire() as connection, asyncio.timeout(JUDGE_SECONDS):
                 await judge_marked(connection)
         except (*TROUBLE, *POISON) as error:
             metrics.publish_failures.labels("judge").inc()

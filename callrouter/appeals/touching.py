@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple, TypeAlias
 from uuid import UUID
@@ -25,6 +26,8 @@ from callrouter.db.connect import TROUBLE, Connection, Pool
 log = structlog.get_logger()
 
 STEP = 500
+CLIENTS_BETWEEN_BREATHS = 10
+"""Those who come again and again take a millisecond each, and calls are answered on the same loop."""
 EVERY_SECONDS = 1.0
 LOCK_TIMEOUT = "500ms"
 """Less than Postgres waits before it looks for deadlocks: who judges gives way, and never makes a publisher repeat."""
@@ -42,6 +45,10 @@ WITH claimed AS (
     RETURNING account_id, client_id, since
 )
 SELECT account_id, client_id, min(since)::text AS since FROM claimed GROUP BY 1, 2 ORDER BY 1, 2"""
+
+SET_BACK = """
+UPDATE touch_marks SET id = DEFAULT
+WHERE (account_id, id) IN (SELECT account_id, id FROM touch_marks ORDER BY id LIMIT 1)"""
 
 FORGET_VISITORS = """
 DELETE FROM client_visitors c USING unnest($1::bigint[], $2::bigint[]) AS w (account_id, client_id)
@@ -123,16 +130,28 @@ class _Verdict(NamedTuple):
 
 async def keep_judging(postgres: Pool) -> None:
     """For ever: what publishers left, and what came of visits, merges and deals. Several workers may."""
+    step = STEP
     while True:
         try:
             async with postgres.acquire() as connection:
-                while await judge_marked(connection):
-                    pass
+                while await judge_marked(connection, step=step):
+                    step = STEP
         except asyncpg.LockNotAvailableError:
             pass
         except TROUBLE as error:
             log.warning("TOUCHES-NOT-JUDGED", reason=str(error) or type(error).__name__)
+            if isinstance(error, TimeoutError):
+                if step == 1:
+                    await _set_back(postgres)
+                step = max(1, step // 8)
         await asyncio.sleep(EVERY_SECONDS)
+
+
+async def _set_back(postgres: Pool) -> None:
+    """Whom it takes too long to judge keeps nobody else waiting."""
+    with suppress(*TROUBLE):
+        async with postgres.acquire() as connection:
+            await connection.execute(SET_BACK)
 
 
 async def judge_marked(connection: Connection, *, step: int = STEP) -> int:
@@ -172,7 +191,9 @@ async def _judge(connection: Connection, since: dict[Client, str]) -> list[_Verd
     appeals = _by_client(await connection.fetch(APPEALS, *_columns(list(since)), list(since.values())))
     rules = {row["id"]: row for row in await connection.fetch(RULES, [account for account, _ in since])}
     verdicts: list[_Verdict] = []
-    for client, rows in appeals.items():
+    for judged, (client, rows) in enumerate(appeals.items()):
+        if judged % CLIENTS_BETWEEN_BREATHS == 0:
+            await asyncio.sleep(0)
         verdicts += _of_client(rows, visits.get(client, []), rules.get(client[0]))
     return sorted(verdicts)
 

@@ -6,8 +6,10 @@ how far the history has come, and what it alone knows: the signs of life of leas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import asyncpg
 import msgspec
@@ -32,8 +34,14 @@ CLOCK_SLACK = timedelta(seconds=2)
 """By so much the clocks of PBX and lease store may differ."""
 ASK_AGAIN_SECONDS = 1.0
 """A log that has not come as far as a call is not asked sooner, however many calls wait for it."""
+STORE_SECONDS = 1.0
+"""As long the store is waited for: appeals that need nothing of it are published after those that do."""
+SILENT_SECONDS = 5.0
+"""A store that did not answer is not asked sooner: all calls that it could tell of wait for it once."""
 MOST_CALLS = 500
 """Of one caller that are looked through, the latest: a robot has more."""
+
+Answer = TypeVar("Answer")
 
 
 class LateAttribution:
@@ -50,6 +58,7 @@ class LateAttribution:
         self._model = model
         self._reached: dict[Slot, datetime] = {}
         self._asked: dict[Slot, float] = {}
+        self._silent_until: dict[Slot, float] = {}
 
     async def attribute(
         self, connection: Connection, number: Number, caller: Number | None, at: datetime
@@ -89,19 +98,30 @@ class LateAttribution:
         if began - self._asked.get(slot, -ASK_AGAIN_SECONDS) < ASK_AGAIN_SECONDS:
             return False
         self._asked[slot] = began
-        self._reached[slot] = await written_up_to(self._client, slot)
+        self._reached[slot] = await self._told(slot, lambda: written_up_to(self._client, slot))
         return at < self._reached[slot]
+
+    async def _told(self, slot: Slot, question: Callable[[], Awaitable[Answer]]) -> Answer:
+        """The store's answer. Raises StoreUnavailable, or what the client does, when none comes or the last did not."""
+        if self._clock.monotonic() < self._silent_until.get(slot, 0.0):
+            raise StoreUnavailable("the lease store did not answer a moment ago")
+        try:
+            async with asyncio.timeout(STORE_SECONDS):
+                return await question()
+        except (*FAILURES, StoreUnavailable):
+            self._silent_until[slot] = self._clock.monotonic() + SILENT_SECONDS
+            raise
 
     async def _leases(self, connection: Connection, ask: Ask, at: datetime) -> tuple[Lease, ...] | None:
         """As the store had them at `at`. None: something is on its way to the history, or to the store."""
         rows = await connection.fetch(LEASES, ask.number, at, WEIGHED_LEASES)
-        live = await self._store.resolve(ask)
+        live = await self._told(ask.slot, lambda: self._store.resolve(ask))
         known = {lease.id: lease for lease in live.leases}
         if not live.known or _unwritten(live.leases, rows, at):
             return None  # it moves here from another pool, whose log may hold its leases; or it is loaded again soon
         lost: dict[str, tuple[datetime, datetime]] = {}
         if any(not row["ended_at"] and row["id"] not in known for row in rows):
-            if await oldest_entry(self._client, ask.slot):
+            if await self._told(ask.slot, lambda: oldest_entry(self._client, ask.slot)):
                 return None
             # Either its end has arrived just now, or the store has lost its data and the lease with it.
             rows = await connection.fetch(LEASES, ask.number, at, WEIGHED_LEASES)

@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
+import pytest
 from prometheus_client import REGISTRY
 
+from callrouter.appeals import late
 from callrouter.appeals.directory import load_settings
 from callrouter.appeals.enrich import enrich
 from callrouter.appeals.journal import DEAD_LETTERS, Journal
@@ -20,7 +22,7 @@ from callrouter.appeals.segments import frame, segment_path
 from callrouter.appeals.store import CHANNEL, MISJUDGED, write
 from callrouter.calls.record import CallRecord
 from callrouter.clock import SystemClock
-from callrouter.db.connect import Connection, connect
+from callrouter.db.connect import Connection, connect, open_pool
 from callrouter.pool.model import Resolution
 from tests.call_samples import NOON, a_call, a_resolution, an_appeal
 from tests.integration.publishing import journal_rows, nobody_knows, publish, publishing, shop
@@ -125,8 +127,8 @@ def test_appeal_waits_in_the_operators_account_until_history_reaches_it(database
             async with pool.acquire() as connection:
                 settings = await load_settings(connection)
                 settled = await settle_pending(connection, history, settings, now=NOON + MINUTE)
-                assert len(settled) == 3
-                assert await settle_pending(connection, history, settings, now=NOON + MINUTE) == []
+                assert (len(settled.rows), settled.waiting, settled.next) == (3, 1, None)
+                assert (await settle_pending(connection, history, settings, now=NOON + MINUTE)).rows == []
                 rows = await journal_rows(pool, "account_id, late, is_unique")
                 assert [tuple(row.values()) for row in rows] == [
                     (7, True, True), (7, True, False), (7, True, False), (1, False, False),
@@ -134,6 +136,43 @@ def test_appeal_waits_in_the_operators_account_until_history_reaches_it(database
                 await settle_pending(connection, history, settings, now=NOON + timedelta(days=2))
             rows = await journal_rows(pool, "account_id, method, attribution_pending, is_unique")
             assert tuple(rows[3].values()) == (1, "unattributed", False, True)
+
+    asyncio.run(run())
+
+
+def test_pending_appeals_are_settled_some_at_a_time(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def history(_connection: Connection, call: CallRecord) -> Resolution | None:
+        return a_resolution(7, 70, call.started_at) if call.linkedid != "1.1" else None
+
+    async def run() -> None:
+        monkeypatch.setattr(late, "PAGE", 2)
+        async with shop(database) as pool:
+            await publish(pool, tmp_path, [an_appeal(a_call(f"1.{n}", NOON + n * MINUTE)) for n in range(5)])
+            async with pool.acquire() as connection:
+                settings = await load_settings(connection)
+                place: late.Place | None = late.BEFORE_ALL
+                settled = []
+                while place is not None:
+                    some = await settle_pending(connection, history, settings, now=NOON + MINUTE, after=place)
+                    settled.append((len(some.rows), some.waiting))
+                    place = some.next
+                assert settled == [(1, 1), (2, 0), (1, 0)]
+
+    asyncio.run(run())
+
+
+def test_a_batch_that_takes_postgres_too_long_is_published_in_parts(database: str, tmp_path: Path) -> None:
+    async def run() -> None:
+        async with shop(database) as pool, await open_pool(database, command_seconds=1.0) as hurried:
+            await pool.execute("""
+                CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN PERFORM pg_sleep(0.1); RETURN NEW; END $$;
+                CREATE TRIGGER slow BEFORE INSERT ON appeals FOR EACH ROW EXECUTE FUNCTION slow()""")
+            appeals = [an_appeal(a_call(f"1.{n}", NOON + n * MINUTE), a_resolution(7, 70)) for n in range(16)]
+            await publish(hurried, tmp_path, appeals)
+            assert await pool.fetchval("SELECT count(*) FROM appeals") == len(appeals)
 
     asyncio.run(run())
 

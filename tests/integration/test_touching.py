@@ -14,12 +14,14 @@ import asyncpg
 import msgspec
 import pytest
 
+from callrouter.appeals import touching
 from callrouter.appeals.credit import credits_of
 from callrouter.appeals.merging import merge, undo_merge
 from callrouter.appeals.multichannel import Rule, Touch, stories
 from callrouter.appeals.touching import judge_marked
-from callrouter.db.connect import Connection, Pool
+from callrouter.db.connect import Connection, Pool, open_pool
 from tests.integration.publishing import shop
+from tests.waiting import until
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -58,6 +60,34 @@ async def add_clients(pool: Pool, *clients: int) -> None:
         "INSERT INTO clients (account_id, id, first_touch_at) VALUES (7, $1, $2)", [(each, NOON) for each in clients]
     )
     await pool.execute("UPDATE accounts SET multichannel = true WHERE id = 7")
+
+
+def test_a_client_whom_it_takes_too_long_to_judge_keeps_nobody_waiting(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        monkeypatch.setattr(touching, "EVERY_SECONDS", 0.01)
+        async with shop(database) as pool, await open_pool(database, command_seconds=0.5) as hurried:
+            await add_clients(pool, *range(1, 12))
+            await pool.execute("""
+                CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN IF NEW.client_id = 1 THEN PERFORM pg_sleep(2); END IF; RETURN NEW; END $$;
+                CREATE TRIGGER slow BEFORE INSERT ON client_visitors FOR EACH ROW EXECUTE FUNCTION slow()""")
+            async with pool.acquire() as connection:
+                for client in range(1, 12):
+                    await told_visitor(client, f"visitor{client}")(connection)
+            judging = asyncio.create_task(touching.keep_judging(hurried))
+            await until_marked(pool, {1})
+            judging.cancel()
+
+    asyncio.run(run())
+
+
+async def until_marked(pool: Pool, clients: set[int]) -> None:
+    async def only_they() -> bool:
+        return {row["client_id"] for row in await pool.fetch("SELECT client_id FROM touch_marks")} == clients
+
+    await until(only_they)
 
 
 async def judge_all(pool: Pool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -137,6 +138,17 @@ def test_a_comparison_that_fails_is_repeated_and_nothing_counts_as_proven(tmp_pa
 
     play(prover, scenario())
     assert all(abs(since - began) < MINUTE for since, _ in prover.asked)
+
+
+def test_a_comparison_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = tmp_path / "hangs"
+    command.write_text("#!/bin/sh\nexec sleep 60\n")
+    command.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(command))
+    monkeypatch.setattr(proving, "LONGEST_SECONDS", 0.2)
+    prover = Prover(tmp_path, "", Shifted(), backlog=lambda: 0, up_since=dict)
+    with pytest.raises(ReconcileFailed, match="not done after"):
+        asyncio.run(prover._asked(Shifted().now() - MINUTE, Shifted().now()))
 
 
 def test_a_gap_while_comparing_is_compared_too(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -135,6 +137,22 @@ def test_late_attribution_credits_as_live_did(valkey_url: str, database: str, se
                     assert late.attribution == call.attribution, (call.number, call.caller, call.at)
                     methods.add(late.attribution.method)
             assert methods >= {"holder", "last_holder", "caller_memory"}
+
+    asyncio.run(scenario())
+
+
+def test_all_calls_wait_once_for_a_store_that_does_not_answer(valkey_url: str, database: str) -> None:
+    async def scenario() -> None:
+        async with town(valkey_url, database, 6, 1) as here, here.postgres.acquire() as connection:
+            with socket.create_server(("127.0.0.1", 0)) as silent:
+                client = open_client(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+                late = LateAttribution(client, LeaseStore(client), lambda: here.directory, SystemClock())
+                number = NUMBERS[0]
+                began = time.monotonic()
+                for _ in range(50):
+                    assert await late.attribute(connection, number, None, datetime.now(NOON.tzinfo)) is None
+                assert time.monotonic() - began < 5
+                await close_client(client)
 
     asyncio.run(scenario())
 
