@@ -58,7 +58,7 @@ format: $(VENV)/dev-ready ## let ruff rewrite the code
 	@$(BIN)/ruff check --fix-only -q . ; $(BIN)/ruff format .
 
 messages: $(VENV)/dev-ready ## the pages' words, as they stand in the code, into locale/ru.po for translation
-	@$(BIN)/pybabel -q extract -F callrouter/web/pages/locale/babel.cfg -k N_ -k pgettext:1c,2 -k Refused -k WeakPassword -k NotHis -k NoSense -k Fault:2 --no-location \
+	@$(BIN)/pybabel -q extract -F callrouter/web/pages/locale/babel.cfg -k N_ -k pgettext:1c,2 -k Refused -k WeakPassword -k NotHis -k NoSense -k NotANumber -k Worded -k Wording -k Fault:2 -k BadFilter:2 --no-location \
 	  --omit-header --sort-output --no-wrap -o $(VENV)/pages.pot callrouter
 	@$(BIN)/pybabel -q update -i $(VENV)/pages.pot -o callrouter/web/pages/locale/ru.po -l ru -N --ignore-obsolete --omit-header --no-wrap
 

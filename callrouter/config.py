@@ -28,6 +28,10 @@ LONGEST_LABEL = 40
 LOOPBACK = re.compile(r"(.+\.)?localhost|127\.\d+\.\d+\.\d+|::1")
 
 
+HTTPS_ORIGIN = re.compile(r"https://[a-z0-9.-]+(:[1-9][0-9]{0,4})?", re.ASCII)
+"""A server as a browser names it. Nothing that would end a policy's source."""
+
+
 def address(text: str) -> tuple[str, int]:
     """`host:port` → (host, port). An IPv6 host stands in brackets. Raises ValueError."""
     host, colon, port = text.rpartition(":")
@@ -124,6 +128,8 @@ class WebConfig(Section, frozen=True, kw_only=True):
     """Requests a second of one site that each process answers."""
     recordings: str = ""
     """Folder of the PBX's recordings, as this machine sees it; empty: they are not played."""
+    recordings_from: tuple[str, ...] = ()
+    """Servers (https://records.example) whose recordings are played, where the PBX tells them by URL."""
     geoip_file: str = ""
     """A database of places in MaxMind's format; without one, places are `(undefined)`."""
     session_idle_hours: float = 24.0
@@ -137,6 +143,9 @@ class WebConfig(Section, frozen=True, kw_only=True):
         address(self.listen)
         for text in self.trusted_proxies:
             ip_network(text)
+        for text in self.recordings_from:
+            if not HTTPS_ORIGIN.fullmatch(text):
+                raise ValueError(f"recordings_from: {text!r} is no server; write https://records.example")
         if self.requests_per_address <= 0 or self.requests_per_site <= 0:
             raise ValueError("requests_per_address and requests_per_site must be positive")
         if self.workers < 1:

@@ -8,6 +8,8 @@ from typing import NamedTuple, NewType
 
 import phonenumbers
 
+from callrouter.wording import Worded
+
 Number = NewType("Number", str)
 """E.164 without the plus, digits only: `74952232725`."""
 
@@ -19,7 +21,7 @@ INTERNATIONAL = "ZZ"
 """In place of a country: the text is E.164 already, with a plus or without."""
 
 
-class NotANumber(ValueError):
+class NotANumber(Worded):
     """The text is no telephone number, or not a full one in the given country."""
 
 
@@ -34,7 +36,7 @@ def parse_number(text: str, country: str) -> Number:
     spelled = text.strip()
     digits = "".join(filter(str.isdigit, spelled))
     if not digits.isascii() or len(digits) <= EXTENSION_DIGITS:
-        raise NotANumber(f"{text!r} is not a telephone number")
+        raise NotANumber("{text!r} is not a telephone number", text=text)
     if spelled.startswith("00"):
         spelled = "+" + spelled[2:]
     elif country == INTERNATIONAL:
@@ -43,10 +45,12 @@ def parse_number(text: str, country: str) -> Number:
         parsed = phonenumbers.parse(spelled, country)
         if not _is_whole(parsed) and not spelled.startswith("+"):
             parsed = phonenumbers.parse("+" + digits, None)
-    except phonenumbers.NumberParseException as error:
-        raise NotANumber(f"{text!r} is not a telephone number: {error}") from None
+    except phonenumbers.NumberParseException:
+        raise NotANumber("{text!r} is not a telephone number", text=text) from None
     if not _is_whole(parsed):
-        raise NotANumber(f"{text!r} has too few or too many digits for a telephone number of {country}")
+        raise NotANumber(
+            "{text!r} has too few or too many digits for a telephone number of {country}", text=text, country=country
+        )
     return Number(f"{parsed.country_code}{phonenumbers.national_significant_number(parsed)}")
 
 

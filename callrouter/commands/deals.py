@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import asyncpg
 import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from callrouter.commands.options import config_option, inventory_work, print_json
 from callrouter.db.connect import set_codecs
 from callrouter.pool.inventory import account_named
 from callrouter.reports import costs as cost_rows
 from callrouter.reports import deals as deal_rows
+from callrouter.reports.deal_import import Line, chunks, put, settle, settle_few
 from callrouter.reports.money import LONGEST_FILE
 from callrouter.reports.table_file import ENCODINGS, SEPARATORS, Encoding, Fault, Layout, Separator
 
@@ -51,14 +55,51 @@ def import_deals(
 
     layout = Layout(encoding=encoding, separator=separator)
 
-    async def work(conn: asyncpg.Connection, whose: int) -> dict[str, object]:
+    async def work(conn: asyncpg.Connection) -> dict[str, object]:
+        await set_codecs(conn)
+        whose = await account_named(conn, account)
         zone = ZoneInfo(await conn.fetchval("SELECT time_zone FROM accounts WHERE id = $1", whose))
         table = deal_rows.read_file(_content(file), zone, await deal_rows.country_of(conn, whose), layout)
         _refuse(table.faults)
-        done = await deal_rows.import_deals(conn, whose, table, by=f"import {file.name}")
-        return {"deals": done, **_told(table.layout)}
+        await (_tried if dry_run else _imported)(conn, whose, table.rows, f"import {file.name}")
+        return {"deals": len(table.rows), **_told(table.layout), "dry_run": dry_run}
 
-    print_json({**_in_one(config_file, account, work, dry_run=dry_run), "dry_run": dry_run})
+    print_json(inventory_work(config_file, work))
+
+
+async def _imported(conn: asyncpg.Connection, account: int, rows: Sequence[Line], by: str) -> None:
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[asyncpg.Connection]:
+        async with conn.transaction():
+            yield conn
+
+    with _bar() as bar:
+        finding = bar.add_task("finding the clients", total=len(rows))
+        settled = await settle(begin, account, rows, done=lambda count: bar.update(finding, completed=count))
+        writing = bar.add_task("writing the deals", total=len(rows))
+        async with conn.transaction():
+            await put(conn, account, settled, by=by, done=lambda count: bar.update(writing, completed=count))
+
+
+async def _tried(conn: asyncpg.Connection, account: int, rows: Sequence[Line], by: str) -> None:
+    """All that the import does, and takes back: what Postgres would refuse is told, too."""
+    with _bar() as bar:
+        trying = bar.add_task("trying", total=len(rows))
+        for chunk in chunks(rows):
+            transaction = conn.transaction()
+            await transaction.start()
+            try:
+                await put(conn, account, await settle_few(conn, account, chunk), by=by)
+            finally:
+                await transaction.rollback()
+            bar.advance(trying, len(chunk))
+
+
+def _bar() -> Progress:
+    """For whoever watches."""
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}")
+    console = Console(stderr=True)
+    return Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal)
 
 
 @click.group()

@@ -56,6 +56,7 @@ def web(config_file: Path | None) -> None:
         journal=Path(config.web.journal) if config.web.journal else None,
         outlet=outlet_of(config),
         recordings=Path(config.web.recordings) if config.web.recordings else None,
+        recordings_from=config.web.recordings_from,
         log_level=config.log.level,
         log_format=config.log.format,
     )

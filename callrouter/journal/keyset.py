@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from datetime import datetime
 from typing import TypeVar
 
 import msgspec
+
+from callrouter.wording import Worded
 
 T = TypeVar("T")
 
@@ -17,11 +18,11 @@ def cursor_text(cursor: msgspec.Struct) -> str:
 
 
 def cursor_of(text: str, kind: type[T]) -> T:
-    """Raises ValueError for what is no cursor of ours."""
+    """Raises Worded for what is no cursor of ours."""
     try:
         return msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=kind)
-    except (binascii.Error, msgspec.MsgspecError, UnicodeError) as error:
-        raise ValueError("not a cursor that was given out") from error
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise Worded("not a cursor that was given out") from error
 
 
 class Behind(msgspec.Struct, frozen=True, array_like=True):
@@ -35,8 +36,8 @@ class Behind(msgspec.Struct, frozen=True, array_like=True):
 
     @staticmethod
     def of(text: str) -> Behind:
-        """Raises ValueError."""
+        """Raises Worded."""
         behind = cursor_of(text, Behind)
         if behind.at.tzinfo is None or "\0" in behind.id:
-            raise ValueError("not a cursor that was given out")
+            raise Worded("not a cursor that was given out")
         return behind

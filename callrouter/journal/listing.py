@@ -20,6 +20,7 @@ from callrouter.journal.conditions import Values, appeal_conditions
 from callrouter.journal.filters import Filters
 from callrouter.journal.keyset import cursor_of, cursor_text
 from callrouter.journal.row import LISTED, AppealTold, joined, selected, told
+from callrouter.wording import Worded
 
 Sort = Literal[
     "-started_at", "started_at", "-wait_s", "wait_s", "-talk_s", "talk_s", "-confidence", "confidence",
@@ -52,10 +53,10 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
 
     @staticmethod
     def of(text: str, sort: str) -> Cursor:
-        """Raises ValueError for what is no cursor of ours, or one of another order."""
+        """Raises Worded for what is no cursor of ours, or one of another order."""
         cursor = cursor_of(text, Cursor)
         if cursor.sort != sort or cursor.at.tzinfo is None:
-            raise ValueError("a cursor of another order")
+            raise Worded("a cursor of another order")
         return cursor
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from callrouter.wording import Worded
+
 PERIODS = (
     "today", "yesterday", "7d", "30d", "90d", "365d", "week", "last_week", "month", "last_month", "quarter", "year",
 )  # fmt: skip
@@ -43,16 +45,17 @@ def _days(name: str, today: date) -> tuple[date, date]:
 def moment(text: str, zone: ZoneInfo, *, ends: bool = False) -> datetime:
     """A day (`ends`: the end of it), or a time, on the account's clock unless it has an offset of its own.
 
-    Raises ValueError.
+    Raises Worded.
     """
     try:
         day = date.fromisoformat(text) if len(text) <= len("2026-03-01") else None
         at = datetime.fromisoformat(text[:LONGEST])
     except ValueError:
-        detail = "is written 2026-03-01, 2026-03-01T12:00, or with an offset 2026-03-01T12:00:00Z (+ in a URL: %2B)"
-        raise ValueError(detail) from None
+        raise Worded(
+            "is written 2026-03-01, 2026-03-01T12:00, or with an offset 2026-03-01T12:00:00Z (+ in a URL: %2B)"
+        ) from None
     if not FIRST_YEAR <= at.year <= LAST_YEAR:
-        raise ValueError(f"lies in the years {FIRST_YEAR} to {LAST_YEAR}")
+        raise Worded("lies in the years {first} to {last}", first=FIRST_YEAR, last=LAST_YEAR)
     if day is not None:
         return day_start(day + timedelta(days=1) if ends else day, zone)
     return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)

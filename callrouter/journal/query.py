@@ -32,6 +32,7 @@ from callrouter.journal.filters import (
 )
 from callrouter.journal.period import PERIODS, moment, named_period
 from callrouter.journal.spelling import phones
+from callrouter.wording import Worded, Wording
 
 MOST_VALUES = 200
 """Of all parameters together: no person picks more, and a statement must stay one that can be planned."""
@@ -56,13 +57,13 @@ Asked = dict[str, list[str]]
 OWN_WORDS = ("period", "since", "until", "q")
 
 
-class BadFilter(ValueError):
+class BadFilter(Worded):
     """`name`: the parameter that does not fit; the message says why, never what was sent."""
 
-    def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"{name}: {reason}")
+    def __init__(self, name: str, reason: str, /, **values: object) -> None:
         self.name = name
-        self.reason = reason
+        self.reason = Wording(reason, values)
+        super().__init__("{name}: {reason}", name=name, reason=self.reason)
 
 
 def parse(items: Iterable[tuple[str, str]], *, zone: ZoneInfo, now: datetime, country: str = "RU") -> Filters:
@@ -73,7 +74,7 @@ def parse(items: Iterable[tuple[str, str]], *, zone: ZoneInfo, now: datetime, co
     asked: Asked = {}
     for count, (name, value) in enumerate(items):
         if count >= MOST_VALUES:
-            raise BadFilter(shown(name), f"no more than {MOST_VALUES} filters at once")
+            raise BadFilter(shown(name), "no more than {most} filters at once", most=MOST_VALUES)
         if name not in NAMES:
             raise _unknown(name)
         if value:
@@ -97,7 +98,7 @@ def _read_match(name: str, asked: Asked, country: str) -> Match:
     any_of, none_of = tuple(asked.get(name, ())), tuple(asked.get(f"{name}.not", ()))
     choices = CHOICES.get(name)
     if choices and not {*any_of, *none_of} <= set(choices):
-        raise BadFilter(name, f"is one of {', '.join(choices)}")
+        raise BadFilter(name, "is one of {choices}", choices=", ".join(choices))
     empty = _read_flag(f"{name}.empty", asked, country)
     return Match(any_of=any_of, none_of=none_of, has=_one(f"{name}.has", asked), empty=empty)
 
@@ -110,15 +111,16 @@ def _read_ids(name: str, asked: Asked, country: str) -> Ids:
 def _read_range(name: str, asked: Asked, _country: str) -> Range:
     least, most = (_number(part, asked) for part in (f"{name}.min", f"{name}.max"))
     if least is not None and most is not None and least > most:
-        raise BadFilter(f"{name}.min", f"is more than {name}.max")
+        raise BadFilter(f"{name}.min", "is more than {most}", most=f"{name}.max")
     return Range(least=least, most=most)
 
 
 def _read_phones(name: str, asked: Asked, country: str) -> Phones:
+    empty = _read_flag(f"{name}.empty", asked, country)
     try:
-        return phones(tuple(asked.get(name, ())), country, empty=_read_flag(f"{name}.empty", asked, country))
-    except ValueError as error:
-        raise BadFilter(name, str(error)) from None
+        return phones(tuple(asked.get(name, ())), country, empty=empty)
+    except Worded as error:
+        raise BadFilter(name, error.template, **error.values) from None
 
 
 def _read_tags(name: str, asked: Asked, country: str) -> Tags:
@@ -141,7 +143,7 @@ def _span(asked: Asked, zone: ZoneInfo, now: datetime) -> tuple[datetime | None,
     if name and (since or until):
         raise BadFilter("period", "either a period, or since and until")
     if name and name not in PERIODS:
-        raise BadFilter("period", f"is one of {', '.join(PERIODS)}")
+        raise BadFilter("period", "is one of {choices}", choices=", ".join(PERIODS))
     if since and until and since >= until:
         raise BadFilter("since", "must lie before until")
     return named_period(name, zone, now) if name else (since, until)
@@ -151,13 +153,13 @@ def _moment(name: str, asked: Asked, zone: ZoneInfo) -> datetime | None:
     text = _one(name, asked)
     try:
         return moment(text, zone, ends=name == "until") if text else None
-    except ValueError as error:
-        raise BadFilter(name, str(error)) from None
+    except Worded as error:
+        raise BadFilter(name, error.template, **error.values) from None
 
 
 def _text(name: str, value: str) -> str:
     if len(value) > LONGEST_VALUE:
-        raise BadFilter(name, f"no longer than {LONGEST_VALUE} characters")
+        raise BadFilter(name, "no longer than {most} characters", most=LONGEST_VALUE)
     if "\0" in value or any("\ud800" <= sign <= "\udfff" for sign in value):
         raise BadFilter(name, "has a character that no text can have")
     return value
@@ -166,7 +168,7 @@ def _text(name: str, value: str) -> str:
 def _words(values: list[str]) -> str:
     words = " ".join(values).split()
     if len(words) > MOST_WORDS:
-        raise BadFilter("q", f"no more than {MOST_WORDS} words")
+        raise BadFilter("q", "no more than {most} words", most=MOST_WORDS)
     return " ".join(words)
 
 
@@ -180,7 +182,7 @@ def _one(name: str, asked: Asked) -> str:
 def _id(name: str, text: str) -> int:
     least, most = NUMBERS_WITHIN.get(name.partition(".")[0], (0, LARGEST_ID))
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most):
-        raise BadFilter(name, f"is a whole number from {least} to {most}")
+        raise BadFilter(name, "is a whole number from {least} to {most}", least=least, most=most)
     return int(text)
 
 
@@ -199,7 +201,9 @@ def _number(name: str, asked: Asked) -> float | None:
 
 def _unknown(name: str) -> BadFilter:
     near = difflib.get_close_matches(name[:LONGEST_NAME], NAMES, n=1)
-    return BadFilter(shown(name), f"no such filter{f'; is {near[0]} meant?' if near else ''}")
+    if near:
+        return BadFilter(shown(name), "no such filter; is {near} meant?", near=near[0])
+    return BadFilter(shown(name), "no such filter")
 
 
 def shown(name: str) -> str:

@@ -6,6 +6,7 @@ import phonenumbers
 
 from callrouter.journal.filters import Phones
 from callrouter.numbers import NotANumber, parse_number
+from callrouter.wording import Worded
 
 SHORTEST_PART = 3
 SHORTEST_WHOLE = 10
@@ -13,7 +14,7 @@ LONGEST = 64
 
 
 def phones(texts: tuple[str, ...], country: str, *, empty: bool | None = None) -> Phones:
-    """Raises ValueError for what has too few digits to search by.
+    """Raises Worded for what has too few digits to search by.
 
     >>> phones(("8 (495) 223-27-25", "27-25"), "RU")
     Phones(whole=('74952232725',), parts=('%2725%',))
@@ -43,7 +44,7 @@ def _parts(text: str, country: str) -> list[str]:
     """The digits wherever they stand; and where they begin as one dials at home, the number that begins so."""
     digits = _digits(text)
     if len(digits) < SHORTEST_PART:
-        raise ValueError(f"give a number, or at least {SHORTEST_PART} of its digits")
+        raise Worded("give a number, or at least {least} of its digits", least=SHORTEST_PART)
     if text.startswith("+"):
         return [f"{digits}%"]
     metadata = phonenumbers.PhoneMetadata.metadata_for_region(country)

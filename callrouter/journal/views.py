@@ -20,6 +20,7 @@ from callrouter.journal.listing import SORTS
 from callrouter.people import audit
 from callrouter.people.model import Caller
 from callrouter.pool.inventory import Refused, Unknown
+from callrouter.wording import Wording
 
 STANDARD: dict[str, str] = {
     "all": "",
@@ -152,7 +153,7 @@ def filters_in(text: str) -> list[tuple[str, str]]:
         items = [(name, value) for name, value in parse_qsl(text, max_num_fields=query.MOST_VALUES) if value]
         query.parse(items, zone=ZoneInfo("UTC"), now=datetime.now(UTC))
     except query.BadFilter as error:
-        raise Refused("a filter does not fit: {reason}", reason=str(error)) from None
+        raise Refused("a filter does not fit: {reason}", reason=Wording(error.template, error.values)) from None
     except ValueError:
         raise Refused("no more than {most} filters at once", most=query.MOST_VALUES) from None
     return items

@@ -13,6 +13,7 @@ import msgspec
 
 from callrouter.db.connect import Connection
 from callrouter.people import audit, browser_sessions
+from callrouter.people.bounds import require_room
 from callrouter.people.model import Caller, Locale
 from callrouter.people.roles import SCOPES_OF, Role, may_give
 from callrouter.pool.inventory import OPERATOR, Refused, Unknown
@@ -82,6 +83,7 @@ async def add_user(
     _require_givable(account, role, by)
     who = email_of(email), name_of(name)
     async with conn.transaction():
+        await require_room(conn, account, "users", by)
         try:
             async with conn.transaction():
                 user = await conn.fetchval(ADD, account, *who, role, locale, password_hash, must_change)

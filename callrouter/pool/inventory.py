@@ -14,21 +14,14 @@ import asyncpg
 
 from callrouter.db.connect import Connection
 from callrouter.numbers import NotANumber, Number, parse_number
+from callrouter.wording import Worded, Wording
 
 OPERATOR = 1
 """The account that owns shared pools, and every call that is nobody's."""
 
 
-class Refused(ValueError):
-    """The change cannot be made; the text says why and what to do. Nothing was changed.
-
-    Where pages show it, `template` is a text that they translate before `values` are put into it.
-    """
-
-    def __init__(self, template: str, **values: object) -> None:
-        super().__init__(template.format(**values) if values else template)
-        self.template = template
-        self.values = values
+class Refused(Worded):
+    """The change cannot be made; the text says why and what to do. Nothing was changed."""
 
 
 class Unknown(LookupError):
@@ -82,9 +75,10 @@ async def pool_named(conn: Connection, name: str, *, account: int | None = None)
     named = [row for row in rows if row["name"] == name]
     usable = [row for row in named if account in (None, row["account_id"]) or row["account_id"] == OPERATOR]
     if named and not usable:
-        raise Refused(f"pool {name!r} belongs to another account")
+        raise Refused("pool {name!r} belongs to another account", name=name)
     if len(usable) != 1:
-        raise Refused(f"there is no {name!r} among the pools; {hint(name, (row['name'] for row in rows))}")
+        known = hint(name, (row["name"] for row in rows))
+        raise Refused("there is no {name!r} among the pools; {hint}", name=name, hint=known)
     return int(usable[0]["id"])
 
 
@@ -92,7 +86,8 @@ async def account_named(conn: Connection, name: str) -> int:
     rows = await conn.fetch("SELECT id, name FROM accounts ORDER BY id")
     named = [row["id"] for row in rows if row["name"] == name]
     if len(named) != 1:
-        raise Refused(f"there is no {name!r} among the accounts; {hint(name, (row['name'] for row in rows))}")
+        known = hint(name, (row["name"] for row in rows))
+        raise Refused("there is no {name!r} among the accounts; {hint}", name=name, hint=known)
     return int(named[0])
 
 
@@ -105,24 +100,26 @@ async def site_named(conn: Connection, domain: str, *, account: str | None = Non
     if len(found) == 1:
         return int(found[0]["account_id"]), int(found[0]["id"])
     if found:
-        raise Refused(f"several accounts have a site {domain!r}; say which by --account")
+        raise Refused("several accounts have a site {domain!r}; say which by --account", domain=domain)
     if named:
-        raise Refused(f"site {domain!r} belongs to another account than {account!r}")
-    raise Refused(f"there is no site {domain!r}; {hint(domain, (row['name'] for row in rows))}")
+        raise Refused("site {domain!r} belongs to another account than {account!r}", domain=domain, account=account)
+    known = hint(domain, (row["name"] for row in rows))
+    raise Refused("there is no site {domain!r}; {hint}", domain=domain, hint=known)
 
 
-def hint(name: str, known: Iterable[str]) -> str:
+def hint(name: str, known: Iterable[str]) -> Wording:
     """What may have been meant."""
     names = list(dict.fromkeys(known))
     if similar := get_close_matches(name, names, n=3, cutoff=0.5):
-        return f"did you mean {' or '.join(similar)}?"
+        return Wording("did you mean {names}?", {"names": ", ".join(similar)})
     if not names:
-        return "there are none yet"
-    return f"there are: {', '.join(names[:10])}{' …' if len(names) > 10 else ''}"  # noqa: PLR2004 - a line's length
+        return Wording("there are none yet")
+    told = ", ".join(names[:10]) + (" …" if len(names) > 10 else "")  # noqa: PLR2004 - a line's length
+    return Wording("there are: {names}", {"names": told})
 
 
 def spelled_number(text: str, country: str) -> Number:
     try:
         return parse_number(text, country)
     except NotANumber as error:
-        raise Refused(str(error)) from None
+        raise Refused(error.template, **error.values) from None

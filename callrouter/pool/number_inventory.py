@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import asyncpg
 import msgspec
@@ -14,7 +15,8 @@ import msgspec
 from callrouter.db.connect import Connection
 from callrouter.numbers import Number
 from callrouter.pool.inventory import Refused, Unknown, hint, pool_named, site_named
-from callrouter.pool.number_file import Fault, ListedNumber, Listing
+from callrouter.pool.number_file import Fault, ListedNumber, Listing, in_order
+from callrouter.wording import N_, Lines, Wording
 
 ONE_AT_A_TIME = "LOCK TABLE numbers IN SHARE ROW EXCLUSIVE MODE"
 """Two imports at once would each find a number free and the later take it from the earlier."""
@@ -24,6 +26,19 @@ class Imported(msgspec.Struct, frozen=True):
     added: int
     changed: int
     unchanged: int
+
+
+class Taken(NamedTuple):
+    number: Number
+    why: str
+    values: dict[str, object]
+
+
+TAKEN = {
+    "pool": N_("{number} is in pool {name}; say that it is to be taken from there (--move)"),
+    "static": N_("{number} is a static number (channel {name})"),
+    "site": N_("{number} is the own number of site {name}"),
+}
 
 
 class Moved(msgspec.Struct, frozen=True):
@@ -47,9 +62,9 @@ async def import_numbers(
         wanted = await pool_named(conn, pool)
         lines = {each.number: each.line for each in listing.numbers}
         taken = await _taken(conn, wanted, [*lines], move=move)
-        faults = [*listing.faults, *(Fault(lines[number], f"{number} {why}") for number, why in taken)]
+        faults = in_order([*listing.faults, *(Fault(lines[number], why, of) for number, why, of in taken)])
         if faults:
-            told = "\n".join(["", *map(str, sorted(faults))])
+            told = Lines(fault.placed() for fault in faults)
             raise Refused("nothing was imported, for{faults}", faults=told)  # noqa: TRY301
         imported = await _put(conn, wanted, listing.numbers)
     except BaseException:
@@ -74,22 +89,22 @@ async def _put(conn: Connection, pool: int, numbers: Sequence[ListedNumber]) -> 
     return Imported(added=added, changed=len(rows) - added, unchanged=len(numbers) - len(rows))
 
 
-async def _taken(conn: Connection, pool: int, numbers: list[Number], *, move: bool) -> list[tuple[Number, str]]:
+async def _taken(conn: Connection, pool: int, numbers: list[Number], *, move: bool) -> list[Taken]:
     """Numbers that may not enter `pool`, and why."""
     rows = await conn.fetch(
-        """SELECT n.number, 'is in pool ' || p.name || '; take it from there by --move' AS why
+        """SELECT n.number, 'pool' AS what, p.name AS name
            FROM numbers n JOIN pools p ON p.id = n.pool_id
            WHERE n.number = ANY($2) AND n.pool_id <> $1 AND NOT $3
            UNION ALL
-           SELECT number, 'is a static number (channel ' || channel || ')' FROM static_bindings
+           SELECT number, 'static', channel FROM static_bindings
            WHERE number = ANY($2) AND coalesce(valid_to, 'infinity') > now()
            UNION ALL
-           SELECT own, 'is the own number of site ' || name FROM sites, unnest(own_numbers || fallback_number) AS own
+           SELECT own, 'site', name FROM sites, unnest(own_numbers || fallback_number) AS own
            WHERE own = ANY($2)
-           GROUP BY own, name ORDER BY 1, 2""",
+           GROUP BY own, name ORDER BY 1, 2, 3""",
         pool, numbers, move,
     )  # fmt: skip
-    return [(Number(row["number"]), row["why"]) for row in rows]
+    return [Taken(Number(row["number"]), TAKEN[row["what"]], dict(row)) for row in rows]
 
 
 async def move_numbers(conn: Connection, numbers: Sequence[Number], pool: str) -> Moved:
@@ -100,7 +115,7 @@ async def move_numbers(conn: Connection, numbers: Sequence[Number], pool: str) -
         target = await pool_named(conn, pool)
         await _require_known(conn, wanted)
         if taken := await _taken(conn, target, wanted, move=True):
-            told = "\n".join(["", *(f"{number} {why}" for number, why in taken)])
+            told = Lines(Wording(each.why, each.values) for each in taken)
             raise Refused("nothing was moved, for{faults}", faults=told)
         done = await conn.execute(
             "UPDATE numbers SET pool_id = $1 WHERE number = ANY($2) AND pool_id IS DISTINCT FROM $1", target, wanted
@@ -218,4 +233,5 @@ async def end_static(conn: Connection, number: Number, *, at: datetime | None = 
             number,
         )
         known = hint(number, (row["number"] for row in rows))
-        raise Refused(f"{number} is bound to no channel at that time; of static numbers {known}")
+        raise Refused("{number} is bound to no channel at that time; of static numbers {known}",
+                      number=number, known=known)  # fmt: skip

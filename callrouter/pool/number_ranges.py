@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from callrouter.numbers import INTERNATIONAL, NotANumber, Number, parse_number
 from callrouter.pool.inventory import Refused
-from callrouter.pool.number_file import Fault, ListedNumber, Listing, read_listing
+from callrouter.pool.number_file import Fault, ListedNumber, Listing, in_order, read_listing
 
 MOST = 10_000
 FROM_TO = re.compile(r"(.{5,40}?)(?:\s+[-\u2012-\u2015]\s+|\s*(?:\.\.\.?|\u2026)\s*)([^;,]{5,40})")
@@ -28,14 +28,14 @@ def read_numbers(text: str, country: str) -> Listing:
         try:
             numbers += (ListedNumber(number, line=line) for number in in_range(match[1], match[2], country))
         except Refused as error:
-            faults.append(Fault(line, str(error)))
+            faults.append(Fault(line, error.template, error.values))
     if not numbers and not faults:
         return read_listing(text, country)
     if any(words.strip() for words in left):
         listed = read_listing("\n".join(left), country)
         numbers += listed.numbers
         faults += listed.faults
-    return Listing(tuple(numbers), tuple(sorted([*faults, *_twice(numbers)])))
+    return Listing(tuple(numbers), in_order([*faults, *_twice(numbers)]))
 
 
 def in_range(first: str, last: str, country: str = INTERNATIONAL) -> list[Number]:
@@ -43,7 +43,7 @@ def in_range(first: str, last: str, country: str = INTERNATIONAL) -> list[Number
     try:
         start, end = parse_number(first, country), parse_number(last, country)
     except NotANumber as error:
-        raise Refused("{why}", why=str(error)) from None
+        raise Refused(error.template, **error.values) from None
     count = int(end) - int(start) + 1
     if len(start) != len(end) or count < 1:
         raise Refused("{first} – {last} is no range: write the lower number first", first=start, last=end)
@@ -56,6 +56,8 @@ def _twice(numbers: list[ListedNumber]) -> Iterator[Fault]:
     lines: dict[Number, int] = {}
     for each in numbers:
         if (before := lines.setdefault(each.number, each.line)) != each.line:
-            yield Fault(each.line, f"{each.number} stands on line {before} already")
+            yield Fault(
+                each.line, "{number} stands on line {before} already", {"number": each.number, "before": before}
+            )
     if len(numbers) > MOST:
-        yield Fault(0, f"more than {MOST} numbers at once")
+        yield Fault(0, "more than {most} numbers at once", {"most": MOST})

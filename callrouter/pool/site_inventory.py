@@ -88,14 +88,14 @@ def wanted_pool(text: str, place: int) -> WantedPool:
     while match := NARROWING.search(name):
         key = match[1].removesuffix("s")
         if key in told:
-            raise Refused(f"{text!r} says {key} twice")
+            raise Refused("{text!r} says {key} twice", text=text, key=key)
         told[key] = match[2]
         name = name[: match.start()]
     if not name:
-        raise Refused(f"{text!r} names no pool; write NAME:regions=A,B:sources=C,D:priority=N")
+        raise Refused("{text!r} names no pool; write NAME:regions=A,B:sources=C,D:priority=N", text=text)
     priority = told.get("priority", str(place))
     if not re.fullmatch(r"-?\d{1,6}", priority):
-        raise Refused(f"{text!r}: a priority is a whole number, the lowest is tried first")
+        raise Refused("{text!r}: a priority is a whole number, the lowest is tried first", text=text)
     return WantedPool(name, int(priority), _words(told.get("region", "")), _words(told.get("source", "")))
 
 
@@ -208,7 +208,7 @@ async def _set_callback(conn: Connection, owner: int, site: int, given: dict[str
     try:
         settings = msgspec.convert({**msgspec.json.decode(stored), **given}, CallbackSettings)
     except msgspec.ValidationError as error:
-        raise Refused(f"callback: {error}") from None
+        raise Refused("callback: {why}", why=str(error)) from None
     if settings.enabled and not is_route(settings.route or route):
         raise Refused("callback orders ring a route first, an extension of your PBX: name it for them or for the site")
     text = msgspec.json.encode(settings).decode()
@@ -256,7 +256,8 @@ async def _require_free_name(conn: Connection, owner: int, name: str, *, but: in
 def _require_sound(settings: SiteSettings) -> None:
     hold = settings.hold if settings.hold is not None else DEFAULT_HOLD
     if hold < MINIMUM_HOLD:
-        raise Refused(f"hold is {hold}; visitors who call late need at least {MINIMUM_HOLD}, 30 minutes are usual")
+        raise Refused("hold is {hold}; visitors who call late need at least {least}, 30 minutes are usual",
+                      hold=hold, least=MINIMUM_HOLD)  # fmt: skip
     if settings.route and not settings.route.isprintable():
         raise Refused("a route is a name that the dialplan maps, on one line")
     if settings.domains is not None and not settings.domains:

@@ -155,7 +155,7 @@ async def import_costs(
     `whole_span`: of the days between them, too.
     """
     if table.faults:
-        raise Refused(all_told(table))
+        raise Refused("the file has faults:{faults}", faults=all_told(table))
     costs = [cost for _, cost in table.rows]
     days = {cost.day for cost in costs}
     if whole_span:

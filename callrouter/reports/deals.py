@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -22,7 +22,7 @@ from callrouter.reports import money
 from callrouter.reports.figures import plain
 from callrouter.reports.money import NoSense
 from callrouter.reports.owner import Who, client_of, told_by
-from callrouter.reports.table_file import FOUND_OUT, Layout, Table, all_told, read_table
+from callrouter.reports.table_file import FOUND_OUT, Layout, Table, read_table
 
 FACTS = (
     "crm", "crm_id", "title", "stage", "funnel", "url", "employee", "revenue", "currency", "opened_at", "closed_at",
@@ -69,6 +69,13 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     who: Who = Who()
 
 
+class Owner(NamedTuple):
+    """`linked_by`: by what he was found (`owner.told_by`)."""
+
+    client: int | None
+    linked_by: str
+
+
 class Deal(msgspec.Struct, frozen=True, kw_only=True):
     account: int
     id: int
@@ -107,7 +114,7 @@ async def tell(connection: Connection, account: int, told: Told, *, by: str) -> 
             return await change(connection, account, known, told, by=by)
     if told.opened_at is None or told.revenue is None:
         raise Refused("a deal wants opened_at and revenue")
-    who = _who(told)
+    who = who_of(told)
     client = await client_of(connection, account, who)
     base = told.currency or await connection.fetchval("SELECT currency FROM accounts WHERE id = $1", account)
     values = {
@@ -132,22 +139,34 @@ async def change(
     row = await connection.fetchrow(FIND + " FOR UPDATE", account, deal)
     if row is None:
         raise Unknown(f"there is no deal {deal}")
+    owner = None
+    who = who_of(told)
+    if who != Who():
+        client = await client_of(connection, account, who)
+        owner = Owner(client, "" if client is None else told_by(who))
+    elif "client_id" in emptied:
+        owner = Owner(None, "")
+    changed = change_of(row, told, owner, by=by, emptied=emptied)
+    if changed is not None:
+        await connection.execute(CHANGE, *changed)
+    return await deal_numbered(connection, account, deal)
+
+
+def change_of(
+    row: asyncpg.Record, told: Told, owner: Owner | None, *, by: str, emptied: Collection[str] = ()
+) -> list[Any] | None:
+    """What CHANGE is given; None: nothing changes. `owner` None: he stays."""
     after = {name: row[name] if (value := getattr(told, name)) is None else value for name in FACTS}
     after |= {name: EMPTY[name] for name in emptied if name in EMPTY}
     after["client_id"], linked_by = row["client_id"], row["linked_by"]
-    who = _who(told)
-    if who != Who():
-        after["client_id"] = await client_of(connection, account, who)
-        if after["client_id"] != row["client_id"]:
-            linked_by = "" if after["client_id"] is None else told_by(who)
-    elif "client_id" in emptied:
-        after["client_id"], linked_by = None, ""
+    if owner is not None and owner.client != row["client_id"]:
+        after["client_id"], linked_by = owner
     changes = {name: [_shown(row[name]), _shown(after[name])] for name in KEPT if row[name] != after[name]}
-    if changes:
-        entry = {"at": datetime.now(UTC), "by": by, "changes": changes}
-        noted = msgspec.json.encode([entry]).decode().replace("\\u0000", "\\ufffd")
-        await connection.execute(CHANGE, account, deal, noted, linked_by, *(after[name] for name in KEPT))
-    return await deal_numbered(connection, account, deal)
+    if not changes:
+        return None
+    entry = {"at": datetime.now(UTC), "by": by, "changes": changes}
+    noted = msgspec.json.encode([entry]).decode().replace("\\u0000", "\\ufffd")
+    return [row["account_id"], row["id"], noted, linked_by, *(after[name] for name in KEPT)]
 
 
 async def remove(connection: Connection, account: int, deal: int) -> None:
@@ -175,18 +194,6 @@ def read_file(
         return told_in(cells, zone, country)
 
     return read_table(content, COLUMNS, NEEDED, read, layout, most=most)
-
-
-async def import_deals(connection: Connection, account: int, table: Table[Told], *, by: str) -> int:
-    """All of them, or none. In a transaction; a client that is none refuses the file with its line."""
-    if table.faults:
-        raise Refused(all_told(table))
-    for line, told in table.rows:
-        try:
-            await tell(connection, account, told, by=by)
-        except Refused as error:
-            raise Refused("line {line}: {why}", line=line, why=error) from None
-    return len(table.rows)
 
 
 def told_in(cells: Mapping[str, str], zone: ZoneInfo, country: str, *, needed: Collection[str] = NEEDED) -> Told:
@@ -238,7 +245,8 @@ def _yes(text: str) -> bool:
     return text.lower() in YES
 
 
-def _who(told: Told) -> Who:
+def who_of(told: Told) -> Who:
+    """All that tells whose it is."""
     return msgspec.structs.replace(told.who, ga_client_id=told.ga_client_id or "", ym_client_id=told.ym_client_id or "")
 
 

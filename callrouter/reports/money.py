@@ -12,6 +12,8 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from callrouter.wording import Worded
+
 CURRENCY = re.compile(r"[A-Z]{3}")
 AMOUNT = re.compile(r"-?[0-9]{1,14}(\.[0-9]{1,4})?")
 SPACES = re.compile(r"[\s\u00a0\u202f']")
@@ -23,16 +25,8 @@ LONGEST_FILE = 64 * 1024 * 1024
 LARGEST_COUNT = 10**15
 
 
-class NoSense(ValueError):
-    """What is written makes none; the message says what would.
-
-    `template` is a text that pages translate before `values` are put into it.
-    """
-
-    def __init__(self, template: str, **values: object) -> None:
-        super().__init__(template.format(**values) if values else template)
-        self.template = template
-        self.values = values
+class NoSense(Worded):
+    """What is written makes none; the message says what would."""
 
     def each(self) -> Iterator[tuple[str, NoSense]]:
         """What makes no sense, by column."""

@@ -14,6 +14,7 @@ from typing import Generic, Literal, TypeVar, get_args
 import msgspec
 
 from callrouter.reports.money import NoSense
+from callrouter.wording import Lines, Wording
 
 T = TypeVar("T")
 
@@ -48,11 +49,20 @@ class Fault(msgspec.Struct, frozen=True):
 
     @property
     def why(self) -> str:
-        told = self.template.format(**self.values) if self.values else self.template
-        return f"{self.column}: {told}" if self.column else told
+        return str(self._in_column())
+
+    def placed(self) -> Wording:
+        """With its line and column."""
+        if self.line:
+            return Wording("line {line}: {why}", {"line": self.line, "why": self._in_column()})
+        return self._in_column()
+
+    def _in_column(self) -> Wording:
+        told = Wording(self.template, self.values)
+        return Wording("{column}: {why}", {"column": self.column, "why": told}) if self.column else told
 
     def __str__(self) -> str:
-        return f"line {self.line}: {self.why}" if self.line else self.why
+        return str(self.placed())
 
 
 class Table(msgspec.Struct, Generic[T], frozen=True):
@@ -104,9 +114,9 @@ def read_table(
     return Table(tuple(rows), ordered, layout=found, marked=content.startswith(MARK))
 
 
-def all_told(table: Table[T]) -> str:
+def all_told(table: Table[T]) -> Lines:
     """All that is wrong, a line each."""
-    return "\n".join(str(fault) for fault in table.faults)
+    return Lines(fault.placed() for fault in table.faults)
 
 
 def _decoded(content: bytes, encoding: Encoding | None) -> tuple[str, Encoding]:

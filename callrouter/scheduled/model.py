@@ -10,6 +10,7 @@ import msgspec
 
 from callrouter.appeals.credit import Model
 from callrouter.people.model import Locale
+from callrouter.reports.figures import BY_NAME
 
 Every = Literal["day", "week", "month"]
 EVERY: tuple[Every, ...] = get_args(Every)
@@ -18,6 +19,9 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 Period = Literal["yesterday", "7d", "30d", "last_week", "week", "last_month", "month", "quarter", "year"]
 PERIODS: tuple[Period, ...] = get_args(Period)
 """Seen from the due time: a report that is late tells of the same days."""
+TABLES = ("numbers", "static", "pools", "pool-sites", "paths", "assists", "models")
+"""Reports whose rows are not figures by dimensions."""
+REPORTS = (*BY_NAME, *TABLES)
 Tls = Literal["starttls", "tls", "none"]
 State = Literal["waiting", "sending", "sent", "failed", "doubtful"]
 FOLDER = ""

@@ -217,7 +217,7 @@ class Sender:
         while mailed and mailed[0] < now - HOURLY.total_seconds():
             mailed.popleft()
         if len(mailed) >= MOST_AN_HOUR:
-            raise NotSent(f"the account has sent {MOST_AN_HOUR} mails within an hour")
+            raise NotSent("the account has sent as many mails within an hour as it may")
         mailed.append(now)
 
     async def _failed(self, conn: Connection, sending: Sending, error: NotSent) -> None:

@@ -19,7 +19,6 @@ from callrouter.people import audit
 from callrouter.people.model import Caller
 from callrouter.people.users import email_of
 from callrouter.pool.inventory import Refused, Unknown
-from callrouter.reports.figures import BY_NAME
 from callrouter.scheduled.model import (
     EVERY,
     FOLDER,
@@ -28,6 +27,7 @@ from callrouter.scheduled.model import (
     MINUTES_OF_DAY,
     MOST_RECIPIENTS,
     PERIODS,
+    REPORTS,
     Plan,
     Schedule,
     Sending,
@@ -143,12 +143,14 @@ async def _sound(conn: Connection, account: int, plan: Plan, allowed: Collection
     name = " ".join(plan.name.split())
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
         raise Refused("a report has a name of {most} characters at most, on one line", most=LONGEST_NAME)
-    if plan.report not in BY_NAME or plan.period not in PERIODS or plan.model not in MODELS:
+    if plan.report not in REPORTS or plan.period not in PERIODS or plan.model not in MODELS:
         raise Refused("choose a report, its period and its model")
     if plan.format not in FORMATS or plan.every not in EVERY or not 0 <= plan.minute < MINUTES_OF_DAY:
         raise Refused("choose a format and a time")
     if not 1 <= plan.day <= (7 if plan.every == "week" else LAST_DAY):
         raise Refused("choose a day")
+    if plan.site is not None and plan.report == "pools":
+        raise Refused("sites share pools: choose all sites")
     if plan.site is not None and not await conn.fetchval(
         "SELECT 1 FROM sites WHERE account_id = $1 AND id = $2", account, plan.site
     ):

@@ -165,6 +165,7 @@ def _resources(parts: Parts) -> list[HTTPRouteHandler]:
 def _pages(parts: Parts, ground: Ground) -> Router:
     """The pages of people, in the order of their navigation."""
     settings, openid = parts.settings, None
+    recordings = Recordings(settings.recordings, settings.recordings_from)
     entering = Entering(ground.reading, settings.token_keys, settings.signed_in)
     if parts.provider:
         openid = OpenIdEntering(parts.provider, Attempts(settings.token_keys), ground, entering)
@@ -173,8 +174,8 @@ def _pages(parts: Parts, ground: Ground) -> Router:
         [
             sign_in_page(ground, entering, openid=settings.openid.label if settings.openid else ""),
             openid_page(ground, openid),
-            journal_page(ground, parts.asking),
-            appeal_page(ground, parts.asking, Recordings(parts.settings.recordings)),
+            journal_page(ground, parts.asking, recordings),
+            appeal_page(ground, parts.asking, recordings),
             clients_page(ground, *client_actions(ground)),
             visit_page(ground),
             reports_page(ground, parts.asking),

@@ -40,5 +40,7 @@ class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where scheduled reports may go."""
     recordings: Path | None = None
     """Folder of the PBX's recordings, as this machine sees it; None: they are not played."""
+    recordings_from: tuple[str, ...] = ()
+    """Servers whose recordings are played, by URL."""
     log_level: str = "info"
     log_format: str = "console"

@@ -22,6 +22,12 @@ def test_pages_of_reports_can_be_used_by_all(take_seat: TakeSeat) -> None:
             seat.suits_everybody()
 
 
+def test_reports_open_without_a_long_task(take_seat: TakeSeat) -> None:
+    seat = take_seat("manager", "ru")
+    for path in ("/reports", "/reports/sources", "/reports/people"):
+        seat.open_swiftly(f"{path}?period=30d")
+
+
 def test_a_marketer_goes_from_channels_to_keywords_and_to_the_calls_behind_a_figure(take_seat: TakeSeat) -> None:
     seat = take_seat("manager", "en")
     page = seat.open("/reports?period=30d")

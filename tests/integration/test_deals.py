@@ -13,12 +13,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from callrouter.appeals.merging import merge
 from callrouter.appeals.touching import judge_marked
 from callrouter.db.connect import Connection
 from callrouter.pool.inventory import Refused
 from callrouter.reports import costs, deals
+from callrouter.reports.deal_import import put, settle, settle_few
 from callrouter.reports.deals import Deal, Told
 from callrouter.reports.owner import Who
+from callrouter.reports.table_file import Table
 from tests.integration.publishing import shop
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -112,22 +115,70 @@ def test_deal_is_owed_to_the_last_appeal_before_it_else_to_the_first_after(datab
     asyncio.run(run())
 
 
+async def imported(connection: Connection, table: Table[Told]) -> None:
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[Connection]:
+        async with connection.transaction():
+            yield connection
+
+    settled = await settle(begin, 7, table.rows)
+    async with connection.transaction():
+        await put(connection, 7, settled, by="import f")
+
+
+def test_a_client_who_becomes_another_during_an_import_takes_his_deals_along(database: str) -> None:
+    async def run() -> None:
+        async with connected(database) as connection:
+            for phone in ("79160000001", "79160000002"):
+                await tell(connection, who=Who(phone=phone))
+            table = deals.read_file(
+                b"opened_at,revenue,phone,client,crm,crm_id\n2026-03-01,1,+79160000002,,,\n2026-03-01,2,,2,x,1\n"
+                b"2026-03-02,3,,,x,1\n", MOSCOW, "RU",
+            )  # fmt: skip
+            async with connection.transaction():
+                settled = await settle_few(connection, 7, table.rows)
+            async with connection.transaction():
+                await merge(connection, 7, 1, 2, kind="phone", value="79160000002")
+            with pytest.raises(Refused, match="line 3: client 2 became another"):
+                async with connection.transaction():
+                    await put(connection, 7, settled, by="import f")
+            async with connection.transaction():
+                await put(connection, 7, settled[:1], by="import f")
+            rows = await connection.fetch("SELECT client_id FROM deals ORDER BY id")
+            assert [row["client_id"] for row in rows] == [1, 1, 1]
+
+    asyncio.run(run())
+
+
+def test_a_deal_that_a_file_tells_twice_is_added_and_then_changed(database: str) -> None:
+    async def run() -> None:
+        async with connected(database) as connection:
+            rows = "2026-03-01,1,x,1,", "2026-03-01,2,x,1,+79160000001", "2026-03-01,9,,,"
+            text = "\n".join(["opened_at,revenue,crm,crm_id,phone", *rows])
+            await imported(connection, deals.read_file(text.encode(), MOSCOW, "RU"))
+            found = await connection.fetch("SELECT revenue, client_id, linked_by, history FROM deals ORDER BY id")
+            assert [(row["revenue"], row["client_id"], row["linked_by"]) for row in found] == [
+                (Decimal(2), 1, "phone"), (Decimal(9), None, ""),
+            ]  # fmt: skip
+            (entry,) = found[0]["history"]
+            assert entry["changes"] == {"revenue": ["1", "2"], "client_id": [None, 1]}
+
+    asyncio.run(run())
+
+
 def test_file_of_deals_is_taken_whole_or_not_at_all(database: str) -> None:
     async def run() -> None:
         async with connected(database) as connection:
             good = "opened_at;revenue;phone;crm;crm_id\n2026-03-01;1 500,25;8 916 123-45-67;x;1\n2026-03-02;7;;x;2\n"
             table = deals.read_file(good.encode(), MOSCOW, "RU")
             for _ in range(2):
-                async with connection.transaction():
-                    assert await deals.import_deals(connection, 7, table, by="import f") == 2
+                await imported(connection, table)
             assert await connection.fetchval("SELECT sum(revenue) FROM deals") == Decimal("1507.25")
             bad = deals.read_file((good + "2026-03-03;8;;;;\n2026-03-03;9\nx;y\n").encode(), MOSCOW, "RU")
-            with pytest.raises(Refused, match="line 6"):
-                await deals.import_deals(connection, 7, bad, by="import f")
+            assert "line 6" in str(bad.faults[-1])
             foreign = deals.read_file(b"opened_at,revenue,client\n2026-03-01,1,\n2026-03-01,1,5\n", MOSCOW, "RU")
             with pytest.raises(Refused, match="line 3: there is no client 5"):
-                async with connection.transaction():
-                    await deals.import_deals(connection, 7, foreign, by="import f")
+                await imported(connection, foreign)
             assert await connection.fetchval("SELECT count(*) FROM deals") == 2
 
     asyncio.run(run())

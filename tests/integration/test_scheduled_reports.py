@@ -18,7 +18,7 @@ from callrouter.db.connect import Connection, Pool
 from callrouter.people import users
 from callrouter.pool.inventory import Refused
 from callrouter.scheduled import sending, store
-from callrouter.scheduled.model import Format, MailSettings, Outlet, Plan, Schedule, Written
+from callrouter.scheduled.model import REPORTS, Format, MailSettings, Outlet, Plan, Schedule, Written
 from callrouter.scheduled.sending import Sender
 from callrouter.web.pages.report_letter import write_report
 from tests.integration.publishing import shop
@@ -252,5 +252,36 @@ def test_a_written_report_has_the_accounts_figures_and_nothing_that_runs(databas
                 sheet = book.read("xl/worksheets/sheet1.xml").decode()
             assert "<f>" not in sheet
             assert "1500.5" in sheet
+
+    living(database, scene)
+
+
+def test_every_report_that_people_open_is_written_in_their_words(database: str) -> None:
+    touches = [
+        {"channel": "paid_search", "source": "yandex", "session": "1", "at": "2026-03-03T10:00:00Z", "linear": 500_000},
+        {"channel": "direct", "source": "(direct)", "session": "2", "at": "2026-03-03T11:00:00Z", "linear": 500_000},
+    ]
+
+    async def scene(pool: Pool) -> None:
+        async with pool.acquire() as conn:
+            await conn.execute(
+                """INSERT INTO appeals (account_id, started_at, id, kind, direction, status, channel, source, medium,
+                       called, multichannel, credits) VALUES (7, '2026-03-03 12:00Z', gen_random_uuid(), 'call',
+                       'inbound', 'lost', 'direct', '(direct)', '(none)', '74950000001', true, $1)""",
+                touches,
+            )
+        texts = {}
+        for report in REPORTS:
+            schedule = await scheduled(pool, name=report, report=report, format="csv")
+            async with pool.acquire() as conn, conn.transaction(isolation="repeatable_read"):
+                written = await write_report(conn, schedule, datetime(2026, 3, 4, 9, tzinfo=UTC))
+            texts[report] = written.text + written.file.content.decode()
+        assert "+7 495 000-00-01" in texts["numbers"]
+        assert "Контекстная реклама yandex → " in texts["paths"]
+        assert "Контекстная реклама" in texts["assists"]
+        assert "paid_search" not in "".join(texts.values())
+        assert "Линейная" in texts["models"]
+        with pytest.raises(Refused, match="sites share pools"):
+            await scheduled(pool, name="of one site", report="pools", site=1)
 
     living(database, scene)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from callrouter.pool.number_file import Fault, read_listing
+from callrouter.pool.number_file import read_listing
 
 
 def test_a_header_without_the_numbers_column_is_told_as_such_and_once() -> None:
     told = read_listing("phone;comment\n+74952220101;first\n+74952220102;\n", "RU")
     assert told.numbers == ()
-    assert told.faults == (Fault(1, "a header without a column 'number'; known here: number, route, note"),)
+    assert [str(fault) for fault in told.faults] == [
+        "line 1: a header without a column 'number'; known here: number, route, note"
+    ]
 
 
 def test_a_file_without_a_header_is_one_number_a_line() -> None:

@@ -62,9 +62,12 @@ async def pool_of_site(
     )  # fmt: skip
     chosen = [row for row in rows if pool in (None, row["name"])]
     if not rows:
-        raise Refused(f"site {domain} leases no numbers: it has no pool (callrouter site change {domain} --pool …)")
+        raise Refused(
+            "site {domain} leases no numbers: it has no pool (callrouter site change {domain} --pool …)", domain=domain
+        )
     if not chosen:
-        raise Refused(f"pool {pool!r} does not serve {domain}; {hint(str(pool), (row['name'] for row in rows))}")
+        known = hint(str(pool), (row["name"] for row in rows))
+        raise Refused("pool {pool!r} does not serve {domain}; {hint}", pool=pool, domain=domain, hint=known)
     sharing = await conn.fetch(
         """SELECT s.name, s.hold FROM site_pools sp JOIN sites s ON s.account_id = sp.account_id AND s.id = sp.site_id
            WHERE sp.pool_id = $1 ORDER BY s.name""",

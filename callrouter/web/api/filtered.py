@@ -72,7 +72,7 @@ class Asking:
     ) -> tuple[Filters, listing.Clock]:
         """What the request's parameters ask, but for the handler's `own`; and the account's clock."""
         clock = await known_clock(conn, account)
-        items = [(name, value) for name, value in request.query_params.multi_items() if name not in own]
+        items = [(name, value) for name, value in request.query_params.items() if name not in own]
         return fitting(lambda: query.parse(items, zone=clock.zone, now=self.clock.now(), country=clock.country)), clock
 
 

@@ -135,7 +135,7 @@ class Reports:
         caller = await self.access.caller(request, "reports:read")
         async with self.asking.of(caller, account, snapshot=True) as (conn, whose):
             clock = await known_clock(conn, whose)
-            items = [(name, value) for name, value in request.query_params.multi_items() if name not in OWN]
+            items = [(name, value) for name, value in request.query_params.items() if name not in OWN]
             filters = fitting(
                 lambda: report_filters(items, zone=clock.zone, now=self.asking.clock.now(), country=clock.country)
             )

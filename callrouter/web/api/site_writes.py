@@ -8,6 +8,7 @@ import msgspec
 
 from callrouter.db.connect import Connection
 from callrouter.people import audit
+from callrouter.people.bounds import require_room
 from callrouter.people.model import Caller
 from callrouter.pool.inventory import OPERATOR, Refused
 from callrouter.pool.site_change import SiteChange, WrongSettings, settings_in
@@ -38,6 +39,7 @@ async def change_site(conn: Connection, before: SiteDetails, change: SiteChange,
 async def add_site(conn: Connection, owner: int, change: SiteChange, *, by: Caller) -> SiteDetails:
     """`change` names at least its first domain. Raises Refused."""
     await _require_allowed(conn, owner, change, by)
+    await require_room(conn, owner, "sites", by)
     domains = change.given().get("domains", ())
     if not domains:
         raise WrongSettings({"domains": Refused("a site has at least one domain")})

@@ -12,6 +12,7 @@ import msgspec
 
 from callrouter.db.connect import Connection
 from callrouter.people import audit
+from callrouter.people.bounds import require_room
 from callrouter.people.model import Caller
 from callrouter.people.roles import Scope
 from callrouter.pool.inventory import Refused
@@ -63,6 +64,7 @@ async def add_token(
     """`by`: who makes it; None: the command line."""
     secret = PREFIX + secrets.token_urlsafe(32)
     async with conn.transaction():
+        await require_room(conn, account, "tokens", by)
         user = by.user if by and by.account == account else None
         token = await conn.fetchval(ADD, account, name, hashed(secret), list(scopes), expires_at, user)
         await audit.record(conn, account, by, "token.add", name, token=token, scopes=scopes)
@@ -79,7 +81,7 @@ async def revoke_token(conn: Connection, token: int, *, account: int | None = No
 
 
 async def list_tokens(conn: Connection, account: int | None = None) -> list[Token]:
-    """Of one account, or of all; those in force first."""
+    """Of one account, or of all; those in force first, then the latest of the others."""
     return [Token(**dict(row)) for row in await conn.fetch(LIST, account)]
 
 
@@ -116,7 +118,8 @@ LIST = """
 SELECT t.id, t.account_id AS account, a.name AS account_name, t.name, t.scopes, t.created_at, t.expires_at,
        t.last_used_at, t.revoked_at
 FROM tokens t JOIN accounts a ON a.id = t.account_id WHERE ($1::bigint IS NULL OR t.account_id = $1)
-ORDER BY t.revoked_at IS NOT NULL OR coalesce(t.expires_at < now(), false), t.id"""
+ORDER BY t.revoked_at IS NOT NULL OR coalesce(t.expires_at < now(), false),
+    CASE WHEN t.revoked_at IS NULL AND coalesce(t.expires_at > now(), true) THEN t.id ELSE -t.id END LIMIT 10000"""
 # `idle`: a token in steady use is noted once a minute.
 FIND = """
 SELECT account_id, id, hash, scopes, coalesce(last_used_at < now() - interval '1 minute', true) AS idle

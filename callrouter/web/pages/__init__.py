@@ -2,10 +2,12 @@
 
 - `ground`    what each page stands on: who looks, what he may see, the form he sent, the answer
 - `router`    all pages together: their navigation, their headers, their errors
-- `words`     gettext: English in the code, Russian in `locale/ru.po`
+- `words`     gettext: English in the code, Russian in `locale/ru.po`; `filter_trouble` why a filter does not fit
+- `policy`    what a page may load
 - `formats`   dates, numbers, money and telephone numbers as the reader writes them
 - `files`     stylesheet and scripts, under names that change with their content
-- `templating` the templates in each language; `report_letter` scheduled reports as mails and files
+- `templating` the templates in each language
+- `report_letter` scheduled reports as mails and files, of `report_sheet` (figures) and `report_tables` (the others)
 - `deals`, `costs`, `import_file`  sales and what advertising cost, with `deal` and `cost_rows` for one of them
 - `schedules` reports that are sent at their time
 - `entering`  who signs in, and how guessing is slowed; `sign_in` its pages

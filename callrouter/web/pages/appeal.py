@@ -78,10 +78,12 @@ def appeal_page(ground: Ground, asking: Asking, recordings: Recordings) -> Page:
             full=full, site=site or "", visit=visit, steps=_steps(row), picture=call_over_time(view, row),
             player=recordings.playable(row.recording),
         )  # fmt: skip
-        return view.render(
+        answer = view.render(
             "appeal.html", told=told, row=row, words=appeal_words, columns=COLUMNS, sites={row.site: told.site},
             form=NoteForm.of(full.note), tags=tags, trouble="", meanwhile=None,
         )  # fmt: skip
+        answer.headers["Content-Security-Policy"] = recordings.policy
+        return answer
 
     return Page([shown, *_note(ground, asking), recording_route(ground, asking, recordings)])
 

@@ -24,8 +24,9 @@ from callrouter.web.api.reading import Reading
 from callrouter.web.cookies import AnyRequest
 from callrouter.web.pages.formats import Formats
 from callrouter.web.pages.templating import templates
-from callrouter.web.pages.words import Templated, accepted, known, refusal_in, words
+from callrouter.web.pages.words import accepted, known, refusal_in, words
 from callrouter.web.problem import Refusal
+from callrouter.wording import Templated
 
 WORTH_COMPRESSING = 1000
 SIGN_IN, CHANGE_PASSWORD = "/sign-in", "/own/password"

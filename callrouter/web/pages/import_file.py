@@ -15,6 +15,7 @@ from callrouter.db.connect import Connection
 from callrouter.people import audit
 from callrouter.pool.inventory import Refused, Unknown
 from callrouter.reports import costs, deals, money, uploads
+from callrouter.reports.deal_import import put, settle
 from callrouter.reports.previewing import preview_costs, preview_deals
 from callrouter.reports.table_file import ENCODINGS, SEPARATORS, Layout, Table
 from callrouter.reports.uploads import Kind, Upload
@@ -84,8 +85,7 @@ def _confirming(ground: Ground, kind: Kind) -> list[HTTPRouteHandler]:
     async def confirm(request: AnyRequest, upload: Upload_) -> Response[bytes]:
         view, form = await ground.write(request, scope)
         try:
-            async with ground.reading.changing(view.account) as conn:
-                await _import(conn, view, kind, upload, form)
+            await _import(ground, view, kind, upload, form)
         except Unknown:
             return _start(view, kind, gone=True, status=404)
         except Refused as error:
@@ -109,20 +109,24 @@ async def _sent(request: AnyRequest) -> Upload:
     return Upload(file.filename, content)
 
 
-async def _import(conn: Connection, view: View, kind: Kind, upload: UUID, form: Form) -> None:
-    """All rows, in this transaction, in which the file is taken too: a second confirmation finds none."""
-    taken = await uploads.take(conn, view.whose, kind, upload)
-    read = await _read(conn, view, kind, taken, form)
+async def _import(ground: Ground, view: View, kind: Kind, upload: UUID, form: Form) -> None:
+    """All rows, in one transaction, in which the file is taken too: a second confirmation finds none."""
+    async with ground.reading.as_account(view.account, snapshot=True) as conn:
+        read = await _read(conn, view, kind, await uploads.read(conn, view.whose, kind, upload), form)
     if read.preview.faults:
         raise Refused("the file has faults: nothing was imported")
-    if kind == "deals":
-        by = by_caller(view.caller)
-        done = await deals.import_deals(conn, view.whose, read.table, by=f"{by} import {taken.name}"[:200])
-        await audit.record(conn, view.whose, view.caller, "deal.change", taken.name, imported=done)
-    else:
-        whole = bool(form.get("whole"))
-        done = await costs.import_costs(conn, view.whose, read.origin, read.table, whole_span=whole)
-        await audit.record(conn, view.whose, view.caller, "cost.change", taken.name, imported=done, origin=read.origin)
+    whose, rows, by = view.whose, read.table.rows, by_caller(view.caller)
+    settled = await settle(lambda: ground.reading.changing(view.account), whose, rows) if kind == "deals" else []
+    async with ground.reading.changing(view.account) as conn:
+        taken = await uploads.take(conn, whose, kind, upload)
+        if kind == "deals":
+            await put(conn, whose, settled, by=f"{by} import {taken.name}"[:200])
+            await audit.record(conn, whose, view.caller, "deal.change", taken.name, imported=len(rows))
+        else:
+            whole = bool(form.get("whole"))
+            await costs.import_costs(conn, whose, read.origin, read.table, whole_span=whole)
+            told = {"imported": len(rows), "origin": read.origin}
+            await audit.record(conn, whose, view.caller, "cost.change", taken.name, **told)
 
 
 async def _read(conn: Connection, view: View, kind: Kind, upload: Upload, form: Form | None = None) -> Read:

@@ -15,6 +15,7 @@ from callrouter.web.api.filtered import Asking
 from callrouter.web.cookies import AnyRequest
 from callrouter.web.pages import journal_address
 from callrouter.web.pages.columns import fields_of
+from callrouter.web.pages.filter_trouble import filter_trouble
 from callrouter.web.pages.ground import FORM_LIMIT, Entry, Ground, Page
 from callrouter.web.pages.journal_address import HERE
 from callrouter.web.pages.journal_screen import (
@@ -26,24 +27,28 @@ from callrouter.web.pages.journal_screen import (
     read_screen,
 )
 from callrouter.web.pages.journal_views import view_pages
+from callrouter.web.pages.recording import Recordings
 from callrouter.web.pages.words import N_
 
 ENTRY = Entry(HERE, N_("Journal"), "appeals:read")
 MOST_IDS = 200
 
 
-def journal_page(ground: Ground, asking: Asking) -> Page:
+def journal_page(ground: Ground, asking: Asking, recordings: Recordings) -> Page:
     @get(HERE)
     async def journal(request: AnyRequest) -> Response[bytes]:
         view = await ground.open(request, "appeals:read")
-        address, tidy = journal_address.read(request.query_params.multi_items())
+        address, tidy = journal_address.read(request.query_params.items())
         async with asking.of(view.caller, view.whose) as (conn, whose):
             screen = await read_screen(conn, view.caller, whose, address)
             target = opened(screen, bare=not request.url.query)
             if target is not None or not tidy:
                 return view.go((target or address).path(after=address.after, before=address.before))
             screen.found = await read_rows(conn, whose, screen, asking)
-        return view.render("journal.html", status=400 if screen.found.trouble else 200, screen=screen)
+        trouble = filter_trouble(view, screen.found.trouble)
+        answer = view.render("journal.html", status=400 if trouble else 200, screen=screen, trouble=trouble)
+        answer.headers["Content-Security-Policy"] = recordings.policy
+        return answer
 
     return Page([journal, _rows(ground, asking), _columns(ground), *view_pages(ground)], ENTRY)
 
@@ -53,7 +58,7 @@ def _rows(ground: Ground, asking: Asking) -> HTTPRouteHandler:
     async def rows(request: AnyRequest) -> Response[bytes]:
         """Rows alone, for the script that puts new ones in. `ids`: of these, those that pass the filters."""
         view = await ground.open(request, "appeals:read")
-        address, _ = journal_address.read(request.query_params.multi_items())
+        address, _ = journal_address.read(request.query_params.items())
         ids = _ids(request.query_params.get("ids", ""))
         async with asking.of(view.caller, view.whose) as (conn, whose):
             screen = await read_screen(conn, view.caller, whose, address)

@@ -21,6 +21,7 @@ from callrouter.web.api.filtered import Asking, known_clock
 from callrouter.web.pages import appeal_words, journal_address
 from callrouter.web.pages.columns import COLUMNS, GROUPS, Column, columns_of, fields_of
 from callrouter.web.pages.journal_address import USUAL_SORT, Address, Chip, Item
+from callrouter.wording import Worded
 
 ROWS = 50
 SINGLE = (
@@ -42,7 +43,7 @@ class Rows(NamedTuple):
     rows: tuple[AppealTold, ...] = ()
     newer: str = ""
     older: str = ""
-    trouble: str = ""
+    trouble: Worded | None = None
     any_at_all: bool = True
 
 
@@ -183,8 +184,8 @@ async def read_rows(conn: Connection, account: int, screen: Screen, asking: Aski
         filters = filters_of(screen, asking)
         place = address.before or address.after
         cursor = Cursor.of(place, sort) if place else None
-    except ValueError as error:
-        return Rows(trouble=str(error))
+    except Worded as error:
+        return Rows(trouble=error)
     asked = Asked(
         account=account, zone=screen.clock.zone, filters=filters, sort=sort, cursor=cursor, limit=ROWS,
         fields=fields_of(screen.columns, address.sort.removeprefix("-")),

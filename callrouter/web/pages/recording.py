@@ -1,15 +1,17 @@
 """/appeals/{id}/recording: a call's recording, out of the folder that the PBX writes them to. Who heard it is recorded.
 
-The name comes from the PBX, where callers' names and numbers go into it: it may not lead out of the folder.
+The name comes from the PBX, where callers' names and numbers go into it: it may not lead out of the folder. If it is a
+URL of a server that the operator named, the browser is sent there: nothing is fetched by this server.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote, urlsplit
 from uuid import UUID
 
 from litestar import Response, get
@@ -21,7 +23,8 @@ from callrouter.journal.appeal import read_appeal
 from callrouter.people import audit
 from callrouter.web.api.filtered import Asking
 from callrouter.web.cookies import AnyRequest
-from callrouter.web.pages.ground import Ground
+from callrouter.web.pages.ground import SEE_OTHER, Ground
+from callrouter.web.pages.policy import pages_policy
 from callrouter.web.problem import Refusal
 
 TYPES = {
@@ -46,13 +49,27 @@ class Part(NamedTuple):
 
 
 class Recordings:
-    """Where they are; None: not on this machine, and none is played."""
+    """Where they are. No folder: not on this machine. `servers`: whose URLs are played, as https://records.example."""
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, servers: Sequence[str] = ()) -> None:
         self._folder = folder.resolve() if folder else None
+        self._servers = frozenset(servers)
+        self.policy = pages_policy(media=servers)
+        """Of a page that has a player."""
 
     def playable(self, name: object) -> bool:
-        return self.find(name) is not None
+        return self.find(name) is not None or self.elsewhere(name) is not None
+
+    def elsewhere(self, name: object) -> str | None:
+        """The address, as it may stand in a header, if it is on one of the servers."""
+        if not isinstance(name, str) or not name.startswith("https://"):
+            return None
+        try:
+            parts = urlsplit(name)
+        except ValueError:
+            return None
+        is_there = f"https://{parts.netloc.lower()}" in self._servers
+        return quote(name, safe="%/:=&?~#+!$,;'@()*[]") if is_there else None
 
     def find(self, name: object) -> Path | None:
         """The file of this name, if there is one that a browser plays, and it lies within."""
@@ -73,12 +90,15 @@ def recording_route(ground: Ground, asking: Asking, recordings: Recordings) -> H
         asked = RANGE.fullmatch(request.headers.get("range", ""))
         async with asking.changing(view.caller, view.whose) as (conn, whose):
             found = await read_appeal(conn, whose, appeal)
-            path = recordings.find(found.appeal.recording) if found else None
-            if path is None:
+            name = found.appeal.recording if found else None
+            path, url = recordings.find(name), recordings.elsewhere(name)
+            if path is None and url is None:
                 raise Refusal(404, "no-recording", "There is no recording")
             begins = asked is None or int(asked[1]) == 0
             if begins or not await conn.fetchval(HEARD, whose, view.person.user, str(appeal)):
                 await audit.record(conn, whose, view.caller, "recording.hear", appeal)
+        if path is None:
+            return Response(b"", status_code=SEE_OTHER, headers={"Location": url or ""})
         size, kind = path.stat().st_size, TYPES[path.suffix.lower()]
         if asked is None:
             headers = {"Accept-Ranges": "bytes", "Content-Length": str(size)}

@@ -11,7 +11,10 @@ REPORT_NAMES = {
     "keywords": N_("By keyword"), "landing-pages": N_("By landing page"), "locations": N_("By location"),
     "devices": N_("By device"), "sites": N_("By site"), "days": N_("By day"), "weeks": N_("By week"),
     "months": N_("By month"), "hours": N_("By weekday and hour"), "groups": N_("By group"),
-    "employees": N_("By group and employee"),
+    "employees": N_("By group and employee"), "numbers": N_("By number called"), "static": N_("By static number"),
+    "pools": N_("Use of pools"), "pool-sites": N_("Were there numbers enough?"),
+    "paths": N_("By which ways people come"), "assists": N_("Who helps, and who is last"),
+    "models": N_("What each model makes of it"),
 }  # fmt: skip
 SPAN_NAMES: dict[Period, str] = {
     "yesterday": N_("yesterday"), "7d": N_("7 days"), "30d": N_("30 days"), "last_week": N_("last week"),
@@ -55,5 +58,7 @@ NOTES = (
     N_("the worker ended while it was sent"), N_("no folder is configured: [reports] folder"),
     N_("no mail server is configured: [mail] host"),
     N_("the address belongs to nobody who may sign in to the account any more"),
+    N_("the account has sent as many mails within an hour as it may"), N_("mail servers take no such address"),
+    N_("it could not be written"), N_("the folder does not take it"),
 )  # fmt: skip
-"""What a sending may be noted with, but for what others say."""
+"""What a sending may be noted with, but for what others say: behind a colon, or alone."""

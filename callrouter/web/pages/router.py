@@ -25,12 +25,10 @@ from callrouter.web.pages.ground import (
     SignInWanted,
     sign_in_path,
 )
+from callrouter.web.pages.policy import pages_policy
 from callrouter.web.problem import Refusal
 
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; media-src 'self';"
-    " connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
+POLICY = pages_policy()
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",

@@ -188,8 +188,14 @@ async def _shown(
         "schedule.html", status=status, schedule=schedule, sendings=sendings, form=form or _texts(schedule),
         due=due, sites=sites, people=people, trouble=trouble, meanwhile=meanwhile, read=tag(schedule.version),
         words=report_words, mail=outlet.mail, folder=outlet.folder, allowed=outlet.allowed, models=MODELS,
-        may_write=view.may("reports:write"),
+        may_write=view.may("reports:write"), said_note=lambda note: _note(view, note),
     )  # fmt: skip
+
+
+def _note(view: View, note: str) -> str:
+    """In the reader's words, but for what the mail server or the system said."""
+    ours, sign, theirs = (note, "", "") if note in report_words.NOTES else note.partition(": ")
+    return view.translated(ours) + sign + theirs if ours in report_words.NOTES else note
 
 
 async def _sites(conn: Connection, account: int) -> dict[int, str]:

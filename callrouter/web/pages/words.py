@@ -5,25 +5,24 @@ from __future__ import annotations
 import gettext
 import io
 import re
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Protocol, get_args
+from typing import get_args
 
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
+from callrouter import wording
 from callrouter.people.model import Locale
+from callrouter.wording import Lines, Templated
 
+N_ = wording.N_
 FOLDER = Path(__file__).with_name("locale")
 LOCALES: tuple[Locale, ...] = get_args(Locale)
 NAMES: dict[Locale, str] = {"ru": "Русский", "en": "English"}
 LONGEST_HEADER = 500
-
-
-def N_(message: str) -> str:  # noqa: N802 - gettext's own name
-    """Marks a text that is translated later, where it is shown."""
-    return message
+MOST_LINES = 50
+"""Of what is told on lines of their own; the command line tells them all."""
 
 
 @cache
@@ -38,21 +37,22 @@ def words(locale: Locale) -> gettext.NullTranslations:
     return gettext.GNUTranslations(compiled)
 
 
-class Templated(Protocol):
-    """What is said by a text that is translated before its values are put into it: Refused, NoSense, Fault."""
-
-    @property
-    def template(self) -> str: ...
-
-    @property
-    def values(self) -> Mapping[str, object]: ...
-
-
 def refusal_in(locale: Locale, error: Templated) -> str:
-    """What was refused, and why, in the reader's language where it has one."""
-    told = words(locale).gettext(error.template)
-    text = told.format(**error.values) if error.values else told
+    """What was refused, and why, in the reader's language."""
+    text = str(told_in(locale, error))
     return text[:1].upper() + text[1:]
+
+
+def told_in(locale: Locale, told: object) -> object:
+    """What is templated, with all that stands in it; anything else as it is."""
+    if isinstance(told, Lines):
+        lines = "".join(f"\n{told_in(locale, each)}" for each in told[:MOST_LINES])
+        return lines + (f"\n… + {len(told) - MOST_LINES}" if len(told) > MOST_LINES else "")
+    if not isinstance(told, Templated):
+        return told
+    template = words(locale).gettext(told.template)
+    values = {name: told_in(locale, value) for name, value in told.values.items()}
+    return template.format(**values) if values else template
 
 
 def accepted(header: str) -> Locale:

@@ -255,6 +255,31 @@ def test_a_recording_is_played_out_of_its_folder_and_nowhere_else(people_databas
     living(people_database, scene, recordings=folder)
 
 
+def test_a_recording_of_a_named_server_is_heard_there_and_recorded_here(people_database: str) -> None:
+    names = {
+        1: "https://records.example/call 1.wav?key=а", 2: "https://records.example.evil.example/call.wav",
+        3: "http://records.example/call.wav", 4: "https://records.example@evil.example/call.wav",
+        5: "https://records.example:444/call.wav", 6: "https://[records.example/call.wav",
+    }  # fmt: skip
+
+    async def scene(house: House) -> None:
+        await with_appeals(house)
+        await put(house.postgres, *(an_appeal(n, recording=name) for n, name in names.items()))
+        vic = await house.signed_in("vic")
+        page = await vic.get(f"/appeals/{an_appeal(1).id}")
+        assert "<audio" in page.text
+        assert "media-src 'self' https://records.example;" in page.headers["content-security-policy"]
+        answer = await vic.get(f"/appeals/{an_appeal(1).id}/recording")
+        assert answer.status_code == 303
+        assert answer.headers["location"] == "https://records.example/call%201.wav?key=%D0%B0"
+        assert (await house.actions()).count("recording.hear") == 1
+        for n in list(names)[1:]:
+            assert "<audio" not in (await vic.get(f"/appeals/{an_appeal(n).id}")).text, n
+            assert (await vic.get(f"/appeals/{an_appeal(n).id}/recording")).status_code == 404, n
+
+    living(people_database, scene, recordings_from=("https://records.example",))
+
+
 def test_the_operators_people_see_the_journal_of_the_account_they_look_at(people_database: str) -> None:
     async def scene(house: House) -> None:
         await with_appeals(house, 1, 2)

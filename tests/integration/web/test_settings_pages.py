@@ -6,10 +6,11 @@ import html
 import re
 from typing import Any
 
+import msgspec
 import pytest
 from argon2 import PasswordHasher
 
-from callrouter.people import passwords
+from callrouter.people import bounds, passwords
 from callrouter.people.roles import SCOPES
 from tests.integration.web.people import Browser, House, living
 
@@ -145,6 +146,34 @@ def test_an_account_sets_its_own_sites_but_not_what_others_pay_for(people_databa
         for path in ("/settings/pools", "/settings/pools/1/numbers", "/settings/pools/1/changes", "/settings/static",
                      "/settings/pools/1/remove", "/settings/static/1/end", "/settings/static/1/reopen"):  # fmt: skip
             assert (await ann.post(path, name="x", numbers="84951110000")).status_code == 403, path
+
+    living(people_database, scene)
+
+
+def test_an_account_adds_so_much_itself_and_its_operator_more(
+    people_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few: dict[bounds.Bounded, int] = {"sites": 2, "users": 4, "tokens": 1}
+    monkeypatch.setattr(bounds, "MOST", few)
+
+    async def scene(here: House) -> None:
+        ann, op = await furnished(here, "ann", "op")
+        added: tuple[tuple[str, dict[str, Any]], ...] = (
+            ("/sites", {"domains": ["{}.example"]}), ("/users", {"email": "{}@windows.example", "role": "viewer"}),
+            ("/tokens", {"name": "{}", "scopes": ["appeals:read"]}),
+        )  # fmt: skip
+        for path, body in added:
+            said = [msgspec.json.decode(msgspec.json.encode(body).replace(b"{}", word)) for word in (b"one", b"two")]
+            assert (await ann.api("POST", path, said[0])).status_code == 201, path
+            refused = await ann.api("POST", path, said[1])
+            assert refused.status_code == 422, path
+            assert "operator" in refused.text, path
+            whose = ("?account=2", {}) if path == "/sites" else ("", {"account": 2})
+            assert (await op.api("POST", path + whose[0], {**said[1], **whose[1]})).status_code == 201, path
+        await ann.get("/settings/sites")
+        page = await ann.post("/settings/sites", domain="three.example")
+        assert page.status_code == 422
+        assert "The account has 2 sites" in page.text
 
     living(people_database, scene)
 

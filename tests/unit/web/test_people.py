@@ -30,7 +30,7 @@ from callrouter.web.pages.words import FOLDER, accepted, refusal_in
 
 KEYWORDS: dict[str, Any] = {
     "_": None, "gettext": None, "N_": None, "Refused": None, "WeakPassword": None, "NotHis": None, "NoSense": None,
-    "Fault": (2,), "ngettext": (1, 2),
+    "NotANumber": None, "Worded": None, "Wording": None, "Fault": (2,), "BadFilter": (2,), "ngettext": (1, 2),
     "pgettext": ((1, "c"), 2),
 }  # fmt: skip
 PACKAGE = Path("callrouter")

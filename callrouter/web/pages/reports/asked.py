@@ -46,7 +46,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """A named one; '' : from day to day, or from time to time."""
     span_items: Items = ()
     own: dict[str, str] = {}
-    trouble: str = ""
+    trouble: BadFilter | None = None
 
     @property
     def model(self) -> Model:
@@ -138,11 +138,11 @@ def asked_in(query: Iterable[tuple[str, str]], *, zone: ZoneInfo, now: datetime,
     if any(name in {"since", "until"} for name, _ in spans):
         spans = tuple(item for item in spans if item[0] != "period")
     items = tuple(dict.fromkeys((*(item for item in said if item[0] not in OTHER), *_added(dict(said)))))
-    trouble = ""
+    trouble = None
     try:
         filters = report_filters([*spans, *items], zone=zone, now=now, country=country)
     except BadFilter as error:
-        spans, items, trouble = (), (), str(error)
+        spans, items, trouble = (), (), error
         filters = report_filters([], zone=zone, now=now, country=country)
     period = dict(spans).get("period", "" if spans else USUAL)
     return Asked(

@@ -9,7 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 from markupsafe import Markup
 
 from callrouter.appeals.credit import MODELS
-from callrouter.reports.asking import Question, answer
+from callrouter.reports.by_models import appeals_by_model
 from callrouter.reports.paths import read_assists, read_paths
 from callrouter.web.api.filtered import Asking
 from callrouter.web.cookies import AnyRequest
@@ -78,19 +78,11 @@ async def _ways(looking: Looking) -> list[Way]:
 
 
 async def _models(looking: Looking) -> dict[str, Any]:
-    """Appeals of each channel by each model: they add up to the same."""
-    by_channel: dict[str, list[float]] = {}
-    for index, model in enumerate(MODELS):
-        question = Question(filters=looking.asked.filters, by=("channel",), model=model, limit=100)
-        told = await answer(looking.conn, looking.scope, question)
-        for row in told.rows:
-            channel = str(row.key["channel"] or "")
-            by_channel.setdefault(channel, [0.0] * len(MODELS))[index] = row.figures.appeals
-    ordered = sorted(by_channel.items(), key=lambda item: (-max(item[1]), item[0]))[:CHANNELS]
+    by_channel = await appeals_by_model(looking.conn, looking.scope, looking.asked.filters)
     return {
         "by_model": [
             ByModel(looking.named("channel", channel), [_part(looking, value, values[0]) for value in values])
-            for channel, values in ordered
+            for channel, values in list(by_channel.items())[:CHANNELS]
             if any(values)
         ],
         "compared_models": [(model, MODEL_NAMES[model], MODEL_TEXTS[model]) for model in MODELS],

@@ -19,6 +19,7 @@ from callrouter.reports.names import site_names
 from callrouter.web.api.filtered import Asking, known_clock
 from callrouter.web.cookies import AnyRequest
 from callrouter.web.pages.appeal_words import ENDINGS, FIELD_NAMES, PERIODS, VALUES
+from callrouter.web.pages.filter_trouble import filter_trouble
 from callrouter.web.pages.ground import Ground, View
 from callrouter.web.pages.reports.asked import ADDABLE, HOW, Asked, asked_in
 from callrouter.web.pages.reports.terms import (
@@ -92,7 +93,7 @@ class Looking:
         asked, f = self.asked, self.view.formats
         return self.view.render(
             template, status=400 if asked.trouble else 200, asked=asked, here=path_of(page), page=page,
-            page_title=TITLES[page],
+            page_title=TITLES[page], trouble=filter_trouble(self.view, asked.trouble),
             tabs=[(path_of(name), title, name == page) for name, title in SHORT_TITLES.items()],
             periods=[
                 (name, PERIODS[name], f"?{asked.in_period(name)}", name == asked.period) for name in SHOWN_PERIODS
@@ -150,6 +151,6 @@ async def opened(ground: Ground, asking: Asking, request: AnyRequest) -> AsyncIt
     async with asking.of(view.caller, view.whose, snapshot=True) as (conn, whose):
         clock = await known_clock(conn, whose)
         now = asking.clock.now()
-        asked = asked_in(request.query_params.multi_items(), zone=clock.zone, now=now, country=clock.country)
+        asked = asked_in(request.query_params.items(), zone=clock.zone, now=now, country=clock.country)
         sites = await site_names(conn, whose)
         yield Looking(view, conn, Scope(whose, clock.zone), asked=asked, sites=sites, now=now)

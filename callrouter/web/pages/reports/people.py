@@ -10,7 +10,7 @@ from callrouter.reports.asking import Answer, Row
 from callrouter.web.api.filtered import Asking
 from callrouter.web.cookies import AnyRequest
 from callrouter.web.pages.ground import Ground
-from callrouter.web.pages.reports.columns import FigureTable, Label, figure_table
+from callrouter.web.pages.reports.columns import FigureTable, Label, figure_table, rows_wanted
 from callrouter.web.pages.reports.opened import Looking, opened, path_of
 from callrouter.web.pages.words import N_
 
@@ -29,6 +29,7 @@ def people_handlers(ground: Ground, asking: Asking) -> list[HTTPRouteHandler]:
                 "group", "employee", order=looking.asked.order or "answered", compares=False
             )  # fmt: skip
         groups, employees = _talking(all_groups), _talking(everybody, with_employee=True)
+        employees = _first(employees, rows_wanted(looking))
         return looking.render(
             "people", "report_people.html", before=before, nothing=not groups.rows, nobody=not employees.rows,
             exports=looking.exports("employees", by=("group", "employee")),
@@ -43,6 +44,11 @@ def _with_nobody_named(looking: Looking, table: FigureTable) -> FigureTable:
     named = Label(looking.view.translated(N_("Reached no group")), nothing=True)
     lines = [line._replace(labels=[named if each.nothing else each for each in line.labels]) for line in table.lines]
     return table._replace(lines=lines)
+
+
+def _first(told: Answer, most: int) -> Answer:
+    left_off = told.left_off + max(0, len(told.rows) - most)
+    return msgspec.structs.replace(told, rows=told.rows[:most], left_off=left_off)
 
 
 def _talking(told: Answer, *, with_employee: bool = False) -> Answer:

@@ -154,7 +154,8 @@ class Teller:
         if change is None:
             return None
         by = self._by(name, change)
-        css = "even" if not change.by else "unsure" if not change.sure else self._verdict(name, change.by)
+        is_even = not change.by or (change.share is not None and abs(change.share) < LEAST and name not in SHARES)
+        css = "even" if is_even else "unsure" if not change.sure else self._verdict(name, change.by)
         return Delta(by, css, self.text(name, old))
 
     def _change(self, name: str, now: Figures, before: Figures, new: Value, old: Value) -> Change | None:

@@ -277,6 +277,7 @@ const keys = {
   '?': () => document.getElementById('keys').togglePopover(),
   n: () => news.hidden || news.click(),
   c: () => document.activeElement?.closest('tr')?.querySelector('.c-who a')?.click(),
+  p: () => document.activeElement?.closest('tr')?.querySelector('.heard')?.click(),
   e: () => document.activeElement?.closest('tr')?.querySelector('[data-note]')?.click(),
 };
 
