@@ -99,6 +99,7 @@ async def office(software: PbxSoftware, folder: Path) -> AsyncIterator[AsteriskL
         "extensions.conf": _dialplan(), "pjsip.conf": _endpoints(port), "queues.conf": _queues(),
         "asterisk.conf": "[options]\nverbose = 0\nmaxfiles = 65536\n",
         "manager.conf": f"[general](+)\ndisabledevents = {UNREAD}\n",
+        "cel.conf": "[manager](+)\nenabled = no\n", "cdr_manager.conf": "[general](+)\nenabled = no\n",
     }  # fmt: skip
     async with pbx:
         process = await asyncio.create_subprocess_exec(
