@@ -29,7 +29,8 @@ TRANSFERRED_TO_QUEUE = 5
 TALK_MS, LONG_TALK_MS = 1000, 2000
 UNREAD = (
     "AGIExecStart,AGIExecEnd,BridgeCreate,ContactStatus,DeviceStateChange,DialState,ExtensionStatus,MusicOnHoldStart,"
-    "MusicOnHoldStop,NewAccountCode,NewConnectedLine,PeerStatus,QueueMemberStatus,RTCPReceived,RTCPSent,SoftHangupRequest"
+    "MusicOnHoldStop,NewAccountCode,NewConnectedLine,PeerStatus,QueueMemberStatus,RTCPReceived,RTCPSent,SoftHangupRequest,"
+    "TestEvent"
 )
 """Events that callrouter does not read: Asterisk writes them all out before it filters (asterisk-conf/README.md)."""
 

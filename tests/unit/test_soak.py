@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from callrouter.calls.tracker import RELEVANT_EVENTS
+from callrouter.lab.asterisk import SHIPPED
 from callrouter.lab.load import Noted
 from callrouter.soak.cores import TooFewCores, all_but_one, confine
-from callrouter.soak.office import planned
+from callrouter.soak.office import UNREAD, planned
 from callrouter.soak.ramp import Ramp, Try, tried
 from callrouter.soak.verdict import is_flat, judged
 
@@ -60,6 +62,12 @@ def test_each_of_many_calls_is_held_against_its_course() -> None:
     notes[calls[0].caller] = Noted(1.0)
     found = judged(calls, notes, sessions, [rows[0] | {"talk_s": 9.0}, rows[1] | {"session": "a"}, *rows[2:]], linked)
     assert (found.failed, found.wrong) == (1, 1)
+
+
+def test_the_events_that_the_soak_spares_asterisk_are_those_that_an_admin_is_told_of_and_none_that_is_read() -> None:
+    told = (SHIPPED / "README.md").read_text().partition("`disabledevents = ")[2].partition("`")[0]
+    assert told == UNREAD
+    assert not set(UNREAD.split(",")) & RELEVANT_EVENTS
 
 
 def test_memory_is_flat_when_the_end_is_as_the_second_fifth() -> None:
