@@ -10,6 +10,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import asyncpg
 
@@ -17,7 +18,8 @@ from callrouter.chaos.stage import Stage
 from callrouter.db.connect import connect
 from callrouter.lab.servers import EmbeddedPostgres, EmbeddedValkey
 
-REFUSING = "agi://127.0.0.1:9/resolve"
+NOBODY = 9
+REFUSING = f"agi://127.0.0.1:{NOBODY}/resolve"
 SLOW_S = 0.04
 """A piece of the talk with a slow server takes so much longer, each way."""
 
@@ -95,6 +97,27 @@ async def scripts_lost(stage: Stage) -> AsyncIterator[None]:
 
     await asyncio.to_thread(flush)
     yield
+
+
+@contextlib.asynccontextmanager
+async def valkey_demoted(stage: Stage) -> AsyncIterator[None]:
+    def follow_nobody() -> None:
+        with stage.valkey.client() as client:
+            client.execute_command("REPLICAOF", "127.0.0.1", NOBODY)
+
+    await asyncio.to_thread(follow_nobody)
+    yield
+    await asyncio.to_thread(stage.valkey.promote)
+
+
+@contextlib.asynccontextmanager
+async def router_starved(stage: Stage) -> AsyncIterator[None]:
+    process = stage.stack.pid("router")
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[0])  # noqa: ASYNC240 - the kernel answers at once
+    resource.prlimit(process, resource.RLIMIT_AS, (pages * resource.getpagesize(),) * 2)
+    yield
+    await stage.stack.stop("router", by=signal.SIGKILL)
+    await stage.stack.start("router")
 
 
 @contextlib.asynccontextmanager
@@ -178,6 +201,13 @@ async def asterisk_reload(stage: Stage) -> AsyncIterator[None]:
     yield
 
 
+@contextlib.asynccontextmanager
+async def asterisk_restarted(stage: Stage) -> AsyncIterator[None]:
+    await stage.pbx.end()
+    yield
+    await stage.pbx.restart()
+
+
 def _postgres(stage: Stage) -> EmbeddedPostgres:
     return stage.postgres
 
@@ -190,6 +220,7 @@ FAULTS: dict[str, Fault] = {
     "router-killed": Fault(killed("router"), "the router is killed (SIGKILL), and started again"),
     "router-frozen": Fault(frozen("router"), "the router stands still (SIGSTOP) with its connections open"),
     "router-restarted": Fault(router_restarted, "the router is stopped in order, and started again"),
+    "router-starved": Fault(router_starved, "the router gets no more memory; then it is killed, and started again"),
     "web-killed": Fault(killed("web"), "web is killed: visitors see the site's own number"),
     "worker-killed": Fault(killed("worker"), "the worker is killed: lease history waits"),
     "valkey-killed": Fault(
@@ -199,6 +230,7 @@ FAULTS: dict[str, Fault] = {
     "valkey-frozen": Fault(server_frozen(_valkey), "Valkey stands still"),
     "valkey-slow": Fault(valkey_slow, "each message to and from Valkey takes 40 ms"),
     "valkey-scripts-lost": Fault(scripts_lost, "Valkey forgets the scripts (SCRIPT FLUSH)"),
+    "valkey-demoted": Fault(valkey_demoted, "Valkey refuses to write, as a replica does after a failover"),
     "postgres-killed": Fault(server_gone(_postgres, by_force=True), "Postgres and its sessions are killed"),
     "postgres-restarted": Fault(
         server_gone(_postgres, by_force=False), "Postgres is stopped in order, and started again"
@@ -212,4 +244,5 @@ FAULTS: dict[str, Fault] = {
     "agi-silent": Fault(agi_silent, "who listens where the dialplan asks never answers"),
     "disk-full": Fault(disk_full, "the router cannot write a byte to its journal"),
     "asterisk-reloaded": Fault(asterisk_reload, "Asterisk reloads all its modules"),
+    "asterisk-restarted": Fault(asterisk_restarted, "Asterisk is stopped with its calls, and started again"),
 }

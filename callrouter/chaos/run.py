@@ -17,7 +17,7 @@ from callrouter.chaos.crowd import Crowd
 from callrouter.chaos.faults import FAULTS
 from callrouter.chaos.schedule import PAUSE_S, Injection, schedule
 from callrouter.chaos.stage import Stage, on_stage
-from callrouter.chaos.verdict import Happened, Stall, Verdict, calls_in_cel, judged
+from callrouter.chaos.verdict import Happened, Stall, Verdict, calls_in_cel, finished, judged
 from callrouter.db.connect import TROUBLE, connect
 from callrouter.demo import Say
 from callrouter.lab.machine import Watched
@@ -59,10 +59,15 @@ async def chaos(folder: Path, software: PbxSoftware, choices: Choices, say: Say,
             telling.cancel()
             stalling.cancel()
             busy = machine.told()
-        customers = [call.customer for call in crowd.played]
+        customers = [call.customer for call in finished(crowd.played, happened)]
         rows = await _settled(stage, customers, lambda left: show(1.0, f"{left} appeals to come"))
+    return judged(crowd.played, rows, _recorded(stage), happened, stalls, busy=busy)
+
+
+def _recorded(stage: Stage) -> list[str]:
+    """The linked ids of calls from outside that the PBX has in its own record."""
     with stage.pbx.cel_file.open(encoding="utf-8", errors="replace", newline="") as lines:
-        return judged(crowd.played, rows, calls_in_cel(lines, INBOUND), happened, stalls, busy=busy)
+        return list(calls_in_cel(lines, INBOUND))
 
 
 async def _harm(stage: Stage, plan: Sequence[Injection], happened: list[Happened], seconds: float) -> None:
@@ -100,16 +105,17 @@ async def _notice(stalls: list[Stall], machine: Watched) -> None:
 
 
 async def _settled(stage: Stage, customers: Sequence[str], left: Callable[[int], None]) -> list[dict[str, Any]]:
-    """All appeals, once each customer has one in its final form; or as they are when that takes too long."""
+    """All appeals, once each customer and each call of the PBX has its own, final; or as they are after a while."""
     deadline = time.monotonic() + SETTLE_SECONDS
-    wanted = set(customers)
+    wanted, recorded = set(customers), set(_recorded(stage))
     while True:
         rows: list[dict[str, Any]] = []
         with contextlib.suppress(*TROUBLE):
             rows = await _appeals(stage)
         final = {row["customer"] for row in rows if row["complete"] and not row["attribution_pending"]}
         left(len(wanted - final))
-        if wanted <= final or time.monotonic() > deadline:
+        told = {row["linkedid"] for row in rows if not row["attribution_pending"]}
+        if (wanted <= final and recorded <= told) or time.monotonic() > deadline:
             return rows
         await asyncio.sleep(0.5)
 

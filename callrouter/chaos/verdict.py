@@ -22,7 +22,10 @@ STANDSTILL_S, SEVERAL = 4.0, 5
 """So many callers in a row to whom the PBX says nothing for so long: longer than any fault holds a call."""
 LONGEST_RING_S = 1.65
 """The dialplan's watchdog and the answer's deadline."""
+LONGEST_CALL_S = 20.0
 CALM = "calm"
+PBX_AWAY = frozenset({"asterisk-restarted"})
+"""Faults that end calls or keep them from beginning: what their phones planned says nothing about them."""
 TIMES = ("started_at", "ended_at")
 CALLER, CONTEXT, UNIQUEID, LINKEDID = 3, 8, 13, 14
 """Columns of CEL, as cel_custom_callrouter.conf has them."""
@@ -118,7 +121,12 @@ def judged(
     complaints: list[str] = []
     for call in calls:
         line = _met(call.began, call.ended or call.began, faults, lines) or calm
-        told = _of_call(call, found.pop(call.customer, []), line, slack_s(call, stalls))
+        its_rows = found.pop(call.customer, [])
+        if cut := _cut(call, faults):
+            line = lines[faults.index(cut)]
+            told = _of_cut_call(call, its_rows, line)
+        else:
+            told = _of_call(call, its_rows, line, slack_s(call, stalls))
         complaints += [f"{line.fault}: {text}" for text in told]
     for strange in (row for several in found.values() for row in several):
         at = strange["started_at"].timestamp()
@@ -134,8 +142,19 @@ def judged(
         calls=len(calls), appeals=len(rows), pbx_calls=len(pbx), with_lease=sum(bool(call.session) for call in calls),
         **total, slowest_ring_s=max(line.slowest_ring_s for line in every), lines=tuple(every),
         stalled_s=round(sum(stall.lasted for stall in stalls), 1), busy=busy, at_once=_at_once(calls),
-        standstills=tuple(_standstills(calls, zero)), complaints=tuple(complaints),
+        standstills=tuple(_standstills(finished(calls, faults), zero)), complaints=tuple(complaints),
     )  # fmt: skip
+
+
+def finished(calls: Sequence[Played], faults: Sequence[Happened]) -> list[Played]:
+    """The calls that the PBX did not cut off itself."""
+    return [call for call in calls if not _cut(call, faults)]
+
+
+def _cut(call: Played, faults: Sequence[Happened]) -> Happened | None:
+    """The fault by which the PBX was away during the call."""
+    ended = call.ended or call.began + LONGEST_CALL_S
+    return next((one for one in faults if one.fault in PBX_AWAY and call.began < one.ended and one.began < ended), None)
 
 
 def _at_once(calls: Sequence[Played]) -> int:
@@ -189,6 +208,22 @@ def _of_call(call: Played, rows: list[Row], line: Line, slack: float) -> list[st
         line.right += 1
         line.late += rows[0]["late"]
     return told + wrong
+
+
+def _of_cut_call(call: Played, rows: Sequence[Row], line: Line) -> list[str]:
+    """Nobody knows how far it got; whose it was is known. That it is there is told by the PBX's own record."""
+    line.calls += 1
+    wanted = {"attribution_pending": False} | ({"session": call.session} if call.plan.outcome != "outbound" else {})
+    told = [
+        f"{call.plan.outcome} of {call.customer}: {name} is {row[name]!r}, in truth {value!r}"
+        for row in rows for name, value in wanted.items() if row[name] != value
+    ]  # fmt: skip
+    if told:
+        line.wrong += 1
+    elif rows:
+        line.right += 1
+        line.late += any(row["late"] for row in rows)
+    return told
 
 
 def _wrong(call: Played, row: Row, slack: float) -> list[str]:

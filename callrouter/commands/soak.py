@@ -28,13 +28,17 @@ from callrouter.soak.run import soak as run
     type=click.FloatRange(1, 1000),
     help="Calls a second; else the highest that is held, found by trying, without callrouter and with it.",
 )
+@click.option("--apart", is_flag=True, help="Asterisk has a processor core of its own, as on a host of its own.")
 @click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Keep data and logs here.")
-def soak(*, calls: int, rate: float | None, folder: Path | None) -> None:
+def soak(*, calls: int, rate: float | None, apart: bool, folder: Path | None) -> None:
     """Place a great many real calls, as fast as Asterisk holds, and prove that each has its appeal.
 
     SIPp plays callers and employees: extensions, eight queues, transfers. Prints which rate Asterisk holds without and
     with callrouter, memory and CPU a call of each process, and as last line one JSON object. The exit status is 0
     only if no appeal is missing, extra or wrong, memory stays, and the rate with callrouter is 0.9 of that without.
+
+    Where Asterisk shares its cores with all the rest, phones and databases too, that ratio tells mostly how they are
+    shared; --apart leaves one core to Asterisk alone, without callrouter as with it.
     """
     console = Console(stderr=True, highlight=False)
     began = time.monotonic()
@@ -42,7 +46,7 @@ def soak(*, calls: int, rate: float | None, folder: Path | None) -> None:
         with contextlib.ExitStack() as stack:
             if folder is None:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="callrouter-soak-")))
-            result = asyncio.run(_run(folder.absolute(), calls, rate, console))
+            result = asyncio.run(_run(folder.absolute(), calls, rate, apart, console))
     except NOT_HERE as error:
         raise click.ClickException(str(error)) from None
     _conclude(console, result)
@@ -50,13 +54,13 @@ def soak(*, calls: int, rate: float | None, folder: Path | None) -> None:
     sys.exit(0 if result.right else 1)
 
 
-async def _run(folder: Path, calls: int, rate: float | None, console: Console) -> Soaked:
+async def _run(folder: Path, calls: int, rate: float | None, apart: bool, console: Console) -> Soaked:
     def say(line: str) -> None:
         console.print(f"[dim]{escape(line)}[/dim]")
 
     software = await asyncio.to_thread(obtain, None, progress=say)
     with progress(console) as show:
-        return await run(folder, software, calls, rate, say=say, show=show)
+        return await run(folder, software, calls, rate, apart=apart, say=say, show=show)
 
 
 def _conclude(console: Console, result: Soaked) -> None:
@@ -75,10 +79,12 @@ def _conclude(console: Console, result: Soaked) -> None:
     each = ", ".join(f"{name} {ms:g} ms" for name, ms in result.cpu_ms_per_call.items())
     console.print(f"CPU a call: {each}", soft_wrap=True)
     ratio = f", {result.ratio:.2f} of the rate without callrouter" if result.ratio is not None else ""
+    where = ", Asterisk on a core of its own" if result.apart else ""
     right = "[green]everything right[/green]" if result.right else "[red]not everything is right[/red]"
     console.print(
-        f"{right}: {result.calls} calls at {result.rate:g} a second{ratio}; {found.pbx_calls} in the PBX's record, "
-        f"{found.appeals} appeals, {found.missing} missing, {found.extra} extra, {found.wrong} wrong; "
+        f"{right}: {result.calls} calls at {result.rate:g} a second{where}{ratio}; "
+        f"{found.pbx_calls} in the PBX's record, {found.appeals} appeals, "
+        f"{found.missing} missing, {found.extra} extra, {found.wrong} wrong; "
         f"{found.failed} calls that the phones could not play",
         soft_wrap=True,
     )

@@ -6,6 +6,7 @@ It includes the very files of asterisk-conf/ that an admin would. Does not know 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import shutil
 import signal
@@ -136,6 +137,12 @@ class AsteriskInstance:
         """End it in order: calls are hung up, their records written."""
         if self._process and self.running:
             self._process.terminate()
+        await self._wait_or_kill()
+
+    async def end(self) -> None:
+        """The same, by its console; whatever else is here stays as it is, for `restart`."""
+        with contextlib.suppress(AsteriskFailed):  # it may be gone before it has answered
+            await self.rx("core stop now")
         await self._wait_or_kill()
 
     async def kill(self) -> None:

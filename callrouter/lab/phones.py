@@ -21,6 +21,7 @@ NEVER_ANSWERED = (Outcome.ABANDONED_IN_QUEUE, Outcome.NO_ANSWER, Outcome.ABANDON
 TRANSFERS = {Outcome.BLIND_TRANSFER: "802", Outcome.ATTENDED_TRANSFER: "802"}
 RING_GROUPS = (Outcome.RING_GROUP, Outcome.RING_GROUP_BY_CONTEXT)
 PATIENCE = 60.0
+CONSULTED = 10.0
 
 
 @dataclass
@@ -206,16 +207,25 @@ class Phones:
             return
         await leg.hold()
         first.ended = time.monotonic()  # a consultation is no talk with the customer
-        self._playing[leg.user] = played  # it rings with the employee's own number
-        try:
-            other = await self.agent.call(leg.user, target)
+        other = await self._consulted(leg, played, target)
+        if other.established.is_set():
             await _wait(leg.ended, played.plan.talk_s / 2)
             await leg.transfer(target, replaces=other)
             played.talks[-1].began = time.monotonic()
             await _wait(leg.refer_done, 1)
-            await other.hang_up()
+        await other.hang_up()
+
+    async def _consulted(self, leg: Dialog, played: PlayedCall, target: str) -> Dialog:
+        """The employee's call to a colleague, once he answers it; or as it is, when the PBX has gone meanwhile."""
+        self._playing[leg.user] = played  # it rings with the employee's own number
+        try:
+            other = self.agent.start_call(leg.user, target)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CONSULTED):
+                    await first_of(other.established, other.ended, leg.ended)
         finally:
             del self._playing[leg.user]
+        return other
 
 
 def group_of(employees: list[str]) -> str | None:

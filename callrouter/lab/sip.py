@@ -7,6 +7,7 @@ discard port). Requests are repeated until answered, because a busy machine drop
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import re
 import secrets
@@ -132,7 +133,9 @@ class Dialog:
             self.refuse(BUSY_HERE)
         else:
             self.agent.cancel(self)
-            await first_of(self.ended, self.established)
+            with contextlib.suppress(TimeoutError):  # a peer that has gone answers no CANCEL
+                async with asyncio.timeout(GIVE_UP_SECONDS):
+                    await first_of(self.ended, self.established)
             if self.established.is_set():  # the answer was faster than our CANCEL
                 await self.hang_up()
 

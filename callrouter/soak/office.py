@@ -29,7 +29,8 @@ TRANSFERRED_TO_QUEUE = 5
 TALK_MS, LONG_TALK_MS = 1000, 2000
 UNREAD = (
     "AGIExecStart,AGIExecEnd,BridgeCreate,ContactStatus,DeviceStateChange,DialState,ExtensionStatus,MusicOnHoldStart,"
-    "MusicOnHoldStop,NewAccountCode,NewConnectedLine,PeerStatus,QueueMemberStatus,RTCPReceived,RTCPSent,SoftHangupRequest"
+    "MusicOnHoldStop,NewAccountCode,NewConnectedLine,PeerStatus,QueueMemberStatus,RTCPReceived,RTCPSent,SoftHangupRequest,"
+    "TestEvent"
 )
 """Events that callrouter does not read: Asterisk writes them all out before it filters (asterisk-conf/README.md)."""
 
@@ -99,6 +100,7 @@ async def office(software: PbxSoftware, folder: Path) -> AsyncIterator[AsteriskL
         "extensions.conf": _dialplan(), "pjsip.conf": _endpoints(port), "queues.conf": _queues(),
         "asterisk.conf": "[options]\nverbose = 0\nmaxfiles = 65536\n",
         "manager.conf": f"[general](+)\ndisabledevents = {UNREAD}\n",
+        "cel.conf": "[manager](+)\nenabled = no\n", "cdr_manager.conf": "[general](+)\nenabled = no\n",
     }  # fmt: skip
     async with pbx:
         process = await asyncio.create_subprocess_exec(

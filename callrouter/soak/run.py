@@ -26,6 +26,7 @@ from callrouter.lab.obtain import PbxSoftware
 from callrouter.lab.stack import PROCESSES, Stack
 from callrouter.lab.stack import running as processes
 from callrouter.lab.visitors import Visitor, visitors
+from callrouter.soak.cores import all_but_one, confine
 from callrouter.soak.office import Planned, office, planned
 from callrouter.soak.ramp import Ramp, Try, tried
 from callrouter.soak.verdict import Found, fifths, is_flat, judged
@@ -54,6 +55,8 @@ class Soaked(msgspec.Struct, frozen=True, kw_only=True):
     """The result; `rate_without` and `ratio` are None when a rate was given."""
 
     calls: int
+    apart: bool
+    """Asterisk had a core of its own."""
     rate: float
     rate_without: float | None
     rate_with: float | None
@@ -152,13 +155,19 @@ class Soak:
 
 
 async def soak(
-    folder: Path, software: PbxSoftware, calls: int, rate: float | None, *, say: Say, show: Show
+    folder: Path, software: PbxSoftware, calls: int, rate: float | None, *, apart: bool, say: Say, show: Show
 ) -> Soaked:  # fmt: skip
-    """`rate`: of the calls; None: the highest that is held, found with and without callrouter."""
+    """`rate`: of the calls; None: the highest that is held, found with and without callrouter.
+
+    `apart`: Asterisk has a core of its own, and everything else the others, whether callrouter runs or not.
+    """
     async with contextlib.AsyncExitStack() as opened:
+        core = opened.enter_context(all_but_one()) if apart else None
         postgres, valkey, sites = await opened.enter_async_context(ground(folder, VISITORS // 3 + 1, say))
         stack = Stack(folder / "callrouter", postgres=postgres.url, redis=valkey.url)
         pbx = await opened.enter_async_context(office(software, folder / "pbx"))
+        if core is not None:
+            confine(pbx.pid, [core])
         servers = {"valkey": valkey.pid, "postgres": postgres.pid}
         run = Soak(pbx, stack, servers, postgres.url, show)
         without = None if rate else await run.ramp(f"{pbx.description} without callrouter")
@@ -170,14 +179,16 @@ async def soak(
         await opened.enter_async_context(_staying(await run.visit(sites, browser), browser))
         beside = None if rate else await run.ramp("with callrouter")
         steady = rate or round((beside.held if beside else 0.0) * STEADY, 1)
-        return _told(await run.play(calls, steady), calls, steady, without, beside)
+        return _told(await run.play(calls, steady), calls, steady, without, beside, apart=apart)
 
 
-def _told(played: Played, calls: int, rate: float, without: Ramp | None, beside: Ramp | None) -> Soaked:
+def _told(
+    played: Played, calls: int, rate: float, without: Ramp | None, beside: Ramp | None, *, apart: bool
+) -> Soaked:  # fmt: skip
     found, memory, cpu = played
     ratio = round(beside.held / without.held, 3) if without and beside and without.held else None
     return Soaked(
-        calls=calls, rate=rate, rate_without=without.held if without else None,
+        calls=calls, apart=apart, rate=rate, rate_without=without.held if without else None,
         rate_with=beside.held if beside else None, ratio=ratio,
         tries_without=tuple(without.tries if without else ()), tries_with=tuple(beside.tries if beside else ()),
         memory_mb={name: fifths(each) for name, each in memory.items() if each},

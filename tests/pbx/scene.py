@@ -22,7 +22,7 @@ from callrouter.db.connect import connect
 from callrouter.demo import Choices, Demo, product
 from callrouter.lab.calls import AsteriskLab
 from callrouter.lab.plan import CallPlan, Outcome, Truth
-from callrouter.lab.servers import EmbeddedPostgres, EmbeddedValkey
+from callrouter.lab.servers import EmbeddedPostgres, EmbeddedValkey, is_running
 from callrouter.lab.verdict import Placed, is_credited_rightly
 from callrouter.lab.visitors import Visitor, visitors
 from tests.waiting import until
@@ -111,9 +111,10 @@ class Scene:
                 yield
             return
         port = self.port(server)
-        process = self.processes(server)[0]
+        process, *children = self.processes(server)
         os.kill(process, signal.SIGKILL)
         await asyncio.to_thread(os.waitpid, process, 0)
+        await until(lambda: not any(map(is_running, children)), 60)  # while one lives, Postgres starts no successor
         try:
             yield
         finally:
@@ -136,6 +137,7 @@ class Scene:
         again = EmbeddedPostgres(folder) if server == "postgres" else EmbeddedValkey(folder, durable=True)
         again.port = port
         again.start()
+        assert again.port == port, f"{server} came back where nobody looks for it; see its log"
         self.brought_back.append(again)
 
     def processes(self, server: str) -> list[int]:

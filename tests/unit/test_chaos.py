@@ -10,7 +10,7 @@ from typing import Any
 from callrouter.chaos.crowd import plans
 from callrouter.chaos.faults import FAULTS
 from callrouter.chaos.schedule import schedule
-from callrouter.chaos.verdict import Happened, Played, Stall, calls_in_cel, judged
+from callrouter.chaos.verdict import Happened, Played, Stall, calls_in_cel, finished, judged
 from callrouter.lab.plan import CallPlan, Outcome, Truth
 
 START = 1_790_000_000.0
@@ -108,6 +108,24 @@ def test_times_are_judged_less_strictly_when_the_machine_had_no_time_for_the_pho
     assert judged([call], [row], linkedids(call), []).complaints
     assert judged([call], [row], linkedids(call), [], [Stall(START + 50, 2.0)]).complaints
     assert not judged([call], [row], linkedids(call), [], [Stall(START + 6.5, 2.0)]).complaints
+
+
+def test_calls_that_the_pbx_cut_off_itself_are_judged_by_its_own_record() -> None:
+    away = Happened("asterisk-restarted", START + 5, START + 8)
+    cut = replace(a_call(1, 4.5), truth=None, trouble="it did not end", ended=0.0)
+    refused = replace(a_call(2, 6.0), truth=None, trouble="timed out", heard=0.0, ended=0.0)
+    before, after = a_call(3, 1.0), a_call(4, 9.0)
+    told = its_row(a_call(1, 4.5)) | {"complete": False, "talk_s": 0.1}
+    rows = [told, its_row(before), its_row(after)]
+    verdict = judged([cut, refused, before, after], rows, linkedids(cut, before, after), [away])
+    assert verdict.complaints == ()
+    assert [(line.fault, line.calls, line.right, line.missing) for line in verdict.lines] == [
+        ("asterisk-restarted", 2, 1, 0),
+        ("calm", 2, 2, 0),
+    ]
+    assert finished([cut, refused, before, after], [away]) == [before, after]
+    assert judged([cut], [told | {"session": "other"}], linkedids(cut), [away]).complaints
+    assert judged([cut], [], linkedids(cut), [away]).complaints, "the PBX knows it"
 
 
 def test_calls_from_outside_are_counted_in_cel_without_those_inside() -> None:

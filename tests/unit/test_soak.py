@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import threading
 from typing import Any
 
 import pytest
 
+from callrouter.calls.tracker import RELEVANT_EVENTS
+from callrouter.lab.asterisk import SHIPPED
 from callrouter.lab.load import Noted
-from callrouter.soak.office import planned
+from callrouter.soak.cores import TooFewCores, all_but_one, confine
+from callrouter.soak.office import UNREAD, planned
 from callrouter.soak.ramp import Ramp, Try, tried
 from callrouter.soak.verdict import is_flat, judged
 
@@ -58,7 +64,32 @@ def test_each_of_many_calls_is_held_against_its_course() -> None:
     assert (found.failed, found.wrong) == (1, 1)
 
 
+def test_the_events_that_the_soak_spares_asterisk_are_those_that_an_admin_is_told_of_and_none_that_is_read() -> None:
+    told = (SHIPPED / "README.md").read_text().partition("`disabledevents = ")[2].partition("`")[0]
+    assert told == UNREAD
+    assert not set(UNREAD.split(",")) & RELEVANT_EVENTS
+
+
 def test_memory_is_flat_when_the_end_is_as_the_second_fifth() -> None:
     assert is_flat([50, 60, 70, 80, 80, 81, 80, 82, 81, 80])
     assert not is_flat([50, 60, 70, 80, 90, 100, 110, 120, 130, 140])
     assert is_flat([1.0])
+
+
+def test_a_core_is_left_alone_by_what_is_started_meanwhile_and_given_to_one_process() -> None:
+    everywhere = os.sched_getaffinity(0)
+    if len(everywhere) == 1:
+        with pytest.raises(TooFewCores, match="two processor cores"), all_but_one():
+            pass
+        return
+    waiting = threading.Event()
+    older = threading.Thread(target=waiting.wait)
+    older.start()
+    with all_but_one() as core, subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE) as started:
+        assert os.sched_getaffinity(started.pid) == os.sched_getaffinity(0) == everywhere - {core}
+        assert os.sched_getaffinity(older.native_id or 0) == everywhere - {core}
+        confine(started.pid, [core])
+        assert os.sched_getaffinity(started.pid) == {core}
+    waiting.set()
+    older.join()
+    assert os.sched_getaffinity(0) == everywhere
