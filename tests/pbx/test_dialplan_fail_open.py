@@ -94,6 +94,21 @@ def test_call_is_not_delayed_when_callrouter_is_down(shared_pbx: SharedPbx, runn
     runner.run(scenario())
 
 
+@pytest.mark.parametrize("version", [22, 16])
+def test_without_settings_the_router_beside_asterisk_is_asked(
+    shared_pbx: SharedPbx, runner: asyncio.Runner, version: int, request: pytest.FixtureRequest
+) -> None:
+    software: PbxSoftware = request.getfixturevalue(f"asterisk_{version}")
+
+    async def scenario() -> None:
+        async with shared_pbx(software, mode="agi", agi="") as pbx:
+            await answered(pbx)
+            steps = (pbx.folder / "log" / "messages").read_text(errors="replace")
+            assert '"agi://127.0.0.1:4573/resolve,74952222725"' in steps
+
+    runner.run(scenario())
+
+
 @pytest.mark.parametrize("behaviour", [Behaviour.CLOSE_AT_ONCE, Behaviour.CLOSE_BEFORE_SCRIPT])
 def test_call_is_not_delayed_when_callrouter_closes(
     shared_pbx: SharedPbx, runner: asyncio.Runner, behaviour: Behaviour
