@@ -122,6 +122,8 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     pools: tuple[int, ...] = ()
     removed_pools: tuple[int, ...] = ()
     """Of the last weeks: the history may not have all of theirs yet."""
+    leased_peaks: dict[int, float] = {}
+    """Of pools that have a plan: leases at once in the busiest hour, all sites together, as it expects them."""
     read_at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
     version: int = 0
     """Higher for each newer state of the inventory; 0: not known. The lease store takes no older one than it has."""

@@ -186,6 +186,9 @@ LEFT JOIN LATERAL (
     SELECT model FROM delay_models d WHERE d.account_id = a.id ORDER BY fitted_at DESC LIMIT 1) m ON true
 ORDER BY a.id"""
 
+LEASED_PEAKS = """
+SELECT DISTINCT ON (pool_id) pool_id, leased_peak FROM pool_plans ORDER BY pool_id, made_at DESC, id DESC"""
+
 
 async def read_directory(
     connection: Connection, *, clock: Clock | None = None, namespace: str = NAMESPACE
@@ -202,6 +205,7 @@ async def read_directory(
         numbers = await connection.fetch(
             "SELECT account_id, number, pool_id, state, route FROM numbers ORDER BY number"
         )
+        planned = await connection.fetch(LEASED_PEAKS)
         version = await connection.fetchval("SELECT version FROM directory_version")
         bindings = await connection.fetch("SELECT * FROM static_bindings ORDER BY number, valid_from DESC")
     by_site: dict[int, list[PoolChoice]] = {}
@@ -215,6 +219,7 @@ async def read_directory(
         bindings=tuple(_binding(row) for row in bindings),
         pools=tuple(row["id"] for row in pools),
         removed_pools=tuple(row["id"] for row in removed),
+        leased_peaks={row["pool_id"]: row["leased_peak"] for row in planned},
         version=version,
         read_at=(clock or SystemClock()).now(),
         namespace=namespace,

@@ -10,6 +10,7 @@ from callrouter.sessions.grouping import google_channel
 from callrouter.sessions.model import TrafficSource
 from callrouter.sessions.platforms import LISTS, data_text, platforms, read_data
 from callrouter.sessions.source import (
+    DIRECT,
     Address,
     Parameters,
     address_of,
@@ -97,6 +98,8 @@ def _of_referrer(
 def _of_channel(traffic: TrafficSource) -> Iterator[Reason]:
     group = next((name for name, mediums in channels().mediums.items() if traffic.medium.lower() in mediums), "")
     gives = traffic.channel if group else f"{traffic.channel}: on no list of mediums"
+    if group == DIRECT.channel != traffic.channel:
+        gives = f"{traffic.channel}: not direct, for a source is named"
     yield Reason("channel", f"medium {traffic.medium}", gives, _line("channels", f"{group} = [") if group else "")
 
 

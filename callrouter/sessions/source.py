@@ -22,6 +22,7 @@ from callrouter.sessions.model import TrafficSource
 from callrouter.sessions.platforms import Platform, platforms, read_data
 
 DIRECT = TrafficSource(channel="direct", source="(direct)", medium="(none)")
+UNKNOWN_WAY = "other"
 VALUE_LIMIT = 512
 """Characters kept of a parameter: some pages pass whole documents."""
 KEPT_LIMIT = 64
@@ -167,7 +168,10 @@ def _decide(
     if advertiser:
         medium, kind = "cpc", kind or _kind_of(advertiser)
     medium = said_medium or medium
-    return _channel(medium, kind), source, medium
+    channel = _channel(medium, kind)
+    if channel == DIRECT.channel and source != DIRECT.source:  # whoever is named did bring him, by whatever way
+        channel = UNKNOWN_WAY
+    return channel, source, medium
 
 
 _kept_decision = lru_cache(maxsize=16384)(_decide)
@@ -217,7 +221,7 @@ _kept_host = lru_cache(maxsize=16384)(_of_host)
 
 
 def _channel(medium: str, kind: str) -> str:
-    said = _channel_of_medium().get(medium.lower(), "other")
+    said = _channel_of_medium().get(medium.lower(), UNKNOWN_WAY)
     if said == "paid":
         return "paid_social" if kind in ("social", "messenger") else "paid_search"
     if said == "referral" and kind in ("place", "marketplace"):

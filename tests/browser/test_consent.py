@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.browser.conftest import ASK, LEASED, REFUSED
 from tests.browser.shop import OWN, Shop
@@ -65,6 +65,27 @@ def test_consent_taken_back_forgets_the_visitor(shop: Shop, page: Page) -> None:
     page.mouse.move(9, 9)
     page.wait_for_timeout(500)
     assert (page.text_content("#n"), told, gone) == (OWN, [], [])
+
+
+def test_what_is_under_way_when_the_visitor_refuses_leaves_nothing_behind(shop: Shop, page: Page) -> None:
+    told, held = calls(page, "visit"), list[Route]()
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/visit", hold)
+    page.goto(shop.page(f'<p id="n">{OWN}</p>'))
+    until(page, lambda: len(held) == 1)
+    page.evaluate("callrouter.consent(false)")
+    held[0].continue_()
+    page.wait_for_timeout(1000)
+    assert (page.text_content("#n"), len(told), page.evaluate("localStorage['callrouter.1']")) == (OWN, 1, "0")
+    page.evaluate("callrouter.consent(true)")
+    until(page, lambda: len(held) == 2)
+    page.evaluate("callrouter.consent(undefined)")
+    held[1].continue_()
+    page.wait_for_timeout(1000)
+    assert (page.text_content("#n"), len(told), page.evaluate("localStorage['callrouter.1']")) == (OWN, 2, "0")
 
 
 def test_where_the_site_refuses_by_itself_nothing_is_sent_until_consent(shop: Shop, page: Page) -> None:

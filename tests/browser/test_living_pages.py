@@ -89,14 +89,14 @@ def test_a_script_that_fights_for_its_text_does_not_hang_the_page(shop: Shop, pa
     assert page.evaluate("1 + 1") == 2
 
 
-HYDRATES = f"""<div id="__next"><p id="n">{OWN}</p><a id="a" href="tel:+74952222222">{OWN}</a></div><script>
+HYDRATES = f"""<div id="__nuxt"><p id="n">{OWN}</p><a id="a" href="tel:+74952222222">{OWN}</a></div><script>
   window.mismatches = 0;
-  const expected = document.querySelector('#__next').innerHTML;
+  const expected = document.querySelector('#__nuxt').innerHTML;
   addEventListener('load', () => setTimeout(() => {{
-    if (document.querySelector('#__next').innerHTML !== expected) mismatches++;
+    if (document.querySelector('#__nuxt').innerHTML !== expected) mismatches++;
     window.hydrated = true;
   }}, 20));
-  window.rerender = () => document.querySelector('#__next').innerHTML = expected;
+  window.rerender = () => document.querySelector('#__nuxt').innerHTML = expected;
 </script>"""
 
 
@@ -202,6 +202,26 @@ def test_blocked_storage_costs_the_memory_and_not_the_number(shop: Shop, page: P
     page.evaluate("history.pushState({}, '', '/two')")
     until(page, lambda: len(told) == 1)
     assert told[0]["token"]
+
+
+def test_what_the_page_made_copies_of_does_not_outlive_the_number(shop: Shop, page: Page) -> None:
+    """Such as a header that sticks, or a page that Turbo kept: nobody told the script that they were made."""
+    both = f'<header><p>{OWN}</p><a href="tel:+74952222222">+7 495 222-22-22</a></header><p id="n">8 800 555-35-35</p>'
+    page.goto(shop.page(both))
+    expect(page.locator("#n")).to_have_text(re.compile(r"^8 495 111-0\d-\d\d$"))
+    page.evaluate("document.body.append(document.querySelector('header').cloneNode(true))")
+    page.evaluate("window.kept = document.body.cloneNode(true)")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    texts = "[...document.querySelectorAll('p, a')].map((each) => each.textContent + (each.getAttribute('href') || ''))"
+    call = "+7 495 222-22-22tel:+74952222222"
+    assert page.evaluate(texts) == [OWN, call, "8 800 555-35-35", OWN, call]
+    page.evaluate("callrouter.consent(false), callrouter.consent(true)")
+    expect(page.locator("#n")).to_have_text(re.compile(r"^8 495 111-0\d-\d\d$"))
+    another = page.text_content("#n") or ""
+    page.evaluate("document.documentElement.replaceChild(kept, document.body)")
+    expect(page.locator("#n")).to_have_text(another)
+    digits = another[-9:].replace("-", "")
+    assert [each[-len(digits) :] for each in page.evaluate(texts) if "tel:" in each] == [digits, digits]
 
 
 def test_offline_the_known_number_stays_as_long_as_it_is_his(shop: Shop, page: Page) -> None:

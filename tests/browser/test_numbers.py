@@ -79,7 +79,7 @@ def test_links_of_every_kind_are_replaced_with_their_labels(shop: Shop, page: Pa
     links = (
         f'<a id="a" href="tel:8%20(495)%20222-22-22" title="Звонок на {OWN}" aria-label="Позвонить {OWN}">☎</a>'
         '<a id="b" href="sms:+74952222222?&body=a%26b">sms</a><a id="c" href="https://wa.me/74952222222">wa</a>'
-        '<a id="d" href="TEL:84952222222;ext=5">d</a>'
+        '<a id="d" href="TEL:84952222222;ext=5">d</a><map><area id="e" href=" tel:+7-495-222-22-22,5"></map>'
     )
     page.goto(shop.page(links))
     expect(page.locator("#a")).to_have_attribute("href", re.compile(r"^tel:8 \(495\) 111-0\d-\d\d$"))
@@ -87,6 +87,7 @@ def test_links_of_every_kind_are_replaced_with_their_labels(shop: Shop, page: Pa
     expect(page.locator("#a")).to_have_attribute("aria-label", re.compile(rf"^Позвонить {LEASED}$"))
     expect(page.locator("#b")).to_have_attribute("href", re.compile(r"^sms:\+7495111\d{4}\?&body=a%26b$"))
     expect(page.locator("#d")).to_have_attribute("href", re.compile(r"^TEL:8495111\d{4};ext=5$"))
+    expect(page.locator("#e")).to_have_attribute("href", re.compile(r"^ tel:\+7-495-111-0\d-\d\d,5$"))
     assert page.get_attribute("#c", "href") == "https://wa.me/74952222222"
 
 

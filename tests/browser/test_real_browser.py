@@ -116,7 +116,8 @@ def react(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_react_finds_what_it_expects_when_it_takes_a_page_over(shop: Shop, page: Page, react: str) -> None:
     """Its development build complains of any difference between the page and what it would have made."""
-    app = f"""<div id="__next"><main><p id="n">{OWN}</p><button>0</button></main></div>{react}<script>
+    app = f"""<script src="/_next/static/main.js"></script>
+      <div id="app"><main><p id="n">{OWN}</p><button>0</button></main></div>{react}<script>
       const draw = React.createElement;
       const App = () => {{
         const [count, grow] = React.useState(0);
@@ -125,7 +126,7 @@ def test_react_finds_what_it_expects_when_it_takes_a_page_over(shop: Shop, page:
       }};
       window.complaints = [];
       console.error = (...said) => complaints.push(said.join(' '));
-      addEventListener('load', () => ReactDOM.hydrateRoot(document.querySelector('#__next'), draw(App),
+      addEventListener('load', () => ReactDOM.hydrateRoot(document.querySelector('#app'), draw(App),
         {{onRecoverableError: (error) => complaints.push(String(error))}}));</script>"""
     url = shop.page(app)
     for _ in range(2):  # the second time the number is known from the first moment

@@ -75,23 +75,44 @@ def test_buckets_forget_rather_than_grow() -> None:
 
 
 @pytest.mark.parametrize(
-    ("numbers", "shared", "address", "site"),
-    [(2, False, 1, 0), (10, False, 5, 0), (10, True, 5, 8), (100, True, 25, 80), (1000, False, 250, 0)],
-)
-def test_allowances_follow_the_size_of_the_pool(numbers: int, shared: bool, address: int, site: int) -> None:
+    ("numbers", "shared", "peak", "address", "site"),
+    [
+        (2, False, None, 1, 0), (10, False, None, 5, 0), (10, True, None, 5, 8), (100, True, None, 25, 80),
+        (1000, False, None, 250, 0), (1000, False, 30.0, 250, 0), (1000, True, 30.5, 250, 153),
+        (1000, True, 0.1, 250, 5), (1000, True, 900.0, 250, 800),
+    ],
+)  # fmt: skip
+def test_allowances_follow_the_size_of_the_pool_and_its_plan(
+    numbers: int, shared: bool, peak: float | None, address: int, site: int
+) -> None:
     own = Site(id=1, account=2, pools=(PoolChoice(pool=1),))
-    other = Site(id=2, account=3 if shared else 2, pools=(PoolChoice(pool=1),))
+    other = Site(id=2, account=2, pools=(PoolChoice(pool=1 if shared else 2),))
+    planned = {} if peak is None else {1: peak}
     entries = tuple(NumberEntry(number=Number(f"7495{n:07}"), account=1, pool=1) for n in range(numbers))
-    found = Allowances().of(own, Directory(sites=(own, other), numbers=entries, pools=(1,)))
+    directory = Directory(sites=(own, other), numbers=entries, pools=(1, 2), leased_peaks=planned)
+    found = Allowances().of(own, directory)
     assert (found.address, found.site) == (address, site)
 
 
-def test_a_flood_from_one_address_uses_up_neither_its_sites_rate_nor_its_sites_leases() -> None:
-    counts: dict[tuple[str, int], int] = {}
+class Counts:
+    """What the lease store counts for all processes, in this one."""
 
-    async def count(name: str, window: int, amount: int, span: timedelta) -> tuple[int, int]:
-        counts[name, window] = counts.get((name, window), 0) + amount
-        return counts[name, window], counts.get((name, window - 1), 0)
+    def __init__(self) -> None:
+        self.known: dict[tuple[str, int], int] = {}
+        self.heard: set[tuple[str, int, str]] = set()
+
+    async def __call__(self, name: str, window: int, amount: int, span: timedelta) -> tuple[int, int]:
+        self.known[name, window] = self.known.get((name, window), 0) + amount
+        return self.known[name, window], self.known.get((name, window - 1), 0)
+
+    async def first(self, name: str, window: int, whom: str, span: timedelta) -> bool:
+        before = len(self.heard)
+        self.heard.add((name, window, whom))
+        return len(self.heard) > before
+
+
+def test_a_flood_from_one_address_uses_up_neither_its_sites_rate_nor_its_sites_leases() -> None:
+    count = Counts()
 
     async def scenario() -> None:
         site = Site(id=1, account=2, pools=(PoolChoice(pool=1),), leases_per_address=8, leases_per_site=40)
@@ -110,7 +131,7 @@ def test_a_flood_from_one_address_uses_up_neither_its_sites_rate_nor_its_sites_l
                 refusals += 1
         assert refusals == 190
         guard.request(site, "198.51.100.1")
-        assert not any("203.0.113" in name for name, _ in counts), "no address in the store"
+        assert not any("203.0.113" in name for name, _ in count.known), "no address in the store"
 
     asyncio.run(scenario())
 

@@ -167,7 +167,7 @@ class Desk:
                 )  # fmt: skip
                 newly = self._guard.window(site, token.issued) != self._guard.window(site)
                 if newly and renewal.number:
-                    await self._guard.goes_on(site, address)
+                    await self._guard.goes_on(site, address, token.session, self._directory())
         except (StoreUnavailable, TimeoutError) as error:
             self._note_away(error)
             _ALIVE["away"].inc()
@@ -187,16 +187,21 @@ class Desk:
                 if not opened.human or counted:
                     return await self._allocate(opened)
                 if known and await self._holds(opened):
-                    await self._guard.goes_on(opened.site, address)
+                    await self._guard.goes_on(opened.site, address, opened.known, self._directory())
                     return await self._allocate(opened)
                 if await self._guard.lease(opened.site, address, self._directory()):
                     return await self._allocate(opened._replace(human=False))
                 placed = await self._allocate(opened)
-                if placed.allocation.outcome != "leased":
-                    await self._guard.returned(opened.site, address)
+                await self._count(opened.site, address, placed.allocation)
                 return placed
         except TimeoutError:
             raise StoreUnavailable(f"the lease store did not answer within {self._watch.seconds} s") from None
+
+    async def _count(self, site: Site, address: str, allocation: Allocation) -> None:
+        """A lease is counted when it is begun, and in each later hold when its visit is first heard of there."""
+        known = allocation.outcome == "kept" and await self._guard.is_first(site, allocation.session)
+        if allocation.outcome != "leased" and not known:
+            await self._guard.returned(site, address)
 
     async def _holds(self, opened: _Opened) -> bool:
         """Whether the visit that his token names has a number still: then he goes on with it, whatever is allowed."""

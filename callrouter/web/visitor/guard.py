@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable
 from datetime import timedelta
+from math import ceil
 from typing import Protocol
 
 import msgspec
@@ -55,6 +56,9 @@ class Counter(Protocol):
     """Counts across processes: adds to the number of a window and returns it with that of the window before."""
 
     def __call__(self, name: str, window: int, amount: int, span: timedelta) -> Awaitable[tuple[int, int]]: ...
+
+    def first(self, name: str, window: int, whom: str, span: timedelta) -> Awaitable[bool]:
+        """Whether nobody asked this about `whom` in this window before."""
 
 
 class Buckets:
@@ -132,9 +136,7 @@ class Guard:
         ):
             if not allowed:
                 continue
-            window = self._windows.get(key)
-            if window is None or window.number != number:
-                window = self._open(key, int(number))
+            window = self._window_of(key, int(number))
             window.count += 1
             if window.count > allowed // UNASKED and not await self._may(key, window, allowed, site.hold, begun):
                 if key[1] == "" and line:
@@ -150,22 +152,27 @@ class Guard:
         if address:
             await self._give_back((site.id, household(address)), site.hold)
 
-    async def goes_on(self, site: Site, address: str) -> None:
+    async def goes_on(self, site: Site, address: str, session: str, directory: Directory) -> None:
         """A lease that was counted in an earlier window is held in this one: whoever keeps numbers gets few new ones.
 
-        It moves from the window before. Only the line's count: a site's would grow by tokens that are sent again.
+        It moves from the window before, once: a token that is sent again and again fills nobody's allowance.
         """
-        if not address:
+        allowance, number = self._allowances.of(site, directory), self.window(site)
+        keys = [(site.id, household(address))] if address and allowance.address else []
+        if allowance.site:
+            keys.append((site.id, ""))
+        if not keys or not await self.is_first(site, session):
             return
-        key = (site.id, household(address))
-        number = self.window(site)
-        window = self._windows.get(key)
-        if window is None or window.number != number:
-            window = self._open(key, number)
-        window.count += 1
-        if window.asked:
-            await self._counter(self._name(*key), number, 1, site.hold)
-        await self._counter(self._name(*key), number - 1, -1, site.hold)
+        for key in keys:
+            window = self._window_of(key, number)
+            window.count += 1
+            if window.asked:
+                await self._counter(self._name(*key), number, 1, site.hold)
+            await self._counter(self._name(*key), number - 1, -1, site.hold)
+
+    def is_first(self, site: Site, session: str) -> Awaitable[bool]:
+        """Whether this visit's lease was not heard of in this window before."""
+        return self._counter.first(str(site.id), self.window(site), session, site.hold)
 
     def window(self, site: Site, at: float | None = None) -> int:
         """The number of the window of `at`, or of now."""
@@ -187,7 +194,8 @@ class Guard:
         amount, window.asked = 1 if window.asked else window.count, True
         name = self._name(*key)
         count, before = await self._counter(name, window.number, amount, hold)
-        if count + before * (1 - begun / hold.total_seconds()) <= allowed:
+        # Less than none: of those that went on, some had been counted by a process that needed to ask nobody.
+        if count + max(0, before) * (1 - begun / hold.total_seconds()) <= allowed:
             return True
         window.closed_until = now + CLOSED_SECONDS
         window.count -= 1
@@ -204,6 +212,10 @@ class Guard:
         await self._counter(name, int(number), -1, span)
         self._tell(what, site, "", self._clock.monotonic())
         return True
+
+    def _window_of(self, key: tuple[int, str], number: int) -> _Window:
+        found = self._windows.get(key)
+        return found if found is not None and found.number == number else self._open(key, number)
 
     def _open(self, key: tuple[int, str], number: int) -> _Window:
         if len(self._windows) >= MOST:
@@ -226,14 +238,17 @@ class Guard:
 
 
 class Allowances:
-    """What a site's settings say, else what the size of its pools does."""
+    """What a site's settings say, else what the size of its pools does, and what they were planned for."""
 
     ADDRESS_PART, ADDRESS_LEAST, SITE_PART = 4, 5, 0.8
+    PLAN_TIMES = 5
+    """No site usually has so many times as much leased as its pools were planned for in the busiest hour."""
 
     def __init__(self) -> None:
         self._directory: Directory | None = None
         self._sizes: dict[int, int] = {}
         self._shared: set[int] = set()
+        self._planned: dict[int, float] = {}
         self._known: dict[int, Allowance] = {}
 
     def of(self, site: Site, directory: Directory) -> Allowance:
@@ -247,21 +262,29 @@ class Allowances:
     def _read(self, directory: Directory) -> None:
         self._directory, self._known = directory, {}
         self._sizes = {}
-        owners: dict[int, set[int]] = {}
+        sites: dict[int, int] = {}
         for entry in directory.numbers:
             if entry.pool is not None and entry.active:
                 self._sizes[entry.pool] = self._sizes.get(entry.pool, 0) + 1
         for site in directory.sites:
             for choice in site.pools:
-                owners.setdefault(choice.pool, set()).add(site.account)
-        self._shared = {pool for pool, accounts in owners.items() if len(accounts) > 1}
+                sites[choice.pool] = sites.get(choice.pool, 0) + 1
+        self._shared = {pool for pool, count in sites.items() if count > 1}
+        self._planned = directory.leased_peaks
 
     def _allowance(self, site: Site) -> Allowance:
         pools = {choice.pool for choice in site.pools}
         numbers = sum(self._sizes.get(pool, 0) for pool in pools)
         line = max(1, min(max(self.ADDRESS_LEAST, numbers // self.ADDRESS_PART), numbers // 2))
-        part = int(numbers * self.SITE_PART) if numbers >= self.ADDRESS_LEAST and pools & self._shared else 0
+        part = self._part(pools, numbers) if numbers >= self.ADDRESS_LEAST and pools & self._shared else 0
         return Allowance(
             line if site.leases_per_address is None else site.leases_per_address,
             part if site.leases_per_site is None else site.leases_per_site,
         )
+
+    def _part(self, pools: set[int], numbers: int) -> int:
+        part = int(numbers * self.SITE_PART)
+        if not pools <= self._planned.keys():
+            return part
+        planned = sum(self._planned[pool] for pool in pools)
+        return min(part, max(self.ADDRESS_LEAST, ceil(planned * self.PLAN_TIMES)))

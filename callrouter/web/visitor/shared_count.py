@@ -17,7 +17,7 @@ class SharedCount:
         self._namespace = namespace
 
     async def __call__(self, name: str, window: int, amount: int, span: timedelta) -> tuple[int, int]:
-        key = f"{self._namespace}:{{edge:{name}}}:"
+        key = self._key(name)
         pipeline = self._client.pipeline(transaction=False)
         pipeline.incrby(f"{key}{window}", amount)
         pipeline.expire(f"{key}{window}", 2 * span)
@@ -27,3 +27,13 @@ class SharedCount:
         except FAILURES:
             return 0, 0
         return int(count), int(before or 0)
+
+    async def first(self, name: str, window: int, whom: str, span: timedelta) -> bool:
+        """Whether nobody asked this about `whom` in this window before; False while nobody can know."""
+        try:
+            return bool(await self._client.set(f"{self._key(name)}{window}:{whom}", 1, nx=True, ex=2 * span))
+        except FAILURES:
+            return False
+
+    def _key(self, name: str) -> str:
+        return f"{self._namespace}:{{edge:{name}}}:"

@@ -13,7 +13,7 @@ from callrouter.numbers import Number, display_number
 from callrouter.pool.directory import Site
 from callrouter.web.widget.script import Baked, baked
 
-BETWEEN = r"[\s().\u2010-\u2015\u2212/-]{0,4}"
+BETWEEN = r"[\s().\u200b-\u2015\u2212/-]{0,4}"
 """`~` of a pattern, as in widget.js."""
 LONGEST = 5000
 MOST = 100

@@ -27,13 +27,14 @@
   const holds = () => allowed && memory?.number && Date.now() - memory.at > -6e4 && Date.now() - memory.at < memory.hold * 1e3;
 
   // The site's own numbers without their prefix, and what may stand before them; ~ is what separates two digits.
-  const pattern = (text, flags) => RegExp(text.replace(/~/g, '[\\s().\\u2010-\\u2015\\u2212/-]{0,4}'), flags);
-  const core = pattern(site.core, 'g'), prefix = pattern(site.prefix);
+  const pattern = (text, flags) => RegExp(text.replace(/~/g, '[\\s().\\u200b-\\u2015\\u2212/-]{0,4}'), flags);
+  let digits = pattern(site.core, 'g');
+  const ahead = pattern(site.prefix);
   // Where they stand in a text, from and to. `loosely`: of neighbours such as a table's cells, what is before or after proves nothing.
   const spans = (text, loosely) => {
     const all = [];
-    text.replace(core, (hit, from) => {
-      const to = from + hit.length, before = loosely ? ['', ''] : prefix.exec(text.slice(0, from));
+    text.replace(digits, (hit, from) => {
+      const to = from + hit.length, before = loosely ? ['', ''] : ahead.exec(text.slice(0, from));
       if (before && (loosely || !/\d/.test(text[to]))) all.push([from - before[1].length, to]);
     });
     return all;
@@ -42,12 +43,12 @@
 
   // The shown number in the clothes of the one that stood there: prefix, brackets and separators stay.
   const dress = (text, link) => {
-    const digits = text.replace(/\D/g, '');
+    const told = text.replace(/\D/g, '');
     for (const [code, trunk] of site.plans) {
       const rest = shown.number.slice(code.length);
-      let at = rest.length - digits.length;
-      if (shown.number.startsWith(code) && at <= 0 && ['', code, trunk, '00' + code, code + '0'].includes(digits.slice(0, -rest.length)))
-        return text.replace(/\d/g, (sign) => at++ < 0 ? sign : rest[at - 1]);
+      let place = rest.length - told.length;
+      if (shown.number.startsWith(code) && place <= 0 && ['', code, trunk, '00' + code, code + '0'].includes(told.slice(0, -rest.length)))
+        return text.replace(/\d/g, (sign) => place++ < 0 ? sign : rest[place - 1]);
     }
     return link ? '+' + shown.number : shown.display;
   };
@@ -64,8 +65,17 @@
     if (written.length > 999) written = written.filter(([each]) => each.isConnected);
   };
   const conceal = () => {
-    shown = null;
     for (const [node, label, was, text] of written.reverse()) if ((label ? node.getAttribute(label) : node.data) === text) put(node, label, was);
+    // What the page made copies of is nobody's number, too: they get the site's own.
+    if (written[0] && !site.select) {
+      const former = [...shown.number.slice(site.plans[0][0].length)].join('~');
+      digits = pattern(former, 'g');
+      const own = site.plans[0][0] + site.core.replace(/~|\|.*/g, '');
+      shown = {number: own, display: own};
+      scan(document.body);
+      digits = pattern(site.core += '|' + former, 'g');
+    }
+    shown = null;
     written = [];
     observer.takeRecords();
     if (!person) survey();
@@ -73,10 +83,10 @@
 
   // Where numbers stand. Text that a framework is about to take over is left alone until it has.
   const foreign = 'head,script,style,textarea,select,[contenteditable],[data-callrouter-skip]';
-  const framework = '#__next,#__nuxt,#___gatsby,[data-reactroot],[data-server-rendered],astro-island';
+  const framework = '#__nuxt,#___gatsby,[data-reactroot],[data-server-rendered],astro-island';
   let settled = false, waits, places = 0, seen = false, person = false;
   const fits = (place) => place && !place.closest(foreign) && (!site.select || place.closest(site.select))
-    && (settled || !place.closest(framework) || !(waits = 1));
+    && (settled || !place.closest(framework) && !document.querySelector('[src*="/_next/"]') || !(waits = 1));
   // Found before there is a number to show: where to write it then. 0: nobody kept count, the page is searched again.
   let spots = 0;
   const found = (place, write) => {
@@ -114,23 +124,23 @@
       const start = end, inside = [];
       if (node.nodeType === 1 || node.nodeType === 3) end += node.textContent.length;
       for (let place; (place = places[0]) && place[0] < end; places.shift()) {
-        if (place[1] <= end) inside.push(place.map((at) => at - start));
-        else all.push(...split(root, place));
+        if (place[1] <= end) inside.push(place.map((each) => each - start));
+        else all.push(...parts(root, place));
       }
       if (inside[0]) all.push(...node.nodeType === 1 ? runs(node, inside) : [[node]]);
     }
     return all;
   };
-  const split = (root, [from, to]) => {
+  const parts = (root, [from, to]) => {
     const walker = document.createTreeWalker(root, 4), run = [];
-    for (let node, at = 0; at < to && (node = walker.nextNode());) if ((at += node.length) > from) run.push(node);
+    for (let node, end = 0; end < to && (node = walker.nextNode());) if ((end += node.length) > from) run.push(node);
     const whole = run.filter((node) => spans(node.data)[0]);
     return whole[0] ? whole.map((node) => [node]) : [run];
   };
-  const dial = 'a[href^="tel:" i],a[href^="sms:" i]';
+  const dial = '[href*="tel:" i],[href*="sms:" i]';
   const scan = (root) => {
     runs(root, spans(root.textContent, true)).forEach(texts);
-    if (root.matches && root.matches(dial)) links(root);
+    if (root.matches?.(dial)) links(root);
     root.querySelectorAll(dial).forEach(links);
     if (site.shadow) root.querySelectorAll(site.shadow).forEach(enter);
   };
@@ -143,7 +153,7 @@
   };
   const enter = (element) => {
     if (element.shadowRoot) watch(element.shadowRoot), scan(element.shadowRoot);
-    else if (element.localName.includes('-') && !customElements.get(element.localName))
+    else if (element.matches(':not(:defined)'))
       customElements.whenDefined(element.localName).then(() => setTimeout(enter, 0, element));
   };
   const observer = new MutationObserver((records) => {
@@ -250,7 +260,7 @@
   const tell = (more) => {
     clearTimeout(begin);
     repeated = more;
-    if (busy) return;
+    if (busy || allowed === false) return;
     busy = true;
     const agreed = allowed, sure = person;
     address = location.href;
@@ -347,8 +357,8 @@
     else begin = setTimeout(() => told || tell(false), 200);
   };
   const consent = (yes) => {
-    if (allowed === yes) return;
-    allowed = yes;
+    if (allowed === !!yes) return;
+    allowed = !!yes;
     if (!yes) {
       keep(0);
       conceal();

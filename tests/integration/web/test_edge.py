@@ -246,3 +246,63 @@ def test_numbers_that_an_address_goes_on_holding_count_in_the_next_hold_too(sett
             assert await new() == 0
 
     asyncio.run(scenario())
+
+
+def test_a_crowd_behind_many_addresses_takes_no_more_of_a_pool_by_staying(settings: WebSettings) -> None:
+    """Each of its visits is plausible, has a human sign, and goes on telling that it is alive."""
+
+    async def scenario() -> None:
+        clock, tokens = LaterClock(), dict[str, str]()
+        app = create_app(settings, clock=clock)
+        behind = httpx.ASGITransport(app, client=("127.0.0.1", 1))
+        async with app.lifespan(), httpx.AsyncClient(transport=behind, base_url="http://web") as client:
+
+            async def told(call: str, address: str, site: int = 1, **said: Any) -> dict[str, Any]:
+                origin = ORIGIN if site == 1 else "https://doors.example"
+                headers = {"origin": origin, "user-agent": CHROME, "x-forwarded-for": address}
+                body = json.dumps({"url": f"{origin}/", **said})
+                deadline = time.monotonic() + 30
+                while True:  # a crowded machine makes the lease store look away
+                    response = await client.post(f"/v/{site}/{call}", content=body, headers=headers)
+                    answer: dict[str, Any] = response.json()
+                    if (not answer.get("retry_s") and answer.get("state") != "away") or time.monotonic() > deadline:
+                        return answer
+                    await asyncio.sleep(0.2)
+
+            async def come(first: int) -> int:
+                answers = {f"198.51.{first}.{n}": await told("visit", f"198.51.{first}.{n}") for n in range(NUMBERS)}
+                tokens.update({address: each["token"] for address, each in answers.items() if each["leased"]})
+                return sum(each["leased"] for each in answers.values())
+
+            assert await come(0) == NUMBERS * 0.8
+            for hold in range(1, 4):
+                clock.shift = timedelta(minutes=30) * hold
+                for address, token in tokens.items():
+                    for _ in range(2):  # sent again, it counts once
+                        await told("alive", address, token=token)
+                assert await come(hold) == 0
+            assert (await told("visit", "203.0.113.1", 2))["leased"], "the other site's visitors have theirs"
+
+    asyncio.run(scenario())
+
+
+def test_who_asks_again_without_his_token_counts_in_each_hold(settings: WebSettings) -> None:
+    async def scenario() -> None:
+        clock = LaterClock()
+        app = create_app(settings, clock=clock)
+        outside = httpx.ASGITransport(app, client=("203.0.113.7", 1))
+        headers = {"origin": ORIGIN, "user-agent": CHROME}
+        async with app.lifespan(), httpx.AsyncClient(transport=outside, base_url="http://web") as client:
+
+            async def come(people: range) -> int:
+                said = [json.dumps({"url": f"{ORIGIN}/", "visitor": f"somebody-{n}", "request": f"{n}-{clock.shift}"})
+                        for n in people]  # fmt: skip
+                answers = [(await client.post("/v/1/visit", content=each, headers=headers)).json() for each in said]
+                return sum(each["leased"] for each in answers)
+
+            assert await come(range(30)) == NUMBERS // 4
+            clock.shift = timedelta(minutes=30)
+            assert await come(range(NUMBERS // 4)) <= NUMBERS // 4
+            assert await come(range(100, 130)) == 0
+
+    asyncio.run(scenario())
