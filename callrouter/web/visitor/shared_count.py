@@ -31,7 +31,8 @@ class SharedCount:
     async def first(self, name: str, window: int, whom: str, span: timedelta) -> bool:
         """Whether nobody asked this about `whom` in this window before; False while nobody can know."""
         try:
-            return bool(await self._client.set(f"{self._key(name)}{window}:{whom}", 1, nx=True, ex=2 * span))
+            key = f"{self._key(name)}{window}:{whom}"
+            return bool(await self._client.execute_command("SET", key, 1, "NX", "EX", int(2 * span.total_seconds())))
         except FAILURES:
             return False
 
