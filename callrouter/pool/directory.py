@@ -6,7 +6,7 @@ as far as its number, static binding, site and route go, whatever Redis and Post
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Literal, TypeVar
@@ -183,10 +183,13 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """The pool's numbers; False: set aside."""
         return {entry.number: entry.active for entry in self._by_pool.get(pool, ())}
 
-    def accounts_of_pool(self, pool: int) -> list[int]:
+    def accounts_of_pool(self, pool: int) -> Sequence[int]:
         """Whose sites share the pool."""
-        sharing = (site for site in self.sites if any(choice.pool == pool for choice in site.pools))
-        return sorted({site.account for site in sharing})
+        return self._sharing.get(pool, ())
+
+    def longest_hold(self, pool: int) -> timedelta:
+        """Of the sites that share the pool: a number rests for the most careful of them."""
+        return self._holds.get(pool, DEFAULT_HOLD)
 
     def models(self, default: DelayModel) -> Models:
         """How each account's visitors call; who has no fitted model has the operator's, or else `default`.
@@ -209,11 +212,15 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         pools = (*self.pools, *self.removed_pools)
         return [*map(self.slot_of_pool, pools), *(self.slot_of_site(site.id) for site in self.sites)]
 
-    def slots_of_account(self, account: int) -> list[Slot]:
+    def slots_of_account(self, account: int) -> Sequence[Slot]:
         """Where calls of this account's callers may be looked up."""
-        sites = [site for site in self.sites if site.account == account]
-        pools = dict.fromkeys(choice.pool for site in sites for choice in site.pools)
-        return [*map(self.slot_of_pool, pools), *(self.slot_of_site(site.id) for site in sites)]
+        return self._slots.get(account, ())
+
+    def index(self) -> None:
+        """Make all indices that are otherwise made when first needed: with many numbers no call should wait for it."""
+        for name, part in vars(Directory).items():
+            if isinstance(part, cached_property):
+                getattr(self, name)
 
     def _rated(self, default: DelayModel) -> Models:
         operator = self._accounts.get(OPERATOR)
@@ -255,6 +262,25 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def _by_pool(self) -> dict[int, list[NumberEntry]]:
         return _grouped((entry.pool, entry) for entry in self.numbers if entry.pool is not None)
+
+    @cached_property
+    def _sharing(self) -> dict[int, list[int]]:
+        sharing = _grouped((choice.pool, site.account) for site in self.sites for choice in site.pools)
+        return {pool: sorted(set(accounts)) for pool, accounts in sharing.items()}
+
+    @cached_property
+    def _holds(self) -> dict[int, timedelta]:
+        holds = _grouped((choice.pool, site.hold) for site in self.sites for choice in site.pools)
+        return {pool: max(those) for pool, those in holds.items()}
+
+    @cached_property
+    def _slots(self) -> dict[int, list[Slot]]:
+        """By account: its sites' pools, then the sites."""
+        slots = {}
+        for account, sites in _grouped((site.account, site) for site in self.sites).items():
+            pools = dict.fromkeys(choice.pool for site in sites for choice in site.pools)
+            slots[account] = [*map(self.slot_of_pool, pools), *(self.slot_of_site(site.id) for site in sites)]
+        return slots
 
     @cached_property
     def _own(self) -> dict[str, Site]:

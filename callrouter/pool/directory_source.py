@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
 import msgspec
@@ -40,6 +41,9 @@ RETRY_SECONDS = 2.0
 START_SECONDS = 3.0
 """How long a starting process waits for Postgres: calls come meanwhile."""
 READ_SECONDS = 30.0
+UNKNOWN = 0
+ROWS_AT_A_TIME = 1000
+SITES_AT_A_TIME = 50
 
 Listener = Callable[[Directory], Awaitable[None]]
 
@@ -130,7 +134,7 @@ class DirectorySource:
             if connection.is_closed():
                 return None
             self._changed.clear()
-            await self._read(connection)
+            await self._read(connection, current=self.directory.version)
         except TROUBLE as error:
             if not self._failing:
                 reason = str(error) or "no answer in time"
@@ -142,16 +146,19 @@ class DirectorySource:
             return None
         return connection
 
-    async def _read(self, connection: Connection) -> None:
+    async def _read(self, connection: Connection, *, current: int = UNKNOWN) -> None:
+        """`current`: the version this connection read; in a snapshot or another server it may be another state."""
         async with asyncio.timeout(READ_SECONDS):
-            directory = await read_directory(connection, clock=self._clock, namespace=self._namespace)
-        unchanged = msgspec.structs.replace(self.directory, read_at=directory.read_at) == directory
-        self.directory = directory
+            directory = await read_directory(
+                connection, clock=self._clock, namespace=self._namespace, before=self.directory, current=current
+            )
         metrics.DIRECTORY_NUMBERS.set(len(directory.numbers))
         metrics.DIRECTORY_READ_AT.set(directory.read_at.timestamp())
         self._failing = False
-        if unchanged:
+        if directory is self.directory:
             return
+        await asyncio.to_thread(directory.index)
+        self.directory = directory
         if self._snapshot:
             await self._write_snapshot(self._snapshot, directory)
         for listener in self._listeners:
@@ -170,10 +177,11 @@ class DirectorySource:
         if self._snapshot is None:
             return False
         try:
-            directory = msgspec.json.decode(self._snapshot.read_bytes(), type=Directory)
-        except (OSError, msgspec.MsgspecError):
+            directory = _read_snapshot(self._snapshot)
+        except (OSError, ValueError):  # also msgspec's errors
             return False
         self.directory = msgspec.structs.replace(directory, namespace=self._namespace)
+        self.directory.index()
         return True
 
 
@@ -189,41 +197,71 @@ ORDER BY a.id"""
 LEASED_PEAKS = """
 SELECT DISTINCT ON (pool_id) pool_id, leased_peak FROM pool_plans ORDER BY pool_id, made_at DESC, id DESC"""
 
+REMOVED_POOLS = "SELECT id FROM removed_pools WHERE removed_at > now() - interval '30 days' ORDER BY id"
+SITES = "SELECT * FROM sites ORDER BY id"
+NUMBERS = "SELECT account_id, number, pool_id, state, route FROM numbers ORDER BY number"
+BINDINGS = "SELECT * FROM static_bindings ORDER BY number, valid_from DESC"
+
 
 async def read_directory(
-    connection: Connection, *, clock: Clock | None = None, namespace: str = NAMESPACE
+    connection: Connection,
+    *,
+    clock: Clock | None = None,
+    namespace: str = NAMESPACE,
+    before: Directory | None = None,
+    current: int = UNKNOWN,
 ) -> Directory:
-    """The whole inventory as one transaction sees it."""
+    """The whole inventory as one transaction sees it, by and by, so that the event loop gets its turn.
+
+    If that is of version `current` still, which is `before`'s, it is `before` itself. Numbers that are as they were are
+    the same objects: of many, making indices and letting go each would cost calls a tenth of a second.
+    """
+    before = before or Directory()
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        accounts = await connection.fetch(ACCOUNTS)
-        sites = await connection.fetch("SELECT * FROM sites ORDER BY id")
-        choices = await connection.fetch("SELECT * FROM site_pools ORDER BY site_id, priority, pool_id")
-        pools = await connection.fetch("SELECT id FROM pools ORDER BY id")
-        removed = await connection.fetch(
-            "SELECT id FROM removed_pools WHERE removed_at > now() - interval '30 days' ORDER BY id"
-        )
-        numbers = await connection.fetch(
-            "SELECT account_id, number, pool_id, state, route FROM numbers ORDER BY number"
-        )
-        planned = await connection.fetch(LEASED_PEAKS)
         version = await connection.fetchval("SELECT version FROM directory_version")
-        bindings = await connection.fetch("SELECT * FROM static_bindings ORDER BY number, valid_from DESC")
+        unversioned: dict[str, Any] = {  # clocks are put forward, the removed are forgotten, plans are saved
+            "accounts": tuple(map(_account, await connection.fetch(ACCOUNTS))),
+            "removed_pools": tuple(row["id"] for row in await connection.fetch(REMOVED_POOLS)),
+            "leased_peaks": {row["pool_id"]: row["leased_peak"] for row in await connection.fetch(LEASED_PEAKS)},
+        }
+        read_at = (clock or SystemClock()).now()
+        if version == current:
+            if any(getattr(before, name) != value for name, value in unversioned.items()):
+                return msgspec.structs.replace(before, **unversioned, read_at=read_at)
+            msgspec.structs.force_setattr(before, "read_at", read_at)
+            return before
+        choices = await _choices(connection)
+        return Directory(
+            **unversioned,
+            sites=await _read_all(
+                connection, SITES, lambda row: _site(row, tuple(choices.get(row["id"], ()))), SITES_AT_A_TIME
+            ),
+            numbers=await _read_all(connection, NUMBERS, lambda row: _number(row, before)),
+            bindings=await _read_all(connection, BINDINGS, _binding),
+            pools=tuple(row["id"] for row in await connection.fetch("SELECT id FROM pools ORDER BY id")),
+            version=version,
+            read_at=read_at,
+            namespace=namespace,
+        )
+
+
+async def _choices(connection: Connection) -> dict[int, list[PoolChoice]]:
+    """The pools of each site."""
     by_site: dict[int, list[PoolChoice]] = {}
-    for row in choices:
+    for row in await connection.fetch("SELECT * FROM site_pools ORDER BY site_id, priority, pool_id"):
         choice = PoolChoice(pool=row["pool_id"], regions=tuple(row["regions"]), sources=tuple(row["sources"]))
         by_site.setdefault(row["site_id"], []).append(choice)
-    return Directory(
-        accounts=tuple(map(_account, accounts)),
-        sites=tuple(_site(row, tuple(by_site.get(row["id"], ()))) for row in sites),
-        numbers=tuple(_number(row) for row in numbers),
-        bindings=tuple(_binding(row) for row in bindings),
-        pools=tuple(row["id"] for row in pools),
-        removed_pools=tuple(row["id"] for row in removed),
-        leased_peaks={row["pool_id"]: row["leased_peak"] for row in planned},
-        version=version,
-        read_at=(clock or SystemClock()).now(),
-        namespace=namespace,
-    )
+    return by_site
+
+
+async def _read_all(
+    connection: Connection, query: str, make: Callable[[asyncpg.Record], T], at_a_time: int = ROWS_AT_A_TIME
+) -> tuple[T, ...]:
+    cursor = await connection.cursor(query)
+    made: list[T] = []
+    while rows := await cursor.fetch(at_a_time):
+        made += map(make, rows)
+    return tuple(made)
 
 
 def _account(row: asyncpg.Record) -> Account:
@@ -268,11 +306,13 @@ def _set(stored: object, kind: type[T], event: str, site: int) -> T:
         return kind()
 
 
-def _number(row: asyncpg.Record) -> NumberEntry:
-    return NumberEntry(
+def _number(row: asyncpg.Record, before: Directory) -> NumberEntry:
+    entry = NumberEntry(
         number=Number(row["number"]), account=row["account_id"], pool=row["pool_id"], active=row["state"] == "active",
         route=row["route"],
     )  # fmt: skip
+    known = before.number(entry.number)
+    return known if known == entry else entry
 
 
 def _binding(row: asyncpg.Record) -> StaticBinding:
@@ -283,9 +323,40 @@ def _binding(row: asyncpg.Record) -> StaticBinding:
     )  # fmt: skip
 
 
+class _More(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of a snapshot after the first."""
+
+    numbers: tuple[NumberEntry, ...] = ()
+    bindings: tuple[StaticBinding, ...] = ()
+
+
 def _write_snapshot(path: Path, directory: Directory) -> None:
     """Whole or not at all: a process that starts meanwhile reads the old one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".draft")
-    draft.write_bytes(msgspec.json.encode(directory))
+    with draft.open("wb") as file:
+        file.writelines(json.encode(line) + b"\n" for line in _lines(directory))
+        file.flush()
+        os.fsync(file.fileno())
     draft.replace(path)
+
+
+def _lines(directory: Directory) -> Iterator[Directory | _More]:
+    """Some numbers in each, for while a line is encoded no other thread gets its turn."""
+    numbers, bindings = directory.numbers, directory.bindings
+    yield msgspec.structs.replace(directory, numbers=(), bindings=())
+    for at in range(0, len(numbers), ROWS_AT_A_TIME):
+        yield _More(numbers=numbers[at : at + ROWS_AT_A_TIME])
+    for at in range(0, len(bindings), ROWS_AT_A_TIME):
+        yield _More(bindings=bindings[at : at + ROWS_AT_A_TIME])
+
+
+def _read_snapshot(path: Path) -> Directory:
+    """Raises OSError or ValueError. Snapshots of earlier versions are one line."""
+    first, *others = path.read_bytes().splitlines()
+    directory, more = json.decode(first, type=Directory), [json.decode(line, type=_More) for line in others]
+    return msgspec.structs.replace(
+        directory,
+        numbers=(*directory.numbers, *(entry for part in more for entry in part.numbers)),
+        bindings=(*directory.bindings, *(binding for part in more for binding in part.bindings)),
+    )
