@@ -253,7 +253,7 @@ class Desk:
             await self._after(late, channel)
 
     def _hung_up_meanwhile(self, resolution: Resolution, question: Question) -> None:
-        """The appeal has gone to the journal without this answer, and late attribution asks again."""
+        """The appeal has gone to the journal without this answer, and late attribution asks again: its pin must not stay."""
         self._writing.start("unpin", self._unpin(resolution.number, question.uniqueid))
 
     def _let_go(self, known: Known, channel: str) -> None:
@@ -351,14 +351,13 @@ class Desk:
 
 def dialplan_variables(resolution: Resolution) -> dict[str, str]:
     """What the dialplan gets (docs/reference/dialplan.md); the door makes the values safe."""
-    attribution, visit, binding = resolution.attribution, resolution.visit, resolution.binding
-    traffic = visit.traffic if visit else None
+    attribution, traffic = resolution.attribution, resolution.traffic
     known = attribution.method != "unattributed"
     return {
         "CALLROUTER_ROUTE": resolution.route,
-        "CALLROUTER_SOURCE": traffic.source if traffic else binding.source if binding else "",
-        "CALLROUTER_MEDIUM": traffic.medium if traffic else binding.medium if binding else "",
-        "CALLROUTER_CAMPAIGN": traffic.campaign if traffic else binding.campaign if binding else "",
+        "CALLROUTER_SOURCE": traffic.source if traffic else "",
+        "CALLROUTER_MEDIUM": traffic.medium if traffic else "",
+        "CALLROUTER_CAMPAIGN": traffic.campaign if traffic else "",
         "CALLROUTER_KEYWORD": traffic.keyword if traffic else "",
         "CALLROUTER_SITE": "" if attribution.site is None else str(attribution.site),
         "CALLROUTER_SESSION": attribution.session or "",

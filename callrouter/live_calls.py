@@ -111,13 +111,12 @@ class LiveCalls:
 def _credited(resolution: Resolution | None) -> Credited | None:
     if resolution is None:
         return None
-    visit, binding = resolution.visit, resolution.binding
-    traffic = visit.traffic if visit else None
+    traffic = resolution.traffic
     return Credited(
         method=resolution.attribution.method, confidence=resolution.attribution.confidence,
         site=resolution.attribution.site,
-        source=traffic.source if traffic else binding.source if binding else None,
-        campaign=traffic.campaign if traffic else None, keyword=traffic.keyword if traffic else None,
+        source=traffic.source if traffic else None, campaign=traffic.campaign if traffic else None,
+        keyword=traffic.keyword if traffic else None,
     )  # fmt: skip
 
 

@@ -54,17 +54,14 @@ class Ringing:
 
     def rings(self, pbx: str, channel: str, resolution: Resolution) -> None:
         """The call on this channel of the customer's is being placed; it is this visitor's, as far as is known."""
-        who, visit, binding = resolution.attribution, resolution.visit, resolution.binding
-        traffic = visit.traffic if visit else None
+        who, visit, traffic = resolution.attribution, resolution.visit, resolution.traffic
         self._tell(
             CallNews(
                 state="ringing", account=who.account or OPERATOR_ACCOUNT, call=appeal_id(pbx, channel),
                 at=resolution.at, site=who.site, customer=resolution.caller, called=resolution.number,
                 method=who.method, confidence=who.confidence, session=who.session,
-                channel=traffic.channel if traffic else binding.channel if binding else "",
-                source=traffic.source if traffic else binding.source if binding else "",
-                medium=traffic.medium if traffic else binding.medium if binding else "",
-                campaign=traffic.campaign if traffic else binding.campaign if binding else "",
+                channel=traffic.channel if traffic else "", source=traffic.source if traffic else "",
+                medium=traffic.medium if traffic else "", campaign=traffic.campaign if traffic else "",
                 keyword=traffic.keyword if traffic else "", landing_page=visit.landing_page if visit else "",
                 location=visit.location if visit else "",
             )

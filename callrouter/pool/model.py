@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from callrouter.numbers import Number
-from callrouter.sessions.model import Visit
+from callrouter.sessions.model import TrafficSource, Visit
 
 MINIMUM_HOLD = timedelta(minutes=5)
 DEFAULT_HOLD = timedelta(minutes=30)
@@ -131,3 +131,18 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     provisional: bool = False
     """The store remembers nobody on this number and may have lost them: the history has the last word."""
     took_ms: float = 0.0
+
+    @property
+    def traffic(self) -> TrafficSource | None:
+        return traffic_of(self.visit, self.binding)
+
+
+def traffic_of(visit: Visit | None, binding: StaticBinding | None) -> TrafficSource | None:
+    """What is known of where the caller came from: the credited visit's traffic, else the static number's channel."""
+    if visit is not None:
+        return visit.traffic
+    if binding is None:
+        return None
+    return TrafficSource(
+        channel=binding.channel, source=binding.source, medium=binding.medium, campaign=binding.campaign
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from time import perf_counter
 
 import msgspec
@@ -21,10 +21,10 @@ from callrouter.pool.delay import DEFAULT_MODEL, DelayModel, Models
 from callrouter.pool.directory import Directory
 from callrouter.pool.keys import Slot
 from callrouter.pool.live import Live
-from callrouter.pool.model import DEFAULT_HOLD, Attribution, Resolution, StaticBinding
+from callrouter.pool.model import Attribution, Resolution, StaticBinding, traffic_of
 from callrouter.pool.routing import fitting
 from callrouter.pool.store import Ask, LeaseStore, StoreUnavailable
-from callrouter.sessions.model import TrafficSource, Visit
+from callrouter.sessions.model import Visit
 
 HINTS_SECONDS = 0.05
 """How long a call that needs no lease waits for what is known of its caller."""
@@ -74,7 +74,7 @@ class Resolver:
         entry = directory.number(number)
         if entry is not None and entry.pool is not None:
             slot = directory.slot_of_pool(entry.pool)
-            await self._store.call_ended(slot, number, call, hold=_longest_hold(directory, entry.pool))
+            await self._store.call_ended(slot, number, call, hold=directory.longest_hold(entry.pool))
 
     async def remember(self, resolution: Resolution, *, client: str = "") -> None:
         """Keep who was credited with this call wherever the account's next calls are looked up."""
@@ -203,7 +203,7 @@ def complete(
         client = regulars.clients.get(account) or None
         manager = regulars.managers.get(account, "")
     site = directory.site(attribution.site)
-    rule = fitting(site.routing, _traffic(visit, binding), unique=unique, manager=manager) if site else None
+    rule = fitting(site.routing, traffic_of(visit, binding), unique=unique, manager=manager) if site else None
     return Resolution(
         number=number, caller=caller, at=at, attribution=attribution, visit=visit, binding=binding,
         overflow=visit.overflow if visit else False, client=client, unique=unique,
@@ -212,29 +212,12 @@ def complete(
     )  # fmt: skip
 
 
-def _traffic(visit: Visit | None, binding: StaticBinding | None) -> TrafficSource | None:
-    """What is known of where the caller came from."""
-    if visit is not None:
-        return visit.traffic
-    if binding is None:
-        return None
-    return TrafficSource(
-        channel=binding.channel, source=binding.source, medium=binding.medium, campaign=binding.campaign
-    )
-
-
 def _credited_visit(attribution: Attribution, known: Live) -> Visit | None:
     if known.visit and known.visit.session == attribution.session:
         return known.visit
     memories = (known.same_number, known.newest)
     visits = (known.newest_visit, *(memory.visit for memory in memories if memory))
     return next((visit for visit in visits if visit and visit.session == attribution.session), None)
-
-
-def _longest_hold(directory: Directory, pool: int) -> timedelta:
-    """Of the sites that share the pool: the number rests for the most careful of them."""
-    holds = [site.hold for site in directory.sites if any(choice.pool == pool for choice in site.pools)]
-    return max(holds, default=DEFAULT_HOLD)
 
 
 def _timed(resolution: Resolution, seconds: float) -> Resolution:

@@ -16,9 +16,10 @@ from callrouter.ami.wire import Event
 from callrouter.clock import SystemClock
 from callrouter.commands.calls import _shown
 from callrouter.config import PbxConfig
-from callrouter.desk import Desk
+from callrouter.desk import Desk, dialplan_variables
 from callrouter.live_calls import Live, LiveCalls
 from callrouter.pbx import PbxLink
+from callrouter.pool.model import StaticBinding
 from tests.unit.calls.captures import SHAPES, capture
 from tests.unit.test_desk import CALLER, NUMBER, resolution
 
@@ -114,3 +115,21 @@ def test_with_numbers_only_if_they_are_asked_for() -> None:
 def test_only_this_machine_is_told(asking: Any, code: int) -> None:
     _, calls, _ = live_calls(SHAPE)
     assert calls.page(asking)[0] == code
+
+
+def test_a_call_to_a_static_number_is_credited_to_its_channel_and_campaign() -> None:
+    link, calls, events = live_calls(SHAPE)
+    for event in events[: len(events) // 2]:
+        link.tracker.feed(event)
+    binding = StaticBinding(
+        number=NUMBER, account=2, site=1, channel="print", source="metro", medium="paper", campaign="winter",
+        valid_from=SystemClock().now(),
+    )  # fmt: skip
+    at = SystemClock().now()
+    static = msgspec.structs.replace(resolution(NUMBER, CALLER, at), binding=binding)
+    calls._desk = cast("Desk", SimpleNamespace(resolution_of=lambda *_: static))
+    credited = calls.now(numbers=False).calls[0].credited
+    assert credited is not None
+    assert (credited.source, credited.campaign, credited.keyword) == ("metro", "winter", "")
+    told = dialplan_variables(static)
+    assert (told["CALLROUTER_SOURCE"], told["CALLROUTER_CAMPAIGN"]) == ("metro", "winter")
