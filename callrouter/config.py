@@ -126,6 +126,10 @@ class WebConfig(Section, frozen=True, kw_only=True):
     """Requests a second from one address (one /64 of IPv6) that each process answers."""
     requests_per_site: float = 5000.0
     """Requests a second of one site that each process answers."""
+    forms_per_address: int = 30
+    """Forms from one address to one site within an hour, each of them an appeal; 0: any number."""
+    forms_per_site: int = 1000
+    """Forms to one site within an hour; 0: any number."""
     recordings: str = ""
     """Folder of the PBX's recordings, as this machine sees it; empty: they are not played."""
     recordings_from: tuple[str, ...] = ()
@@ -148,6 +152,8 @@ class WebConfig(Section, frozen=True, kw_only=True):
                 raise ValueError(f"recordings_from: {text!r} is no server; write https://records.example")
         if self.requests_per_address <= 0 or self.requests_per_site <= 0:
             raise ValueError("requests_per_address and requests_per_site must be positive")
+        if self.forms_per_address < 0 or self.forms_per_site < 0:
+            raise ValueError("forms_per_address and forms_per_site must not be negative")
         if self.workers < 1:
             raise ValueError("workers must be at least 1")
         if not 0 < self.session_idle_hours <= 24 * self.session_days <= LONGEST_SESSION_HOURS:

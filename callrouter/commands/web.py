@@ -46,7 +46,10 @@ def web(config_file: Path | None) -> None:
         token_keys=((config.web.token_secret or secrets.token_hex(32)).encode(),),
         trusted_proxies=config.web.trusted_proxies,
         limits=Limits(
-            requests_per_address=config.web.requests_per_address, requests_per_site=config.web.requests_per_site
+            requests_per_address=config.web.requests_per_address,
+            requests_per_site=config.web.requests_per_site,
+            forms_per_address=config.web.forms_per_address,
+            forms_per_site=config.web.forms_per_site,
         ),
         geoip_file=_readable(config.web.geoip_file, found.source.where("web.geoip_file")),
         cut_addresses=config.web.cut_addresses,

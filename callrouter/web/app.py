@@ -125,7 +125,7 @@ def _entrance(parts: Parts, app: Web) -> Entrance:
     """What pages of visitors call."""
     clock, visits, directory = parts.clock, parts.visits, parts.directory
     desk = Desk(parts.store, directory, parts.signer, parts.guard, places=parts.places, clock=clock)
-    forms = Forms(visits, parts.journal, clock=clock)
+    forms = Forms(visits, parts.guard, parts.journal, clock=clock)
     callbacks = Callbacks(visits, directory, parts.guard, parts.journal, clock=clock)
     return Entrance(
         desk, parts.guard, parts.addresses, app.behind, forms=forms, callbacks=callbacks, traces=parts.traces,

@@ -146,13 +146,13 @@ class Entrance:
             self._done_with(site)
 
     async def _form(self, scope: Any, receive: Receive, headers: Headers, name: str) -> bytes:
-        site, _ = self._admitted(scope, headers, name)
+        site, address = self._admitted(scope, headers, name)
         said = await self._said(receive, _form_decoder)
         if not _is_of(site.domains, _host(said.url)):
             raise Refusal(403, "foreign-page", "The page is not one of this site's domains")
         self._take_in_hand(site)
         try:
-            return _encode(await self._forms.form(site, said))
+            return _encode(await self._forms.form(site, said, address))
         except EmptyForm:
             raise Refusal(422, "empty-form", "The form has nothing that may be kept") from None
         except (NoJournal, JournalError):

@@ -14,6 +14,7 @@ from callrouter.clock import Clock, SystemClock
 from callrouter.numbers import NotANumber, Number, parse_number
 from callrouter.pool.directory import Site
 from callrouter.sessions.model import Visit
+from callrouter.web.visitor.guard import Guard
 from callrouter.web.visitor.messages import ID_LIMIT, TITLE_LIMIT, URL_LIMIT, FormAnswer, FormRequest
 from callrouter.web.visitor.sifting import Sifted, sift
 from callrouter.web.visitor.tokens import VisitToken
@@ -39,20 +40,22 @@ class Forms:
     """`journal` gives the journal of this process, once it is open."""
 
     def __init__(
-        self, visits: Visits, journal: Callable[[], Journal | None], *, clock: Clock | None = None
+        self, visits: Visits, guard: Guard, journal: Callable[[], Journal | None], *, clock: Clock | None = None
     ) -> None:  # fmt: skip
         self._visits = visits
+        self._guard = guard
         self._journal = journal
         self._clock = clock or SystemClock()
 
-    async def form(self, site: Site, said: FormRequest) -> FormAnswer:
-        """Raises EmptyForm, NoJournal, or JournalError: then nothing was taken."""
+    async def form(self, site: Site, said: FormRequest, address: str) -> FormAnswer:
+        """Raises EmptyForm, NoJournal, JournalError, or the guard's Refusal: then nothing was taken."""
         journal = self._journal()
         if journal is None:
             raise NoJournal
         sifted = sift(said)
         if not sifted:
             raise EmptyForm
+        await self._guard.form(site, address)
         token, visit = await self._visits.of(site, said.token, said.consent)
         appeal = self._appeal(site, said, sifted, token, visit)
         await journal.append(appeal)

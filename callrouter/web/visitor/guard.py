@@ -30,6 +30,7 @@ TELL_SECONDS = 60.0
 """A flood is logged once in so long, for each site and reason."""
 FORGERY = 10
 """A forged token counts as so many requests."""
+HOUR = timedelta(hours=1)
 UNASKED = 4
 """This part of an allowance of leases is given by each process without asking the store."""
 CLOSED_SECONDS = 1.0
@@ -43,6 +44,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     requests_per_site: float = 5000.0
     address_burst: float = 10.0
     site_burst: float = 4.0
+    forms_per_address: int = 30
+    forms_per_site: int = 1000
+    """Within an hour, of all processes; 0: any."""
 
 
 class Allowance(msgspec.Struct, frozen=True):
@@ -201,6 +205,16 @@ class Guard:
         window.count -= 1
         await self._counter(name, window.number, -1, hold)
         return False
+
+    async def form(self, site: Site, address: str) -> None:
+        """Raises Refusal if the line or the site has sent too many forms: each is an appeal that stays."""
+        limits = self._limits
+        # The address first: a flood from one must not use up its site's.
+        for reason, whom, most in (
+            ("form-address", address, limits.forms_per_address), ("form-site", "all", limits.forms_per_site),
+        ):  # fmt: skip
+            if most and whom and await self.is_over(site, reason, whom, most, HOUR):
+                raise Refusal(429, reason, "Too many forms within an hour", retry_s=600)
 
     async def is_over(self, site: Site, what: str, whom: str, most: int, span: timedelta) -> bool:
         """Whether this is more than `most` of its kind within the span, in all processes; then it does not count."""

@@ -15,10 +15,10 @@ from litestar.testing import AsyncTestClient
 
 from callrouter.appeals.orders import claim, miss_stale
 from callrouter.db.connect import connect
-from callrouter.web.app import Web, create_app
+from callrouter.web.app import create_app
 from callrouter.web.settings import WebSettings
 from tests.integration.web.test_forms import appeals, with_journal
-from tests.integration.web.test_visitor_calls import ORIGIN, LaterClock, Page, problem, settings, web
+from tests.integration.web.test_visitor_calls import ORIGIN, LaterClock, Page, behind_a_proxy, problem, settings, web
 
 __all__ = ["settings"]
 
@@ -142,21 +142,10 @@ def test_a_number_that_is_leased_to_visitors_is_not_called(taking: WebSettings) 
     asyncio.run(scenario())
 
 
-def _behind_a_proxy(app: Web) -> Web:
-    entrance = app.entrance
-
-    async def through(scope: Any, receive: Any, send: Any) -> None:
-        scope["client"] = ("127.0.0.1", 1)
-        await entrance(scope, receive, send)
-
-    app.entrance = through  # type: ignore[assignment]
-    return app
-
-
 def test_one_address_one_number_and_one_site_have_so_many_orders_an_hour(taking: WebSettings) -> None:
     async def scenario() -> None:
         clock = LaterClock()
-        async with AsyncTestClient(_behind_a_proxy(create_app(taking, clock=clock))) as client:
+        async with AsyncTestClient(behind_a_proxy(create_app(taking, clock=clock))) as client:
 
             async def ordered(phone: str, address: str, **said: Any) -> Any:
                 page = Page(client)

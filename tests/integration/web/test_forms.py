@@ -8,14 +8,18 @@ from typing import Any
 
 import asyncpg
 import msgspec
+from litestar.testing import AsyncTestClient
+from prometheus_client import REGISTRY
 
 from callrouter.appeals.merging import undo_merge
 from callrouter.db.connect import connect, open_pool
 from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.history import History
 from callrouter.pool.keys import pool_slot
+from callrouter.web.app import create_app
 from callrouter.web.settings import WebSettings
-from tests.integration.web.test_visitor_calls import ORIGIN, Page, problem, settings, web
+from callrouter.web.visitor.guard import Limits
+from tests.integration.web.test_visitor_calls import ORIGIN, Page, behind_a_proxy, problem, settings, web
 
 __all__ = ["settings"]
 
@@ -233,5 +237,31 @@ def test_a_shared_browser_makes_one_client_of_two_only_without_a_second_phone_or
             ["email anna@example.com", "phone 79161234567"], ["phone 79167654321"],
         ]  # fmt: skip
         await connection.close()
+
+    asyncio.run(scenario())
+
+
+def test_an_hour_has_so_many_forms_of_an_address_and_of_a_site(settings: WebSettings, tmp_path: Path) -> None:
+    limits = Limits(forms_per_address=2, forms_per_site=3)
+
+    async def scenario() -> None:
+        limited = msgspec.structs.replace(with_journal(settings, tmp_path), limits=limits)
+        async with AsyncTestClient(behind_a_proxy(create_app(limited))) as client:
+
+            async def sent(address: str, **said: Any) -> Any:
+                page = Page(client)
+                page.headers["x-forwarded-for"] = address
+                return await send(page, **said)
+
+            problem(await sent("203.0.113.1"), 422, "empty-form")  # which does not count
+            taken = [await sent("203.0.113.1", phone="+79161234567") for _ in range(2)]
+            assert [answer.status_code for answer in taken] == [200, 200]
+            refused = await sent("203.0.113.1", phone="+79161234567")
+            problem(refused, 429, "form-address")
+            assert int(refused.headers["retry-after"]) > 0
+            assert (await sent("203.0.113.2", phone="+79161234567")).status_code == 200
+            problem(await sent("203.0.113.3", phone="+79161234567"), 429, "form-site")
+            assert REGISTRY.get_sample_value("callrouter_web_refused_total", {"reason": "form-address"})
+            assert len(await appeals(settings.postgres_url, 3)) == 3
 
     asyncio.run(scenario())

@@ -26,7 +26,7 @@ from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.directory_source import read_directory
 from callrouter.pool.store import LeaseStore
 from callrouter.pool.sweeper import load_pools
-from callrouter.web.app import create_app
+from callrouter.web.app import Web, create_app
 from callrouter.web.settings import WebSettings
 from callrouter.web.visitor.tokens import ExpiredToken, ForgedToken, TokenSigner, VisitToken
 from tests.waiting import until
@@ -96,6 +96,17 @@ def settings(valkey_url: str, database: str) -> WebSettings:
 async def web(settings: WebSettings, clock: LaterClock | None = None) -> AsyncIterator[Any]:
     async with AsyncTestClient(create_app(settings, clock=clock)) as client:
         yield client
+
+
+def behind_a_proxy(app: Web) -> Web:
+    entrance = app.entrance
+
+    async def through(scope: Any, receive: Any, send: Any) -> None:
+        scope["client"] = ("127.0.0.1", 1)
+        await entrance(scope, receive, send)
+
+    app.entrance = through  # type: ignore[assignment]
+    return app
 
 
 def problem(response: Any, status: int, kind: str) -> None:
