@@ -373,6 +373,16 @@ def _saved_cursor(folder: Path) -> Position:
         return Position(0, 0)
 
 
+def has_backlog(folder: Path) -> bool:
+    """Whether something is not published there, as far as can be told without holding it."""
+    try:
+        sizes = segment_sizes(folder)
+    except FileNotFoundError:
+        return False  # who holds it has just deleted what is published
+    last = max(sizes, default=0)
+    return bool(sizes) and _saved_cursor(folder) < Position(last, sizes[last])
+
+
 def _lock(folder: Path) -> int:
     descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
