@@ -51,11 +51,13 @@ SELECT oid::regclass::text FROM pg_class WHERE reltuples = 0 AND relpages > 0
     AND oid IN (SELECT relid FROM pg_partition_tree('appeals')
                 UNION ALL VALUES ('clients'::regclass), ('client_identities'::regclass))"""
 
-# The bounds let Postgres skip partitions. A call told again may start a little earlier or later, never a day.
 STORED = f"""
 SELECT id, started_at, revision, complete, customer, {", ".join(ATTRIBUTION_COLUMNS)} FROM appeals
-WHERE id = ANY($1::uuid[])
-  AND started_at BETWEEN $2::timestamptz - interval '1 day' AND $3::timestamptz + interval '1 day'"""  # noqa: S608 - made of constants; values are parameters
+WHERE id = ANY($1::uuid[])"""  # noqa: S608 - made of constants; values are parameters
+
+# The bounds let Postgres skip partitions. A call told again may start a little earlier or later, never a day.
+STORED_CALLS = f"""{STORED}
+  AND started_at BETWEEN $2::timestamptz - interval '1 day' AND $3::timestamptz + interval '1 day'"""
 
 REMOVE = """
 DELETE FROM appeals a USING unnest($1::bigint[], $2::timestamptz[], $3::uuid[]) AS w (account_id, started_at, id)
@@ -152,9 +154,7 @@ async def write(connection: Connection, rows: Sequence[AppealRow], settings: Set
         newest: dict[UUID, AppealRow] = {}
         for row in sorted(rows, key=attrgetter("revision")):
             newest[row.id] = row
-        times = [row.started_at for row in newest.values()]
-        stored = await connection.fetch(STORED, list(newest), min(times), max(times)) if times else []
-        replaced = _drop_known(newest, stored, settings)
+        replaced = _drop_known(newest, await _stored(connection, newest.values()), settings)
         fresh = await orders.take(connection, list(newest.values()))
         await _remove(connection, replaced)
         known_callers = await _assign_clients(connection, fresh, replaced)
@@ -183,6 +183,24 @@ async def _breathing(rows: Sequence[AppealRow]) -> AsyncIterator[tuple[object, .
         for row in rows[start : start + ROWS_BETWEEN_BREATHS]:
             yield msgspec.structs.astuple(row)
         await asyncio.sleep(0)
+
+
+async def _stored(connection: Connection, rows: Iterable[AppealRow]) -> list[asyncpg.Record]:
+    """What is there of these appeals. Pages and programs may tell the same again at any time, and as of any time."""
+    calls: dict[UUID, datetime] = {}
+    told: list[UUID] = []
+    for row in rows:
+        if row.pbx is None:
+            told.append(row.id)
+        else:
+            calls[row.id] = row.started_at
+    stored = []
+    if calls:
+        times = calls.values()
+        stored += await connection.fetch(STORED_CALLS, list(calls), min(times), max(times))
+    if told:
+        stored += await connection.fetch(STORED, told)
+    return stored
 
 
 def _tells_more(row: AppealRow, old: asyncpg.Record) -> bool:

@@ -163,3 +163,17 @@ def test_a_body_that_is_no_text_or_nested_without_end_is_refused(settings: WebSe
                     assert (answer.status_code, answer.json()["type"]) == (400, "about:blank")
 
     asyncio.run(scenario())
+
+
+def test_a_chat_told_again_days_later_is_still_one_appeal(settings: WebSettings, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with web(with_journal(settings, tmp_path)) as client:
+            headers = await token(settings)
+            of_old = (datetime.now(UTC) - timedelta(days=20)).isoformat()
+            for key, at in (("one", of_old), ("one", ""), ("other", "")):
+                assert (await tell(client, headers, key=key, at=at, phone="79161234567")).status_code == 201
+            rows = await appeals(settings.postgres_url, 2)
+        assert [row["started_at"].isoformat() for row in rows[:1]] == [of_old]
+        assert len(rows) == 2, "the same key, and another"
+
+    asyncio.run(scenario())
