@@ -85,7 +85,9 @@ DELETE FROM leases WHERE (account_id, number, id) IN (
     LEFT JOIN sites s ON s.account_id = l.account_id AND s.id = l.site_id
     CROSS JOIN LATERAL (SELECT now() - least($1::interval, make_interval(days => s.retention_days)) AS since) kept
     WHERE l.started_at < kept.since AND l.ended_at < kept.since
+        AND l.started_at < now() - least($1, (SELECT make_interval(days => min(retention_days)) FROM sites))
     LIMIT $2 FOR UPDATE OF l SKIP LOCKED)"""
+"""The last bound follows from the first: it is for the index by age, which can use none that depends on the site."""
 
 FORGET_VISITS = """
 WITH old AS (

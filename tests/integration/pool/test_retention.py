@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 
 from callrouter.db.connect import open_pool
-from callrouter.pool.retention import forget_leases, forget_orders, forget_visits
+from callrouter.pool.retention import FORGET, forget_leases, forget_orders, forget_visits
 from tests.integration.pool.history_bench import INVENTORY
 
 
@@ -100,6 +100,17 @@ def test_whom_an_order_was_to_call_is_forgotten_with_the_visits_of_its_site_and_
             (1, "called", 30, 60), (1, "missed", 30, 60), (1, "waiting", 60, 60),
             (7, "called", 60, 60), (7, "missed", 60, 60), (7, "waiting", 60, 60),
         ]  # fmt: skip
+        await postgres.close()
+
+    asyncio.run(scenario())
+
+
+def test_old_leases_are_found_by_their_age_not_by_reading_all_of_them(database: str) -> None:
+    async def scenario() -> None:
+        postgres = await open_pool(database, size=1)
+        await postgres.execute("SET enable_seqscan = off")  # with some rows only, reading all of them is cheapest
+        plan = await postgres.fetch(f"EXPLAIN {FORGET}", timedelta(days=730), 5000)
+        assert any("started_at < (now() - LEAST(" in row[0] and "Index Cond" in row[0] for row in plan), plan
         await postgres.close()
 
     asyncio.run(scenario())
