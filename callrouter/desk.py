@@ -253,7 +253,7 @@ class Desk:
             await self._after(late, channel)
 
     def _hung_up_meanwhile(self, resolution: Resolution, question: Question) -> None:
-        """The appeal has gone to the journal without this answer, and late attribution asks again: its pin must not stay."""
+        """The appeal has gone to the journal without this answer, and late attribution asks again; its pin goes."""
         self._writing.start("unpin", self._unpin(resolution.number, question.uniqueid))
 
     def _let_go(self, known: Known, channel: str) -> None:

@@ -1,4 +1,8 @@
-"""The process that runs anywhere: lease and visit history from Redis to Postgres, the sweeper, the pools' numbers.
+"""The process that runs anywhere and does what no call and no page waits for.
+
+Between Redis and Postgres: lease and visit history, the pools' numbers, the sweeper, leases that the store lost. In
+Postgres: partitions, forgetting what is kept no longer, multichannel appeals, sums for reports, callback orders that
+nobody carried out, numbers that leaked. Besides, it sends scheduled reports.
 
 Only wiring. Any number of workers may run at once: each log has one reader at a time, each sweep is one script.
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import asyncpg
@@ -11,8 +11,9 @@ from structlog.testing import capture_logs
 
 from callrouter.clock import SystemClock
 from callrouter.db.connect import connect
-from callrouter.pool.directory import Directory
+from callrouter.pool.directory import Directory, PoolChoice, Site
 from callrouter.pool.directory_source import DirectorySource
+from callrouter.pool.model import DEFAULT_HOLD
 from tests.integration.pool.history_bench import INVENTORY, POOL, until
 
 
@@ -101,3 +102,50 @@ def test_the_directory_goes_on_after_a_fault_of_ours(database: str) -> None:
         await editor.close()
 
     asyncio.run(scenario())
+
+
+def test_an_inventory_that_has_not_changed_is_the_same_object_with_its_indices(database: str) -> None:
+    async def scenario() -> None:
+        editor = await connect(database)
+        await editor.execute(INVENTORY)
+        source = DirectorySource(lambda: connect(database), poll_seconds=0.05)
+        first = await source.start()
+        assert {"_numbers", "_by_pool", "_bindings", "_holds"} <= vars(first).keys(), "no call waits for them"
+        read_at, told = first.read_at, list[Directory]()
+
+        async def listener(directory: Directory) -> None:
+            told.append(directory)
+
+        async def seen_again() -> bool:
+            return source.directory.read_at > read_at
+
+        async def removed() -> tuple[int, ...]:
+            return source.directory.removed_pools
+
+        source.on_change(listener)
+        await until(seen_again, True)
+        assert source.directory is first
+        assert not told
+        await editor.execute("INSERT INTO removed_pools (account_id, id) VALUES (1, 9)")  # of no version of its own
+        await until(removed, (9,))
+        assert source.directory.numbers is first.numbers
+        await source.stop()
+        await editor.close()
+
+    asyncio.run(scenario())
+
+
+def test_what_sites_share_is_told_of_a_pool_and_an_account() -> None:
+    def site(number: int, account: int, hold: int, *pools: int) -> Site:
+        choices = tuple(PoolChoice(pool=pool) for pool in pools)
+        return Site(id=number, account=account, hold=timedelta(minutes=hold), pools=choices)
+
+    directory = Directory(sites=(site(1, 3, 20, 1, 2), site(2, 2, 60, 2, 2), site(3, 3, 40, 2)), pools=(1, 2, 5))
+    assert [directory.longest_hold(pool) for pool in (1, 2, 5)] == [
+        timedelta(minutes=20), timedelta(minutes=60), DEFAULT_HOLD,
+    ]  # fmt: skip
+    assert [list(directory.accounts_of_pool(pool)) for pool in (1, 2, 5)] == [[3], [2, 3], []]
+    assert list(directory.slots_of_account(3)) == [
+        directory.slot_of_pool(1), directory.slot_of_pool(2), directory.slot_of_site(1), directory.slot_of_site(3),
+    ]  # fmt: skip
+    assert not directory.slots_of_account(9)
