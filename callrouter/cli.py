@@ -21,7 +21,7 @@ COMMANDS = {
     "client": ("client", "Clients who were made one: list, merge, take apart."),
     "router": ("processes", "Run beside a PBX: answer its dialplan, follow its calls."),
     "web": ("web", "Run anywhere: lease the numbers that pages show."),
-    "worker": ("processes", "Run anywhere: history, sweeper, partitions."),
+    "worker": ("processes", "Run anywhere: what no call and no page waits for."),
     "lease": ("lease", "Who held a number when, and why."),
     "user": ("user", "Who may sign in to the pages."),
     "token": ("token", "Bearer tokens of the API."),
