@@ -79,15 +79,16 @@ async def _all(some: Callable[[], Awaitable[int]], step: int) -> int:
         await asyncio.sleep(PAUSE_SECONDS)
 
 
-FORGET = """
-DELETE FROM leases WHERE (account_id, number, id) IN (
+OLD = "started_at < now() - least($1::interval, (SELECT make_interval(days => min(retention_days)) FROM sites))"
+"""Follows from what is asked of each lease, and is for the index by age: that can use no bound of the lease's site."""
+
+FORGET = f"""
+DELETE FROM leases WHERE {OLD} AND (account_id, number, id) IN (
     SELECT l.account_id, l.number, l.id FROM leases l
     LEFT JOIN sites s ON s.account_id = l.account_id AND s.id = l.site_id
     CROSS JOIN LATERAL (SELECT now() - least($1::interval, make_interval(days => s.retention_days)) AS since) kept
-    WHERE l.started_at < kept.since AND l.ended_at < kept.since
-        AND l.started_at < now() - least($1, (SELECT make_interval(days => min(retention_days)) FROM sites))
-    LIMIT $2 FOR UPDATE OF l SKIP LOCKED)"""
-"""The last bound follows from the first: it is for the index by age, which can use none that depends on the site."""
+    WHERE l.{OLD} AND l.started_at < kept.since AND l.ended_at < kept.since
+    LIMIT $2 FOR UPDATE OF l SKIP LOCKED)"""  # noqa: S608 - made of constants; values are parameters
 
 FORGET_VISITS = """
 WITH old AS (
