@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import asyncpg
+import msgspec
 from structlog.testing import capture_logs
 
 from callrouter.clock import SystemClock
 from callrouter.db.connect import connect
-from callrouter.pool.directory import Directory, PoolChoice, Site
-from callrouter.pool.directory_source import DirectorySource
+from callrouter.numbers import Number
+from callrouter.pool.directory import Directory, NumberEntry, PoolChoice, Site
+from callrouter.pool.directory_source import DirectorySource, _write_snapshot
 from callrouter.pool.model import DEFAULT_HOLD
 from tests.integration.pool.history_bench import INVENTORY, POOL, until
 
@@ -149,3 +151,21 @@ def test_what_sites_share_is_told_of_a_pool_and_an_account() -> None:
         directory.slot_of_pool(1), directory.slot_of_pool(2), directory.slot_of_site(1), directory.slot_of_site(3),
     ]  # fmt: skip
     assert not directory.slots_of_account(9)
+
+
+def test_a_snapshot_of_many_numbers_is_read_as_it_was_and_one_of_an_earlier_version_too(tmp_path: Path) -> None:
+    numbers = tuple(NumberEntry(number=Number(str(79000000000 + n)), account=1, pool=1) for n in range(2500))
+    directory = Directory(numbers=numbers, sites=(Site(id=1, account=2, name="a\u2028b\n"),), pools=(1,), version=7)
+
+    async def nobody() -> asyncpg.Connection[asyncpg.Record]:
+        raise ConnectionRefusedError("no server")
+
+    async def read(snapshot: Path) -> Directory:
+        source = DirectorySource(nobody, snapshot=snapshot)
+        await source.start()
+        await source.stop()
+        return source.directory
+
+    (tmp_path / "earlier.json").write_bytes(msgspec.json.encode(directory))
+    _write_snapshot(tmp_path / "now.json", directory)
+    assert [asyncio.run(read(tmp_path / name)) for name in ("now.json", "earlier.json")] == [directory, directory]
