@@ -65,7 +65,7 @@ class Erasing:
 
 async def _forget_rows(conn: Connection, due: asyncpg.Record) -> None:
     account, visitors, names, until = due["account_id"], due["visitors"], due["names"], due["until"]
-    for statement in erasure.OF_VISITS:
+    for statement in erasure.PAGES, TOLD_AGAIN, erasure.SESSIONS_OF_LEASES, erasure.VISITS:
         await conn.execute(statement, account, visitors, names, until)
     await conn.execute(ORDERS, account, due["phones"], until)
     if due["carried_out_at"] and not await conn.fetchval(OPEN, account, due["phones"], until):
@@ -78,6 +78,12 @@ async def _forget_rows(conn: Connection, due: asyncpg.Record) -> None:
 DUE = """
 SELECT account_id, id, phones, visitors, names, sessions, carried_out_at, asked_at + interval '1 minute' AS until
 FROM erasures WHERE due_at <= now() ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED"""
+# A visit that has its new name already needs no second one.
+TOLD_AGAIN = """
+DELETE FROM visits v USING unnest($2::text[], $3::text[]) AS w (visitor, name)
+WHERE v.account_id = $1 AND v.visitor = w.visitor AND v.started_at <= $4 AND EXISTS (
+    SELECT FROM visits t
+    WHERE t.account_id = $1 AND t.started_at = v.started_at AND t.session = md5(v.session || w.name))"""
 SITES = "SELECT id FROM sites WHERE account_id = $1"
 AGAIN = """
 UPDATE erasures SET carried_out_at = coalesce(carried_out_at, now()), due_at = now() + interval '10 minutes'

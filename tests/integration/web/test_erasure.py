@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from callrouter.pool.sweeper import load_pools
 from tests.client_scene import AGAIN, ANNA, NOW, people_with_a_past
 from tests.integration.pool.test_resolver import DIRECTORY, SLOT
 from tests.integration.pool.visitors import numbers, store, visit
-from tests.integration.web.journal import Journal, an_appeal, play, put
+from tests.integration.web.journal import Journal, an_appeal, play, put, put_visit
 
 TOLD = ("79161234567", "anna@example.com", "Анна", "contact-17", '"v1"', '"s1"', '"s2"', '"s5"', "1234567.1700000000",
         "1700000000123456789", "18446744073709551", "utm_source=yandex", "#form", "Окна в гостиную", "crm.example",
@@ -206,8 +207,14 @@ def test_an_erasure_waits_in_postgres_while_the_store_is_away(valkey_url: str, d
         waits = await here.postgres.fetchrow("SELECT phones, visitors, carried_out_at FROM erasures")
         assert waits is not None
         assert tuple(waits) == (["79161234567"], ["v1"], None)
-        assert (await here.ask("/clients")).status_code == 200
+        known = await here.postgres.fetchval("SELECT count(*) FROM visits")
+        # On their way from the store when he was erased: a visit that is told again, and one that nobody knew.
+        await put_visit(here.postgres, "s5", "v1", NOW - timedelta(days=1))
+        await put_visit(here.postgres, "s6", "v1", NOW, referrer="https://yandex.ru/?q=окна")
         await carried_out(here, valkey_url, DIRECTORY)
+        visits = await here.postgres.fetch("SELECT session, visitor, referrer FROM visits")
+        assert len(visits) == known + 1
+        assert not {"v1", "s5", "s6", "https://yandex.ru/?q=окна"} & {text for row in visits for text in row}
 
     play(valkey_url, database, scene)
 
