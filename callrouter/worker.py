@@ -23,6 +23,7 @@ from callrouter.background import Background
 from callrouter.config import address
 from callrouter.configfile import Loaded
 from callrouter.db.connect import TROUBLE, Pool, connect, open_pool
+from callrouter.journal.erasing import Erasing
 from callrouter.ops import OTHER_PORT, Part, listen, needed
 from callrouter.people.browser_sessions import Lifetime
 from callrouter.people.forgetting import keep_forgetting
@@ -105,6 +106,7 @@ class Worker:
         self._background.keep("leaks", lambda: leak_search.watch(postgres, self._config.attribution.window))
         kept = timedelta(days=self._config.worker.keep_leases_days)
         self._background.keep("retention", lambda: retention.keep_forgetting(postgres, kept))
+        self._background.keep("erasures", Erasing(store, postgres, lambda: directory.directory).run)
         self._background.keep("touches", lambda: touching.keep_judging(postgres))
         self._background.keep("report-sums", lambda: sums.keep_sums(postgres))
         self._background.keep("signed-out", lambda: keep_forgetting(postgres, self._signed_in()))

@@ -5,6 +5,8 @@ Knows SQL; knows not why they are one. Runs in the transaction of whoever found 
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
 from callrouter.db.connect import Connection
@@ -17,12 +19,19 @@ TAKE = {
 }
 """Identities first: their rows are locked by who writes calls of that client just now, whose appeals are seen then."""
 
+# An appeal goes by its phone; without one by its e-mail; without that by the browser.
+MOVE_APPEALS = """
+UPDATE appeals SET client_id = $3 WHERE account_id = $1 AND client_id = $2 AND (
+    customer = ANY ($4) OR (customer IS NULL AND email = ANY ($5))
+    OR (customer IS NULL AND email IS NULL AND visitor = ANY ($6)))"""
+
 GIVEN = " SET client_id = $3 WHERE account_id = $1 AND client_id = $2 AND "
 TEXTS = "(SELECT each FROM jsonb_array_elements_text($4::text::jsonb) each)"
 GIVE_BACK = {
-    "identities": f"UPDATE client_identities {GIVEN} jsonb_build_array(kind, value)::text IN {TEXTS}",
-    "appeals": f"UPDATE appeals {GIVEN} id::text IN {TEXTS}",
-    "deals": f"UPDATE deals {GIVEN} id::text IN {TEXTS}",
+    "identities": f"""UPDATE client_identities {GIVEN} jsonb_build_array(kind, value)::text IN {TEXTS}
+        RETURNING kind, value""",
+    "appeals": f"UPDATE appeals {GIVEN} id::text IN {TEXTS} RETURNING id",
+    "deals": f"UPDATE deals {GIVEN} id::text IN {TEXTS} RETURNING id",
 }
 
 REMOVE = "DELETE FROM clients c WHERE account_id = $1 AND id = $2 RETURNING to_jsonb(c)::text"
@@ -71,9 +80,9 @@ async def merge(connection: Connection, account: int, one: int, other: int, *, k
 
 
 async def undo_merge(connection: Connection, account: int, merge_id: int) -> dict[str, int] | None:
-    """Give back what the merge moved, as far as the survivor still has it: how much of what.
+    """Give back what the merge moved, as far as the survivor still has it, and the appeals that came by it since.
 
-    None: there is no such merge, or it is undone. Raises Swallowed.
+    Returns how much of what; None: there is no such merge, or it is undone. Raises Swallowed.
     """
     async with connection.transaction():
         found = await connection.fetchrow(UNDONE, account, merge_id)
@@ -84,8 +93,22 @@ async def undo_merge(connection: Connection, account: int, merge_id: int) -> dic
             raise Swallowed(later)
         moved = msgspec.json.decode(found["moved"], type=dict[str, msgspec.Raw])
         await connection.execute(RESTORE, bytes(moved["client"]).decode())
-        given = {}
+        parties = account, found["survivor_id"], found["merged_id"]
+        given: dict[str, int] = {}
+        his: list[tuple[str, str]] = []
         for what, give_back in GIVE_BACK.items():
-            parties = account, found["survivor_id"], found["merged_id"]
-            given[what] = int((await connection.execute(give_back, *parties, bytes(moved[what]).decode())).split()[-1])
+            rows = await connection.fetch(give_back, *parties, bytes(moved[what]).decode())
+            given[what] = len(rows)
+            if what == "identities":
+                his = [(row["kind"], row["value"]) for row in rows]
+        # What came since by what is his again was never moved by the merge, and is his all the same.
+        given["appeals"] += await move_appeals(connection, *parties, his)
     return given
+
+
+async def move_appeals(
+    connection: Connection, account: int, one: int, other: int, identities: Collection[tuple[str, str]]
+) -> int:
+    """What came to `one` by these identities, by kind and value, is `other`'s; returns how many appeals that are."""
+    of = ([value for kind, value in identities if kind == each] for each in ("phone", "email", "visitor"))
+    return int((await connection.execute(MOVE_APPEALS, account, one, other, *of)).split()[-1])

@@ -157,7 +157,8 @@ def _write_over(row: AppealRow, order: asyncpg.Record, settings: Settings) -> No
     row.revision += CALLED
     row.called = row.customer
     row.wait_s = max(0.0, ((row.answered_at or row.ended_at or dialled) - order["due_at"]).total_seconds())
-    row.details = {**order["details"], "outcome": "called", "dialled_at": dialled, "attempts": order["attempts"]}
+    told = order["details"] or {}  # none: its client was erased
+    row.details = {**told, "outcome": "called", "dialled_at": dialled, "attempts": order["attempts"]}
     row.quality = is_quality(row, settings)
 
 

@@ -53,7 +53,7 @@ CALLBACKS = """
 SELECT NULL AS id, a.pbx, a.linkedid, a.complete, a.ended_at >= $3 AND a.ended_at < $4 AS judged, called.started_at
 FROM callback_orders o
 JOIN appeals a ON (a.account_id, a.started_at, a.id) = (o.account_id, o.ordered_at, o.id)
-CROSS JOIN LATERAL (SELECT (a.details ->> 'dialled_at')::timestamptz AS started_at) called
+CROSS JOIN LATERAL (SELECT coalesce((a.details ->> 'dialled_at')::timestamptz, o.dialled_at) AS started_at) called
 WHERE o.dialled_at >= $2::timestamptz - interval '1 hour' AND a.kind = 'callback' AND a.pbx = ANY ($1::text[])
     AND called.started_at >= $2 AND called.started_at < $4"""
 

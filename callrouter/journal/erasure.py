@@ -6,6 +6,8 @@ recordings' links, chains, analytics ids, candidates and what addresses of pages
 identities, merges and the comments on him; his browsers get new names. The same call told again by a router or a
 reconciliation does not bring him back.
 
+What the lease store knows of him is forgotten by a worker (`erasing`), which finds here what that is.
+
 A browser that somebody else uses as well stays the other's, with its visits; his own appeals lose sight of it.
 """
 
@@ -41,8 +43,9 @@ async def erase_client(conn: Connection, account: int, client: int) -> Erased | 
     own = [visitor for visitor in visitors if visitor not in shared]
     appeals = [row["id"] for row in await conn.fetch(APPEALS, account, client)]
     await conn.execute(OTHERS, account, own, [names[visitor] for visitor in own], client)
-    for statement in PAGES, SESSIONS_OF_LEASES, VISITS:
-        done = await conn.execute(statement, account, own, [names[visitor] for visitor in own])
+    await conn.execute(IN_STORE, account, client, own, [names[visitor] for visitor in own])
+    for statement in OF_VISITS:
+        done = await conn.execute(statement, account, own, [names[visitor] for visitor in own], None)
     for statement in NOTES, DELIVERIES, ORDERS:
         await conn.execute(statement, account, appeals)
     deals = await _deals(conn, account, client)
@@ -67,22 +70,40 @@ SHARED = """
 SELECT visitor FROM client_visitors WHERE account_id = $1 AND visitor = ANY ($2) AND client_id <> $3
 UNION SELECT value FROM client_identities
 WHERE account_id = $1 AND kind = 'visitor' AND value = ANY ($2) AND client_id <> $3"""
+# A phone that has become another client's is the other's. Sessions of long ago the store has forgotten by itself.
+IN_STORE = """
+INSERT INTO erasures (account_id, phones, visitors, names, sessions)
+SELECT $1::bigint, ARRAY(
+        SELECT value FROM client_identities WHERE account_id = $1 AND client_id = $2 AND kind = 'phone'
+        UNION SELECT a.customer FROM appeals a
+        WHERE a.account_id = $1 AND a.client_id = $2 AND a.customer IS NOT NULL AND NOT EXISTS (
+            SELECT FROM client_identities i WHERE i.account_id = $1 AND i.kind = 'phone' AND i.value = a.customer
+                AND i.client_id <> $2)),
+    $3::text[], $4::text[], ARRAY(
+        SELECT session FROM visits WHERE account_id = $1 AND visitor = ANY ($3) ORDER BY started_at DESC LIMIT 1000)"""
 _RENAMED = "FROM unnest($2::text[], $3::text[]) AS w (visitor, name)"
 PAGES = """
 DELETE FROM visit_pages p USING visits v, unnest($2::text[], $3::text[]) AS w (visitor, name)
-WHERE v.account_id = $1 AND v.visitor = w.visitor AND p.account_id = $1 AND p.session = v.session"""
+WHERE v.account_id = $1 AND v.visitor = w.visitor AND p.account_id = $1 AND p.session = v.session
+    AND ($4::timestamptz IS NULL OR v.started_at <= $4)"""
 SESSIONS_OF_LEASES = f"""
 UPDATE leases l SET visitor = w.name, session = md5(l.session || w.name) {_RENAMED}
-WHERE l.account_id = $1 AND l.visitor = w.visitor"""  # noqa: S608 - made of constants; values are parameters
+WHERE l.account_id = $1 AND l.visitor = w.visitor AND ($4::timestamptz IS NULL OR l.started_at <= $4)"""  # noqa: S608 - made of constants; values are parameters
 VISITS = f"""
 UPDATE visits v SET visitor = w.name, session = md5(v.session || w.name), title = '',
     landing_page = substring(v.landing_page FROM '^[^?#]*'), page = substring(v.page FROM '^[^?#]*'),
     referrer = substring(v.referrer FROM '^[^?#]*'), click_id = '', user_agent = '',
     ga_client_id = '', ga_session_id = '', ym_client_id = '', ym_counter = ''
-{_RENAMED} WHERE v.account_id = $1 AND v.visitor = w.visitor"""  # noqa: S608 - made of constants; values are parameters
+{_RENAMED} WHERE v.account_id = $1 AND v.visitor = w.visitor
+    AND ($4::timestamptz IS NULL OR v.started_at <= $4)"""  # noqa: S608 - made of constants; values are parameters
+OF_VISITS = (PAGES, SESSIONS_OF_LEASES, VISITS)
+"""$2: visitors, $3: their new names, $4: what began by then; null: all."""
 NOTES = "UPDATE appeal_notes SET comment = '' WHERE account_id = $1 AND appeal_id = ANY ($2)"
 DELIVERIES = "DELETE FROM deliveries WHERE account_id = $1 AND subject_id = ANY ($2)"
-ORDERS = "DELETE FROM callback_orders WHERE account_id = $1 AND id = ANY ($2) AND state NOT IN ('waiting', 'dialling')"
+# The order stays: by it alone its call is known when it is told again or proven. Who waits to be called is called.
+ORDERS = """
+UPDATE callback_orders SET phone = NULL
+WHERE account_id = $1 AND id = ANY ($2) AND state NOT IN ('waiting', 'dialling')"""
 OWED = "SELECT id, appeal_id, appeal_at FROM deals WHERE account_id = $1 AND client_id = $2 AND appeal_at IS NOT NULL"
 OWED_AGAIN = """
 UPDATE deals d SET appeal_id = w.appeal_id, appeal_at = w.appeal_at

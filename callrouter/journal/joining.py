@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from callrouter.appeals.merging import merge
+from callrouter.appeals.merging import merge, move_appeals
 from callrouter.db.connect import Connection
 from callrouter.pool.inventory import Refused
 
@@ -51,8 +51,7 @@ async def split_client(
     new: int = await conn.fetchval(NEW, account, client)
     kinds, values = zip(*sorted(wanted), strict=True)
     await conn.execute(MOVE_IDENTITIES, account, client, new, list(kinds), list(values))
-    of = {kind: [value for each, value in wanted if each == kind] for kind in ("phone", "email", "visitor")}
-    await conn.execute(MOVE_APPEALS, account, client, new, of["phone"], of["email"], of["visitor"])
+    await move_appeals(conn, account, client, new, wanted)
     await conn.execute(FIRST_TOUCH, account, [client, new])
     return new
 
@@ -77,11 +76,6 @@ WHERE account_id = $1 AND id = $2 RETURNING id"""
 MOVE_IDENTITIES = """
 UPDATE client_identities i SET client_id = $3 FROM unnest($4::text[], $5::text[]) AS w (kind, value)
 WHERE i.account_id = $1 AND i.client_id = $2 AND i.kind = w.kind AND i.value = w.value"""
-# An appeal goes by its phone; without one by its e-mail; without that by the browser.
-MOVE_APPEALS = """
-UPDATE appeals SET client_id = $3 WHERE account_id = $1 AND client_id = $2 AND (
-    customer = ANY ($4) OR (customer IS NULL AND email = ANY ($5))
-    OR (customer IS NULL AND email IS NULL AND visitor = ANY ($6)))"""
 BY_IDENTITY = """
 SELECT CASE WHEN customer IS NOT NULL THEN 'phone' WHEN email IS NOT NULL THEN 'email' ELSE 'visitor' END AS kind,
     coalesce(customer, email, visitor) AS value, count(*) AS appeals

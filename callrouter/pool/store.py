@@ -33,7 +33,6 @@ CHUNK = 500
 """Numbers per load script: the server serves nobody else while a script runs."""
 ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
-
 _OBSERVED = {"leased", "overflow"}
 FAILURES = (exceptions.RedisError, exceptions.RedisClusterException, OSError)
 
@@ -249,6 +248,10 @@ class LeaseStore:
             live.milliseconds(at), _ms(self.lifetimes.caller), employee,
         )  # fmt: skip
 
+    async def forget(self, slot: Slot, account: int, words: Sequence[str]) -> int:
+        """An account's client, as scripts/forget.lua is told of him. Returns how many keys knew of him."""
+        return int(await self._run(script("forget"), slot, None, account, *words))
+
     async def load_numbers(self, slot: Slot, numbers: dict[Number, bool], *, now: datetime | None = None) -> int:
         """Make the pool's numbers those given (True: in use; False: set aside). Returns how many changed.
 
@@ -310,8 +313,7 @@ class LeaseStore:
 
     async def sweep(self, slot: Slot, *, limit: int = 100, now: datetime | None = None) -> tuple[int, int]:
         """End leases and visits that have run out; returns how many of each. Looks at `limit` of each at most."""
-        leases, visits, _ = await self.sweep_some(slot, limit=limit, now=now)
-        return leases, visits
+        return (await self.sweep_some(slot, limit=limit, now=now))[:2]
 
     async def sweep_some(self, slot: Slot, *, limit: int, now: datetime | None = None) -> tuple[int, int, bool]:
         """The same, and whether there may be more."""

@@ -25,6 +25,7 @@ from callrouter.cel.rows import ForeignCel
 from callrouter.cel.stretch import CelUnreadable
 from callrouter.commands.reconcile import reconcile as reconcile_command
 from callrouter.db.connect import Pool
+from callrouter.journal.erasure import erase_client
 from tests.call_samples import a_resolution
 from tests.cel_agreement import EXTENSIONS, PROFILE, differences
 from tests.integration.publishing import publish, shop
@@ -290,6 +291,16 @@ def test_calls_that_carry_out_orders_are_proven_as_the_appeals_of_their_orders(
             # A router that was late with its own telling changes nothing, nor does one that saw only a part.
             await publish(pool, tmp_path, [CallAppeal(call=part)])
             assert counts(await reconcile(pool, cel)) == (n, n, 0, 0, 0, 0)
+            # Nor does it bring back a client who was erased since.
+            async with pool.acquire() as connection, connection.transaction():
+                assert await erase_client(connection, 7, row["client_id"])
+            assert counts(await reconcile(pool, cel)) == (n, n, 0, 0, 0, 0)
+            await publish(pool, tmp_path, [CallAppeal(call=msgspec.structs.replace(call, recording="/again.wav"))])
+            assert await pool.fetchval("SELECT count(*) FROM appeals") == n
+            assert await pool.fetchval("SELECT count(*) FROM appeals WHERE $1 IN (customer, called)", OUT.customer) == 0
+            order = await pool.fetchrow("SELECT phone, state FROM callback_orders")
+            assert order is not None
+            assert tuple(order) == (None, "called")
             without(cel, call.linkedid)
             gone = await reconcile(pool, cel)
             assert (gone.extra, gone.extra_calls, gone.missing) == (1, [call.linkedid], 0)

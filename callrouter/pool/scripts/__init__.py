@@ -16,6 +16,7 @@ PARTS = {
     "hangup": ("visits", "numbers"),
     "sweep": ("visits", "numbers"),
     "load": ("visits", "numbers"),
+    "forget": ("visits", "numbers"),
 }
 """What stands before a script, after the prelude: what a script does not use is not set up on each call."""
 

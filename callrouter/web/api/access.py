@@ -24,6 +24,7 @@ from callrouter.web.problem import Refusal
 from callrouter.web.visitor.addresses import Addresses
 
 ApiRequest = Request[Any, Any, Any]
+NOT_VALID = "It is unknown, revoked or expired, or whoever made it is disabled."
 WRONG_TRIES = 10
 """Per address, and a minute's pause gives one back every six seconds."""
 REFILL_SECONDS = 6.0
@@ -93,7 +94,7 @@ class Access:
         if caller is None:
             self._right.pop(digest, None)
             self._note_wrong(address)
-            raise Refusal(401, "invalid-token", "The token is not valid", "It is unknown, revoked or expired.")
+            raise Refusal(401, "invalid-token", "The token is not valid", NOT_VALID)
         _keep(self._right, digest, self._monotonic())
         return caller
 

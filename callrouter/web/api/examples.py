@@ -82,6 +82,7 @@ ADDED_USER = {"user": USER, "password": "kx7mq-4hw2n-zt8pf"}
 TOKEN = {
     "id": 3, "account": 2, "account_name": "Windows", "name": "CRM", "scopes": ["appeals:read"],
     "created_at": "2026-03-02T12:00:00Z", "expires_at": None, "last_used_at": None, "revoked_at": None,
+    "maker": "Boris", "stopped": False,
 }  # fmt: skip
 TOKENS = {"items": [TOKEN]}
 MADE_TOKEN = {

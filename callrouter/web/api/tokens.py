@@ -6,7 +6,9 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 
@@ -14,7 +16,7 @@ from callrouter.db.connect import Connection
 from callrouter.people import audit
 from callrouter.people.bounds import require_room
 from callrouter.people.model import Caller
-from callrouter.people.roles import Scope
+from callrouter.people.roles import SCOPES_OF, Role, Scope
 from callrouter.pool.inventory import Refused
 
 LONGEST_NAME = 120
@@ -25,7 +27,7 @@ TOKEN = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{43}}")
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
-    """One that was made, without its secret, which is not kept."""
+    """One that was made, without its secret, which is not kept. `scopes`: those that its maker's role still allows."""
 
     id: int
     account: int
@@ -36,9 +38,13 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime | None
     last_used_at: datetime | None
     revoked_at: datetime | None
+    maker: str | None
+    """A user; None: the command line, or a user of another account."""
+    stopped: bool
+    """Its maker is disabled, so it is refused."""
 
     def in_force(self, now: datetime) -> bool:
-        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
+        return not self.stopped and self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +72,8 @@ async def add_token(
     async with conn.transaction():
         await require_room(conn, account, "tokens", by)
         user = by.user if by and by.account == account else None
-        token = await conn.fetchval(ADD, account, name, hashed(secret), list(scopes), expires_at, user)
+        parent = by.token if by and by.account == account else None
+        token = await conn.fetchval(ADD, account, name, hashed(secret), list(scopes), expires_at, user, parent)
         await audit.record(conn, account, by, "token.add", name, token=token, scopes=scopes)
     return Made(id=token, account=account, name=name, scopes=scopes, expires_at=expires_at, secret=secret)
 
@@ -82,7 +89,12 @@ async def revoke_token(conn: Connection, token: int, *, account: int | None = No
 
 async def list_tokens(conn: Connection, account: int | None = None) -> list[Token]:
     """Of one account, or of all; those in force first, then the latest of the others."""
-    return [Token(**dict(row)) for row in await conn.fetch(LIST, account)]
+    return [_token(dict(row)) for row in await conn.fetch(LIST, account)]
+
+
+def _token(row: dict[str, Any]) -> Token:
+    scopes = _allowed(row.pop("scopes"), row.pop("role"))
+    return Token(scopes=scopes, stopped=row.pop("disabled_at") is not None, **row)
 
 
 def name_of(text: str) -> str:
@@ -99,30 +111,40 @@ def require_future(expires_at: datetime | None, now: datetime) -> datetime | Non
 
 
 async def find_caller(conn: Connection, secret: str) -> Caller | None:
-    """Whom the token stands for; None: unknown, revoked or expired."""
+    """Whom the token stands for; None: unknown, revoked or expired, or its maker is disabled."""
     digest = hashed(secret)
     row = await conn.fetchrow(FIND, digest)
     if row is None or not hmac.compare_digest(row["hash"], digest):
         return None
     if row["idle"]:
         await conn.execute(USED, row["account_id"], row["id"])
-    return Caller(row["account_id"], row["id"], frozenset(row["scopes"]))
+    return Caller(row["account_id"], row["id"], frozenset(_allowed(row["scopes"], row["role"])))
+
+
+def _allowed(scopes: Iterable[str], role: Role | None) -> tuple[str, ...]:
+    """Of a token's scopes those that its maker's role has now: a token may never do more than he."""
+    return tuple(scope for scope in scopes if role is None or scope in SCOPES_OF[role])
 
 
 ADD = """
-INSERT INTO tokens (account_id, name, hash, scopes, expires_at, user_id) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id"""
+INSERT INTO tokens (account_id, name, hash, scopes, expires_at, user_id) VALUES (
+    $1, $2, $3, $4, $5, coalesce($6, (SELECT user_id FROM tokens WHERE account_id = $1 AND id = $7))) RETURNING id"""
+# Made by a token, it is the token's maker's.
 REVOKE = """
 UPDATE tokens SET revoked_at = now() WHERE id = $1 AND ($2::bigint IS NULL OR account_id = $2) AND revoked_at IS NULL
 RETURNING account_id, name"""
 LIST = """
 SELECT t.id, t.account_id AS account, a.name AS account_name, t.name, t.scopes, t.created_at, t.expires_at,
-       t.last_used_at, t.revoked_at
-FROM tokens t JOIN accounts a ON a.id = t.account_id WHERE ($1::bigint IS NULL OR t.account_id = $1)
+       t.last_used_at, t.revoked_at, coalesce(nullif(u.name, ''), u.email) AS maker, u.role, u.disabled_at
+FROM tokens t JOIN accounts a ON a.id = t.account_id
+LEFT JOIN users u ON u.account_id = t.account_id AND u.id = t.user_id WHERE ($1::bigint IS NULL OR t.account_id = $1)
 ORDER BY t.revoked_at IS NOT NULL OR coalesce(t.expires_at < now(), false),
     CASE WHEN t.revoked_at IS NULL AND coalesce(t.expires_at > now(), true) THEN t.id ELSE -t.id END LIMIT 10000"""
 # `idle`: a token in steady use is noted once a minute.
 FIND = """
-SELECT account_id, id, hash, scopes, coalesce(last_used_at < now() - interval '1 minute', true) AS idle
-FROM tokens
-WHERE hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())"""
+SELECT t.account_id, t.id, t.hash, t.scopes, u.role,
+       coalesce(t.last_used_at < now() - interval '1 minute', true) AS idle
+FROM tokens t LEFT JOIN users u ON u.account_id = t.account_id AND u.id = t.user_id
+WHERE t.hash = $1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())
+    AND u.disabled_at IS NULL"""
 USED = "UPDATE tokens SET last_used_at = now() WHERE account_id = $1 AND id = $2"

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
+
+import msgspec
+import pytest
 
 from callrouter.appeals.credit import MODELS
 from callrouter.appeals.touching import judge_marked
 from callrouter.journal.client_list import client_behind
+from callrouter.journal.erasing import Erasing
+from callrouter.numbers import Number
+from callrouter.pool.directory import Directory, NumberEntry, PoolChoice, Site
+from callrouter.pool.keys import pool_slot
+from callrouter.pool.resolver import Resolver
+from callrouter.pool.store import StoreUnavailable
+from callrouter.pool.sweeper import load_pools
 from tests.client_scene import AGAIN, ANNA, NOW, people_with_a_past
-from tests.integration.web.journal import Journal, an_appeal, play, put
+from tests.integration.pool.test_resolver import DIRECTORY, SLOT
+from tests.integration.pool.visitors import numbers, store, visit
+from tests.integration.web.journal import Journal, an_appeal, play, put, put_visit
 
 TOLD = ("79161234567", "anna@example.com", "Анна", "contact-17", '"v1"', '"s1"', '"s2"', '"s5"', "1234567.1700000000",
         "1700000000123456789", "18446744073709551", "utm_source=yandex", "#form", "Окна в гостиную", "crm.example",
@@ -45,6 +58,17 @@ async def texts_of_all_tables(here: Journal) -> dict[str, str]:
     }
 
 
+async def carried_out(here: Journal, valkey_url: str, directory: Directory) -> None:
+    """As a worker does: at once, and again when what was on its way has come."""
+    async with store(valkey_url) as leases:
+        erasing = Erasing(leases, here.postgres, lambda: directory)
+        for _ in range(2):
+            assert await erasing.carry_out()
+            assert not await erasing.carry_out()
+            await here.postgres.execute("UPDATE erasures SET due_at = now()")
+    assert not await here.postgres.fetchval("SELECT count(*) FROM erasures")
+
+
 async def judged(here: Journal) -> None:
     async with here.postgres.acquire() as connection:
         while await judge_marked(connection):
@@ -63,6 +87,7 @@ def test_reports_by_all_models_stay_as_they_were_and_nothing_tells_who_he_was(va
         assert await here.told(f"/clients/{ANNA}", method="DELETE") == {"appeals": 5, "visits": 5, "deals": 3}
         await judged(here)
         assert await reports(here) == before
+        await carried_out(here, valkey_url, DIRECTORY)
         for table, text in (await texts_of_all_tables(here)).items():
             for secret in TOLD:
                 assert secret not in text, (table, secret)
@@ -107,10 +132,89 @@ def test_whoever_had_become_him_is_forgotten_with_him(valkey_url: str, database:
                 "client": survivor
             }
         await here.told(f"/clients/{ANNA}", method="DELETE")
+        await carried_out(here, valkey_url, DIRECTORY)
         texts = await texts_of_all_tables(here)
         for secret in ("79160007700", "79169990000", *TOLD):
             assert secret not in texts["client_merges"] + texts["client_identities"] + texts["clients"]
         assert (await here.ask(f"/clients/{LATER}")).status_code == 404
+
+    play(valkey_url, database, scene)
+
+
+def test_the_next_call_of_who_was_erased_finds_nothing_of_him_and_other_accounts_know_him_still(
+    valkey_url: str, database: str
+) -> None:
+    phone, other_pool = Number("79161234567"), pool_slot(2)
+    sites = (
+        Site(id=1, account=2, pools=(PoolChoice(pool=1), PoolChoice(pool=2))),
+        Site(id=3, account=3, pools=(PoolChoice(pool=2),)),
+    )
+    entries = [NumberEntry(number=each, account=1, pool=1 + place % 2) for place, each in enumerate(numbers(6))]
+    directory = msgspec.structs.replace(DIRECTORY, sites=sites, numbers=tuple(entries), pools=(1, 2))
+
+    async def scene(here: Journal) -> None:
+        await people_with_a_past(here.postgres)
+        async with store(valkey_url) as leases:
+            await load_pools(leases, directory)
+            resolver = Resolver(leases, lambda: directory)
+            theirs = await leases.allocate(other_pool, visit("d1", "door", account=3, site=3))
+            assert theirs.number
+            await resolver.remember(await resolver.resolve(theirs.number, phone, theirs.at), client="33")
+            his = await leases.allocate(SLOT, visit("s9", "v1"))
+            assert his.number
+            call = await resolver.resolve(his.number, phone, his.at)
+            await resolver.remember(call, client=str(ANNA))
+            who: dict[str, Any] = {
+                "account": 2,
+                "at": his.at,
+                "number": his.number,
+                "client": str(ANNA),
+                "employee": "104",
+            }
+            await leases.remember(SLOT, phone, own_number=False, **who)
+            known = await resolver.resolve(his.number, phone, his.at)
+            assert (known.client, known.manager, known.attribution.session) == (str(ANNA), "104", "s9")
+
+            await here.told(f"/clients/{ANNA}", method="DELETE")
+            assert await here.postgres.fetchval("SELECT count(*) FROM erasures") == 1, "it waits for a worker"
+            unread = Directory(known=False)
+            assert not await Erasing(leases, here.postgres, lambda: unread).carry_out(), "where is not known yet"
+            await carried_out(here, valkey_url, directory)
+
+            for slot in directory.slots():
+                assert await leases.visit(slot, "s9") is None
+            assert (await leases.occupancy(SLOT)).leased == 0
+            for number in (entry.number for entry in entries):
+                again = await resolver.resolve(number, phone, his.at)
+                assert again.visit is None or again.visit.session == "d1"
+                assert not again.manager
+                assert again.client != str(ANNA)
+            back = await resolver.resolve(theirs.number, phone, theirs.at)
+            assert (back.client, back.attribution.session) == ("33", "d1"), "the other account knows him still"
+            new = await leases.allocate(SLOT, visit("s10", "v1"))
+            assert (new.new, new.session) == (True, "s10")
+
+    play(valkey_url, database, scene)
+
+
+def test_an_erasure_waits_in_postgres_while_the_store_is_away(valkey_url: str, database: str) -> None:
+    async def scene(here: Journal) -> None:
+        await people_with_a_past(here.postgres)
+        async with store("redis://127.0.0.1:1/0") as away:
+            await here.told(f"/clients/{ANNA}", method="DELETE")
+            with pytest.raises(StoreUnavailable):
+                await Erasing(away, here.postgres, lambda: DIRECTORY).carry_out()
+        waits = await here.postgres.fetchrow("SELECT phones, visitors, carried_out_at FROM erasures")
+        assert waits is not None
+        assert tuple(waits) == (["79161234567"], ["v1"], None)
+        known = await here.postgres.fetchval("SELECT count(*) FROM visits")
+        # On their way from the store when he was erased: a visit that is told again, and one that nobody knew.
+        await put_visit(here.postgres, "s5", "v1", NOW - timedelta(days=1))
+        await put_visit(here.postgres, "s6", "v1", NOW, referrer="https://yandex.ru/?q=окна")
+        await carried_out(here, valkey_url, DIRECTORY)
+        visits = await here.postgres.fetch("SELECT session, visitor, referrer FROM visits")
+        assert len(visits) == known + 1
+        assert not {"v1", "s5", "s6", "https://yandex.ru/?q=окна"} & {text for row in visits for text in row}
 
     play(valkey_url, database, scene)
 

@@ -213,7 +213,7 @@ def test_a_form_with_the_phone_of_one_client_and_the_e_mail_of_another_makes_the
         assert not await undo_merge(connection, 2, merged["id"])
         assert await _clients(connection) == apart
         owners = [row["client_id"] for row in await appeals(settings.postgres_url, 3)]
-        assert owners == [older, apart[1][0], older]
+        assert owners == [older, apart[1][0], apart[1][0]], "an appeal is his whose phone it tells"
         await connection.close()
 
     asyncio.run(scenario())

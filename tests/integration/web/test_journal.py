@@ -327,9 +327,17 @@ def test_clients_are_joined_parted_and_given_back(valkey_url: str, database: str
         assert await here.told(undo, method="POST") == {"undone": True}
         refused(await here.ask(undo, method="POST"), 404, "unknown-merge")
         assert ((await here.told("/clients/9"))["appeals"], (await here.told("/clients/7"))["appeals"]) == (1, 3)
+        assert await here.told("/clients/9/merge", method="POST", body={"other": 7}) == {"client": 7}
+        undo = f"/clients/7/merges/{(await here.told('/clients/7'))['merges'][0]['id']}/undo"
+        since = {"customer": "79160000050", "client_id": 7}
+        await put(here.postgres, an_appeal(51, **since), an_appeal(52, client_id=7, customer=None, email=None))
+        await here.told(undo, method="POST")
+        assert ((await here.told("/clients/9"))["appeals"], (await here.told("/clients/7"))["appeals"]) == (2, 4)
+        marked = "SELECT array_agg(DISTINCT client_id ORDER BY client_id) FROM touch_marks WHERE since = '-infinity'"
+        assert await here.postgres.fetchval(marked) == [7, 9]
         phone = {"identities": [{"kind": "phone", "value": "79160000020"}]}
         new = (await here.told("/clients/7/split", method="POST", body=phone))["new"]
-        assert ((await here.told(f"/clients/{new}"))["appeals"], (await here.told("/clients/7"))["appeals"]) == (2, 1)
+        assert ((await here.told(f"/clients/{new}"))["appeals"], (await here.told("/clients/7"))["appeals"]) == (2, 2)
         refused(await here.ask("/clients/7/split", method="POST", body=phone), 422, "not-his")
         rest = {"identities": [{"kind": "email", "value": "anna@example.com"}, {"kind": "visitor", "value": "v1"}]}
         refused(await here.ask("/clients/7/split", method="POST", body=rest), 422, "not-his")

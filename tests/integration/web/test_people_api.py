@@ -122,6 +122,38 @@ def test_each_route_wants_the_scope_that_the_role_has_or_has_not(people_database
     living(people_database, scene)
 
 
+def test_a_token_may_no_more_than_its_maker_may_now(people_database: str) -> None:
+    async def scene(here: House) -> None:
+        ann, op, robot = await here.signed_in("ann"), await here.signed_in("op"), here.browser()
+        made = await ann.api(
+            "POST", "/tokens", {"name": "CRM", "scopes": ["users:read", "users:write", "clients:read"]}
+        )
+        program = {"authorization": f"Bearer {made.json()['secret']}"}
+        child = await robot.api("POST", "/tokens", {"name": "its own", "scopes": ["users:read"]}, **program)
+        nobodys, whose = await here.token(2, "users:read"), here.people["ann"].id
+        programs = program, {"authorization": f"Bearer {child.json()['secret']}"}, nobodys
+
+        async def answers(path: str = "/users") -> list[int]:
+            return [(await robot.api("GET", path, **each)).status_code for each in programs]
+
+        assert await answers() == [200, 200, 200]
+        await here.postgres.execute("UPDATE users SET role = 'viewer' WHERE id = $1", whose)
+        assert await answers() == [403, 403, 200]
+        assert (await answers("/clients"))[0] == 200
+        listed = (await op.api("GET", "/tokens?account=2")).json()["items"]
+        assert sorted((each["scopes"], each["maker"], each["stopped"]) for each in listed if each["maker"]) == [
+            ([], "ann@windows.example", False), (["clients:read"], "ann@windows.example", False),
+        ]  # fmt: skip
+        await here.postgres.execute("UPDATE users SET role = 'admin', disabled_at = now() WHERE id = $1", whose)
+        assert await answers() == [401, 401, 200]
+        page = (await op.get("/settings/tokens")).text
+        assert (page.count("ann@windows.example"), page.count('class="tag bad"')) == (2, 2)
+        await here.postgres.execute("UPDATE users SET disabled_at = NULL WHERE id = $1", whose)
+        assert await answers() == [200, 200, 200]
+
+    living(people_database, scene)
+
+
 def test_nobody_gives_more_than_he_has(people_database: str) -> None:
     async def scene(here: House) -> None:
         ann, program = await here.signed_in("ann"), await here.token(2, "users:write", "users:read", "appeals:read")
