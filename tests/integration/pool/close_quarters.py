@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from tests.integration.pool.machine import PoolMachine
-from tests.integration.pool.model import MINUTE, SIGN_APART, YOUNG, Term
+from tests.integration.pool.model import MINUTE, SIGN_APART, YOUNG, Hit, Term
 from tests.integration.pool.witness import Witness
 from tests.integration.pool.worlds import GAP, HOLD, HOW, PLACE, REST, SITES
 
@@ -220,6 +220,86 @@ class CloseQuarters(PoolMachine):
             self.open(site, who, PLAIN)
         else:
             self.tell_alive(name, session, closed=closed, page=bool(page), request=f"r{next(self.requests)}")
+
+    @situation(place=PLACE, by=BY)
+    def an_open_page_tells_of_itself_at_the_end_of_his_lease(self, place: int, by: int) -> None:
+        """The sign of life that comes most often, which has a way of its own through the scripts."""
+        site, who = self.somebody(place)
+        self.open(site, who, PLAIN)
+        name, session = self.visit_of(site, who)
+        if term := self.term_of(site, who):
+            self.until(term.expires + by)
+        self.tell_alive(name, session)
+
+    @situation(place=PLACE, after=SOON, by=BY, swept=st.booleans())
+    def he_stays_when_his_lease_was_to_end_at_first(self, *, place: int, after: int, by: int, swept: bool) -> None:
+        """And the sweeper comes by, or somebody who wants a number."""
+        site, who = self.somebody(place)
+        self.open(site, who, PLAIN)
+        name, session = self.visit_of(site, who)
+        ends = self.now + HOLD
+        self.now += after
+        self.tell_alive(name, session)
+        self.until(ends + by)
+        if swept:
+            self.sweep_all()
+        else:
+            self.comes(site)
+
+    @situation(place=PLACE, after=SOON, back=SOON, by=BY, by_page=st.booleans())
+    def he_shows_again_when_the_clock_went_back(
+        self, *, place: int, after: int, back: int, by: int, by_page: bool
+    ) -> None:
+        """What he was promised stands, and he shows once more where that ends."""
+        site, who = self.somebody(place)
+        self.open(site, who, PLAIN)
+        name, session = self.visit_of(site, who)
+        self.now += after
+        self.tell_alive(name, session)
+        ends = self.now + HOLD
+        self.sweep_all()
+        self.now -= back
+        if by_page:
+            self.open(site, who, PLAIN)
+        else:
+            self.tell_alive(name, session)
+        self.until(ends + by)
+        self.tell_alive(name, session)
+
+    @situation(place=PLACE, after=SOON, back=SOON, by=BY)
+    def he_comes_for_his_number_when_the_clock_went_back(self, place: int, after: int, back: int, by: int) -> None:
+        """He gave it back at a time that is yet to come: what he is leased then begins where that ended."""
+        site, who = self.somebody(place)
+        self.open(site, who, PLAIN)
+        self.now += after
+        if term := self.term_of(site, who):
+            self.gives_back(term)
+        self.sweep_all()
+        self.now -= back + by
+        self.open(site, who, PLAIN)
+
+    @situation(place=PLACE, site=SITE)
+    def a_stranger_asks_by_the_name_of_his_request(self, place: int, site: int) -> None:
+        its, who = self.somebody(place)
+        self.open(its, who, PLAIN)
+        name, stranger = self.late[-1].request, f"w{next(self.strangers)}"
+        self.ask(Hit(request=name, visitor=stranger, site=site, account=SITES[site], hold=HOLD, gap=GAP, **PLAIN))
+
+    @situation(sites=SITES_IN_TURN, asks=SITE, apart=SOON, second=st.booleans(), by=BY)
+    def one_of_two_calls_on_a_number_ends_and_somebody_asks(
+        self, *, sites: list[int], asks: int, apart: int, second: bool, by: int
+    ) -> None:
+        """When the number might be had if nobody were talking on it any more."""
+        self.fill(*sites)
+        for term in self.terms:
+            self.gives_back(term)
+            self.a_call_comes(term.number, "c1")
+            self.now += apart
+            self.a_call_comes(term.number, "c2")
+            self.a_call_ends(term.number, "c2" if second else "c1", 1)
+        self.until(self.now + HOLD + by)
+        self.sweep_all()
+        self.comes(asks)
 
     @situation(place=PLACE, after=SOON, by=BY)
     def his_old_request_arrives_when_he_is_on_a_newer_visit(self, place: int, after: int, by: int) -> None:
