@@ -1,4 +1,4 @@
-"""The machine in small worlds: what people do to each other where there are fewer numbers than visitors.
+"""The machine where it is narrow: what people do to each other where there are fewer numbers than visitors.
 
 Each rule brings about one situation, whatever came before: the pool is full and all pages closed, a former holder comes
 back at the very end of his visit, one company's number rests while another's visitor asks. What is drawn is who, by how
@@ -8,7 +8,7 @@ much, and on which side of the moment that decides. Knows no answers: the model 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
@@ -16,7 +16,7 @@ from hypothesis.stateful import precondition, rule
 from tests.integration.pool.machine import PoolMachine
 from tests.integration.pool.model import MINUTE, SIGN_APART, YOUNG, Hit, Term
 from tests.integration.pool.witness import Witness
-from tests.integration.pool.worlds import GAP, HOLD, HOW, PLACE, REST, SITES
+from tests.integration.pool.worlds import GAP, HOLD, HOW, LARGE, PLACE, REST, SITES, SMALL, World
 
 SITE = st.sampled_from(sorted(SITES))
 OFTEN = st.sampled_from([True, True, False])
@@ -28,21 +28,25 @@ CLOSE = st.sampled_from([5_000, SIGN_APART - 1, SIGN_APART, SIGN_APART + 1])
 PLAIN: dict[str, Any] = {"campaign": "", "wants": True, "policy": "fallback", "rest": 0, "counts": True}
 
 
-def small(machine: Witness) -> bool:
-    return machine.world.small
+class Situation(NamedTuple):
+    worlds: list[World]
+    """Where it may come about."""
+    drawn: dict[str, st.SearchStrategy[Any]]
 
 
-SITUATIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {}
-"""What is drawn for each."""
+SITUATIONS: dict[str, Situation] = {}
 Step = Callable[..., None]
 
 
-def situation(**drawn: st.SearchStrategy[Any]) -> Callable[[Step], Step]:
-    """A rule of small worlds, that can be tried by itself as well."""
+def situation(worlds: list[World] = SMALL, **drawn: st.SearchStrategy[Any]) -> Callable[[Step], Step]:
+    """A rule of these worlds, that can be tried by itself as well."""
+
+    def is_there(machine: Witness) -> bool:
+        return machine.world in worlds
 
     def of(step: Step) -> Step:
-        SITUATIONS[step.__name__] = drawn
-        ruled: Step = precondition(small)(rule(**drawn)(step))  # type: ignore[call-overload]  # its target might be drawn
+        SITUATIONS[step.__name__] = Situation(worlds, drawn)
+        ruled: Step = precondition(is_there)(rule(**drawn)(step))  # type: ignore[call-overload]  # its target might be drawn
         return ruled
 
     return of
@@ -78,6 +82,15 @@ class CloseQuarters(PoolMachine):
     def the_pool_fills_and_one_more_comes(self, sites: list[int], one_more: int, how: dict[str, Any]) -> None:
         self.fill(*sites)
         self.comes(one_more, **how)
+
+    @situation([LARGE], others=st.integers(min_value=0, max_value=2), how=HOW)
+    def the_first_of_two_pools_is_full_and_one_more_comes(self, others: int, how: dict[str, Any]) -> None:
+        """He is given a number of the second, as long as that has one."""
+        for _ in self.shares["a"]:
+            self.comes(1)
+        for _ in range(others):
+            self.comes(2)
+        self.comes(1, **how)
 
     @situation(site=SITE, by=BY, called=st.booleans())
     def all_pages_are_closed_and_one_more_visitor_comes(self, site: int, by: int, called: bool) -> None:

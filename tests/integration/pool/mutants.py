@@ -99,6 +99,7 @@ QUICK = ["asked twice, leased twice", "older inventory taken", "no end in histor
 BY_SITUATION = {
     "a taken name leased, at once": "a_stranger_asks_by_the_name_of_his_request",
     "a late repetition counts": "his_old_request_arrives_when_he_is_on_a_newer_visit",
+    "an empty pool remembers": "the_first_of_two_pools_is_full_and_one_more_comes",
     "begins before the last one ended": "he_comes_for_his_number_when_the_clock_went_back",
     "gives another's back": "his_number_is_anothers_when_he_gives_it_back",
     "goes on after its end": "he_comes_back_at_the_end_of_his_visit",
