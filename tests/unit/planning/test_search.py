@@ -94,7 +94,7 @@ def test_what_it_names_reaches_the_target_although_measurements_are_uncertain() 
 
 @pytest.mark.parametrize(("right", "noise"), [(0.8, 0.005), (0.9, 0.003), (0.95, 0.002), (0.97, 0.001)])
 def test_uncertain_measurements_do_not_make_it_name_a_fifth_more_than_are_needed(right: float, noise: float) -> None:
-    """As it did where one size had seemed to fail by its chance, and a larger one was taken for the next that passes."""
+    """As it did where a size had seemed to fail by its chance, and a larger one was taken for the next that passes."""
     exact = fewest(Pool(), right, 4000)
     for seed in range(60):
         pool = Pool(noise=noise, seed=seed)
