@@ -127,5 +127,8 @@ def _show(report: Report) -> None:
         f"first calls would be credited to another visit."
     )
     if fitted.rests_on_prior > FEW:
-        click.echo(f"Few calls: {fitted.rests_on_prior:.0%} of this is still the default model.")
+        click.echo(
+            f"Few calls: {fitted.rests_on_prior:.0%} of this is still the default model, and the intervals do not say "
+            "how true that one is here."
+        )
     click.echo("Stored: it counts from now on." if report.stored else "Not stored.")

@@ -78,6 +78,8 @@ POOL_DRIFT = Gauge(
 POOL_BACKLOG = Gauge(
     "callrouter_pool_history_backlog_entries", "Entries of a pool's log that history has not taken yet.", ["pool"]
 )
+OF_A_POOL = (POOL_NUMBERS, POOL_PLANNED, POOL_OVERFLOW_SHARE, POOL_FREE_SECONDS, POOL_DRIFT, POOL_BACKLOG)
+"""What the worker measures again and again."""
 HISTORY_ENTRIES = Counter(
     "callrouter_pool_history_entries_total", "Entries of the pools' logs written to Postgres, by kind.", ["kind"]
 )
@@ -114,3 +116,9 @@ DIRECTORY_READ_AT = Gauge(
     "callrouter_directory_read_timestamp_seconds", "When numbers, pools and sites were last read from Postgres."
 )
 DIRECTORY_NUMBERS = Gauge("callrouter_directory_numbers", "Numbers known to this process.")
+
+
+def forget_pool(pool: int) -> None:
+    """Of a pool that was removed, what was measured last would stand, and alarm, for ever."""
+    for gauge in OF_A_POOL:
+        gauge.remove_by_labels({"pool": str(pool)})

@@ -45,6 +45,7 @@ class Sweeper:
         self._stopping = asyncio.Event()
         self._failing = False
         self._empty: set[int] = set()
+        self._removed: set[int] = set()
 
     def stop(self) -> None:
         self._stopping.set()
@@ -52,8 +53,9 @@ class Sweeper:
     async def run(self) -> None:
         """Sweep until stopped."""
         while not self._stopping.is_set():
-            away = ""
-            for slot in self._directory().slots():
+            away, directory = "", self._directory()
+            self._forget(set(directory.removed_pools))
+            for slot in directory.slots():
                 try:
                     await self.sweep(slot)
                 except StoreUnavailable as error:  # of a cluster perhaps one node: the others' pools are swept
@@ -67,6 +69,12 @@ class Sweeper:
                 async with asyncio.timeout(self._interval_seconds):
                     await self._stopping.wait()
 
+    def _forget(self, removed: set[int]) -> None:
+        for pool in removed - self._removed:
+            metrics.forget_pool(pool)
+            self._empty.discard(pool)
+        self._removed = removed
+
     async def sweep(self, slot: Slot) -> None:
         for _ in range(ROUNDS):
             leases, visits, more = await self._store.sweep_some(slot, limit=LIMIT)
@@ -75,7 +83,7 @@ class Sweeper:
             if not more:
                 break
         pool = pool_of(slot)
-        if not pool:
+        if not pool or pool in self._removed:
             return
         occupancy = await self._store.occupancy(slot)
         if self._on_missing and not occupancy.numbers and self._directory().pool_numbers(pool):

@@ -35,7 +35,9 @@ MOST_WEEKS = 8
 """Of a few visits an hour, many weeks are needed."""
 ROUNDS = 1.5
 """Times that a trial's numbers might have been leased before its visits are tried."""
-CALLERS_EACH = 4
+TRIED_CALLERS = 24_000
+FEWEST_EACH, MOST_EACH = 4, 16
+"""Callers drawn for a visit: more where a trial has few visits."""
 BRIGHT = 1.6
 """As many times the numbers of the formula, which is too bright and in no doubt, are measured first."""
 LONGEST_WINDOWS = (timedelta(days=2), timedelta(days=3), timedelta(days=7), timedelta(days=14), timedelta(days=30))
@@ -252,9 +254,11 @@ def trial_for(demand: Demand, numbers: int, *, visits: int = TRIAL_VISITS) -> Tr
     world: World = msgspec.structs.replace(
         demand.world, visits_per_hour=rate, warm_up=warm_up, days=WEEK * weeks + late
     )  # fmt: skip
+    tried = WEEK * weeks * formula.leases_per_day * rate / whole
     return Trial(
-        world=world, hold=demand.hold, lifetimes=Lifetimes(window=demand.window), tail=late * DAY, each=CALLERS_EACH
-    )
+        world=world, hold=demand.hold, lifetimes=Lifetimes(window=demand.window), tail=late * DAY,
+        each=min(MOST_EACH, max(FEWEST_EACH, math.ceil(TRIED_CALLERS / tried))),
+    )  # fmt: skip
 
 
 def _worse(formula: Formula, size: Size) -> float:

@@ -25,7 +25,7 @@ from callrouter.pool.simulation.calling import PlannedCall, Reason, calls_of, wa
 from callrouter.pool.simulation.judges import Judge
 from callrouter.pool.simulation.spread import stream
 from callrouter.pool.simulation.visitors import PlannedVisit
-from callrouter.pool.simulation.world import World
+from callrouter.pool.simulation.world import Delay, World
 
 FOR_EVER = 400.0
 """Days: a caller's later calls are not cut off where the world ends."""
@@ -65,7 +65,7 @@ class Prober:
                 continue
             for turn in range(each):
                 draws = stream(seed, "probe", visit.id, turn)
-                calls = self._calls(visit, draws, seed * 1000 + turn)
+                calls = self._calls(visit, draws, seed * 1000 + turn, (turn + draws.random()) / each)
                 number = self._dialled(pages, self._moment(calls[0].at)) if calls else None
                 right = self._right(calls, number) if number else 0
                 yield Tried(visit.id, len(calls), right, shown=number is not None)
@@ -73,9 +73,10 @@ class Prober:
     def _moment(self, at: float) -> datetime:
         return self._begins + timedelta(milliseconds=int(at * 1000))
 
-    def _calls(self, visit: PlannedVisit, draws: Random, seed: int) -> list[PlannedCall]:
-        calling = self._world.calling
-        delay = draws.choices(calling.delays, [each.share for each in calling.delays])[0]
+    def _calls(self, visit: PlannedVisit, draws: Random, seed: int, rank: float) -> list[PlannedCall]:
+        """`rank`: where among all callers this one stands by how long his kind takes. Each visit has some of each rank,
+        for late callers are few and decide."""
+        delay = _by_rank(self._world.calling.delays, rank)
         after = delay.after.draw(draws)
         at = min(visit.at + after, visit.left) if delay.name == "in_visit" else visit.left + after
         if delay.awake:
@@ -126,3 +127,12 @@ class Prober:
         """The latest visit before the call in which this person was shown the number."""
         pages = self._shown.get(person, {}).get(number, [])
         return next((page.session for page in reversed(pages) if page.at <= at), None)
+
+
+def _by_rank(delays: tuple[Delay, ...], rank: float) -> Delay:
+    left = rank * sum(delay.share for delay in delays)
+    for delay in delays:
+        left -= delay.share
+        if left < 0:
+            return delay
+    return delays[-1]

@@ -1,4 +1,4 @@
-"""The machine in small worlds: what people do to each other where there are fewer numbers than visitors.
+"""The machine where it is narrow: what people do to each other where there are fewer numbers than visitors.
 
 Each rule brings about one situation, whatever came before: the pool is full and all pages closed, a former holder comes
 back at the very end of his visit, one company's number rests while another's visitor asks. What is drawn is who, by how
@@ -8,15 +8,15 @@ much, and on which side of the moment that decides. Knows no answers: the model 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from tests.integration.pool.machine import PoolMachine
-from tests.integration.pool.model import MINUTE, SIGN_APART, YOUNG, Term
+from tests.integration.pool.model import MINUTE, SIGN_APART, YOUNG, Hit, Term
 from tests.integration.pool.witness import Witness
-from tests.integration.pool.worlds import GAP, HOLD, HOW, PLACE, REST, SITES
+from tests.integration.pool.worlds import GAP, HOLD, HOW, LARGE, PLACE, REST, SITES, SMALL, World
 
 SITE = st.sampled_from(sorted(SITES))
 OFTEN = st.sampled_from([True, True, False])
@@ -28,21 +28,25 @@ CLOSE = st.sampled_from([5_000, SIGN_APART - 1, SIGN_APART, SIGN_APART + 1])
 PLAIN: dict[str, Any] = {"campaign": "", "wants": True, "policy": "fallback", "rest": 0, "counts": True}
 
 
-def small(machine: Witness) -> bool:
-    return machine.world.small
+class Situation(NamedTuple):
+    worlds: list[World]
+    """Where it may come about."""
+    drawn: dict[str, st.SearchStrategy[Any]]
 
 
-SITUATIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {}
-"""What is drawn for each."""
+SITUATIONS: dict[str, Situation] = {}
 Step = Callable[..., None]
 
 
-def situation(**drawn: st.SearchStrategy[Any]) -> Callable[[Step], Step]:
-    """A rule of small worlds, that can be tried by itself as well."""
+def situation(worlds: list[World] = SMALL, **drawn: st.SearchStrategy[Any]) -> Callable[[Step], Step]:
+    """A rule of these worlds, that can be tried by itself as well."""
+
+    def is_there(machine: Witness) -> bool:
+        return machine.world in worlds
 
     def of(step: Step) -> Step:
-        SITUATIONS[step.__name__] = drawn
-        ruled: Step = precondition(small)(rule(**drawn)(step))  # type: ignore[call-overload]  # its target might be drawn
+        SITUATIONS[step.__name__] = Situation(worlds, drawn)
+        ruled: Step = precondition(is_there)(rule(**drawn)(step))  # type: ignore[call-overload]  # its target might be drawn
         return ruled
 
     return of
@@ -78,6 +82,15 @@ class CloseQuarters(PoolMachine):
     def the_pool_fills_and_one_more_comes(self, sites: list[int], one_more: int, how: dict[str, Any]) -> None:
         self.fill(*sites)
         self.comes(one_more, **how)
+
+    @situation([LARGE], others=st.integers(min_value=0, max_value=2), how=HOW)
+    def the_first_of_two_pools_is_full_and_one_more_comes(self, others: int, how: dict[str, Any]) -> None:
+        """He is given a number of the second, as long as that has one."""
+        for _ in self.shares["a"]:
+            self.comes(1)
+        for _ in range(others):
+            self.comes(2)
+        self.comes(1, **how)
 
     @situation(site=SITE, by=BY, called=st.booleans())
     def all_pages_are_closed_and_one_more_visitor_comes(self, site: int, by: int, called: bool) -> None:
@@ -220,6 +233,86 @@ class CloseQuarters(PoolMachine):
             self.open(site, who, PLAIN)
         else:
             self.tell_alive(name, session, closed=closed, page=bool(page), request=f"r{next(self.requests)}")
+
+    @situation(place=PLACE, by=BY)
+    def an_open_page_tells_of_itself_at_the_end_of_his_lease(self, place: int, by: int) -> None:
+        """The sign of life that comes most often, which has a way of its own through the scripts."""
+        site, who = self.somebody(place)
+        self.open(site, who, PLAIN)
+        name, session = self.visit_of(site, who)
+        if term := self.term_of(site, who):
+            self.until(term.expires + by)
+        self.tell_alive(name, session)
+
+    @situation(place=PLACE, after=SOON, by=BY, swept=st.booleans())
+    def he_stays_when_his_lease_was_to_end_at_first(self, *, place: int, after: int, by: int, swept: bool) -> None:
+        """And the sweeper comes by, or somebody who wants a number."""
+        site, who = self.somebody(place)
+        self.open(site, who, PLAIN)
+        name, session = self.visit_of(site, who)
+        ends = self.now + HOLD
+        self.now += after
+        self.tell_alive(name, session)
+        self.until(ends + by)
+        if swept:
+            self.sweep_all()
+        else:
+            self.comes(site)
+
+    @situation(place=PLACE, after=SOON, back=SOON, by=BY, by_page=st.booleans())
+    def he_shows_again_when_the_clock_went_back(
+        self, *, place: int, after: int, back: int, by: int, by_page: bool
+    ) -> None:
+        """What he was promised stands, and he shows once more where that ends."""
+        site, who = self.somebody(place)
+        self.open(site, who, PLAIN)
+        name, session = self.visit_of(site, who)
+        self.now += after
+        self.tell_alive(name, session)
+        ends = self.now + HOLD
+        self.sweep_all()
+        self.now -= back
+        if by_page:
+            self.open(site, who, PLAIN)
+        else:
+            self.tell_alive(name, session)
+        self.until(ends + by)
+        self.tell_alive(name, session)
+
+    @situation(place=PLACE, after=SOON, back=SOON, by=BY)
+    def he_comes_for_his_number_when_the_clock_went_back(self, place: int, after: int, back: int, by: int) -> None:
+        """He gave it back at a time that is yet to come: what he is leased then begins where that ended."""
+        site, who = self.somebody(place)
+        self.open(site, who, PLAIN)
+        self.now += after
+        if term := self.term_of(site, who):
+            self.gives_back(term)
+        self.sweep_all()
+        self.now -= back + by
+        self.open(site, who, PLAIN)
+
+    @situation(place=PLACE, site=SITE)
+    def a_stranger_asks_by_the_name_of_his_request(self, place: int, site: int) -> None:
+        its, who = self.somebody(place)
+        self.open(its, who, PLAIN)
+        name, stranger = self.late[-1].request, f"w{next(self.strangers)}"
+        self.ask(Hit(request=name, visitor=stranger, site=site, account=SITES[site], hold=HOLD, gap=GAP, **PLAIN))
+
+    @situation(sites=SITES_IN_TURN, asks=SITE, apart=SOON, second=st.booleans(), by=BY)
+    def one_of_two_calls_on_a_number_ends_and_somebody_asks(
+        self, *, sites: list[int], asks: int, apart: int, second: bool, by: int
+    ) -> None:
+        """When the number might be had if nobody were talking on it any more."""
+        self.fill(*sites)
+        for term in self.terms:
+            self.gives_back(term)
+            self.a_call_comes(term.number, "c1")
+            self.now += apart
+            self.a_call_comes(term.number, "c2")
+            self.a_call_ends(term.number, "c2" if second else "c1", 1)
+        self.until(self.now + HOLD + by)
+        self.sweep_all()
+        self.comes(asks)
 
     @situation(place=PLACE, after=SOON, by=BY)
     def his_old_request_arrives_when_he_is_on_a_newer_visit(self, place: int, after: int, by: int) -> None:

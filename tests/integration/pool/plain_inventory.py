@@ -40,9 +40,14 @@ def _join(pool: PlainPool, number: str, pools: dict[str, PlainPool]) -> None:
     left = max(((other.gone[number], name) for name, other in pools.items() if number in other.gone), default=None)
     there = pools[left[1]] if left else pool
     known = there.numbers.get(number)
-    if there is pool or known is None or (own and own.last and known.last and own.last.began > known.last.began):
+    if there is pool or known is None or _began(own) > _began(known):
         pool.numbers.setdefault(number, Number(used=False))
         return
     pool.numbers[number] = replace(known, used=False, ended=list(known.ended), calls=dict(known.calls))
     if known.last and known.last.session in there.visits:
         pool.visits.setdefault(known.last.session, replace(there.visits[known.last.session]))
+
+
+def _began(number: Number | None) -> int:
+    """When its latest lease began; 0: it was never leased there."""
+    return number.last.began if number and number.last else 0

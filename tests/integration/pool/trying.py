@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
@@ -14,8 +13,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from callrouter.pool.coalesce import RedisClient
 from callrouter.pool.connect import close_client, open_client
-from tests.integration.pool.close_quarters import SITUATIONS, CloseQuarters
-from tests.integration.pool.worlds import SMALL
+from tests.integration.pool.close_quarters import SITUATIONS, CloseQuarters, Situation
 
 LONG = int(os.environ.get("CALLROUTER_TEST_EXAMPLES", "0"))
 """How many histories are tried; docs/concepts/guarantees.md."""
@@ -49,12 +47,12 @@ def run_situations(url: str, how: settings, *only: str, seeded: int | None = Non
             (comes_about if seeded is None else seed(seeded)(comes_about))()
 
 
-def _situation(name: str, drawn: dict[str, st.SearchStrategy[Any]]) -> Callable[[st.DataObject], None]:
+def _situation(name: str, where: Situation) -> Callable[[st.DataObject], None]:
     def situation(data: st.DataObject) -> None:
         machine = CloseQuarters()
-        machine.furnish(data.draw(st.sampled_from(SMALL)))
+        machine.furnish(data.draw(st.sampled_from(where.worlds)))
         machine.anybody = False
-        getattr(machine, name)(**{what: data.draw(told, what) for what, told in drawn.items()})
+        getattr(machine, name)(**{what: data.draw(told, what) for what, told in where.drawn.items()})
         machine.teardown()
 
     return situation
