@@ -26,22 +26,23 @@ from callrouter.reports.facts import COST_FIELDS, Scope
 from callrouter.reports.figures import (
     FACT_DIMENSIONS,
     MEASURES,
+    PART_MEASURES,
+    PARTS,
     TIMES,
     TRAFFIC,
     Dimension,
     Figures,
     Order,
+    Part,
     Sums,
     figures,
 )
-from callrouter.reports.sums import PART_MEASURES, PARTS, Part, cube_for, part_facts
+from callrouter.reports.pieces import Piece, pieces
+from callrouter.reports.sums import cube_for, part_facts
 
 Key: TypeAlias = tuple[str | int | date | None, ...]
-DAY = timedelta(days=1)
 MOST_ROWS = 100_000
 """Of one answer: a report is read by people; whoever wants all rows takes the journal."""
-MOST_RUNS = 6
-"""Of marked days: each is one more SELECT to plan. With more of them, days between the nearest are counted as well."""
 
 SUM_COLUMNS: Final = {name: f'r."{name}"' for name in (*TRAFFIC, "group", "employee", "site")}
 SUMMED_FIELDS = frozenset({"since", "until", *SUM_COLUMNS})
@@ -53,8 +54,6 @@ KEYS: Final = {
     "month": "date_trunc('month', day)::date",
 }  # fmt: skip
 
-MARKED = """
-SELECT DISTINCT part, day FROM report_marks WHERE account_id = $1 AND day BETWEEN $2 AND $3"""
 BASE = "SELECT currency FROM accounts WHERE id = $1"
 
 
@@ -96,22 +95,13 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     total: Figures
 
 
-class _Piece(msgspec.Struct, frozen=True):
-    """What of a part is taken from where: days from sums, `apart` from these; spans from rows."""
-
-    first: date | None = None
-    last: date | None = None
-    apart: tuple[date, ...] = ()
-    spans: tuple[tuple[datetime, datetime], ...] = ()
-
-
 class _Made(msgspec.Struct, frozen=True):
     """What the statement is made of. `cube`: the sums that it reads; None: rows only."""
 
     scope: Scope
     question: Question
     cube: str | None
-    pieces: dict[Part, _Piece]
+    pieces: dict[Part, Piece]
     values: Values
 
 
@@ -194,8 +184,13 @@ async def _find(connection: Connection, scope: Scope, question: Question) -> _Fo
         part for part in PARTS if part == "appeals" or (with_visits if part == "visits" else with_costs)
     ]
     cube = _cube(question)
-    pieces = await _pieces(connection, scope, question.filters, parts, use_sums=cube is not None)
-    made = _Made(scope, question, cube, pieces, Values())
+    since, until = _bounds(question.filters)
+    found = (
+        await pieces(connection, scope, since, until, parts)
+        if cube
+        else {part: Piece(spans=((since, until),)) for part in parts}
+    )
+    made = _Made(scope, question, cube, found, Values())
     base = await connection.fetchval(BASE, scope.account) or ""
     with metrics.report_seconds.labels("rows" if cube is None else "sums").time():
         rows = await connection.fetch(_statement(made, base), *made.values.all)
@@ -218,49 +213,6 @@ def _cube(question: Question) -> str | None:
         return None
     wanted = (set(question.by) & set(FACT_DIMENSIONS)) | (asked - {"since", "until"})
     return cube_for(frozenset(wanted), question.model)
-
-
-async def _pieces(
-    connection: Connection, scope: Scope, filters: Filters, parts: Sequence[Part], *, use_sums: bool
-) -> dict[Part, _Piece]:
-    since, until = _bounds(filters)
-    if not use_sums:
-        return {part: _Piece(spans=((since, until),)) for part in parts}
-    marked: dict[str, set[date]] = defaultdict(set)
-    days = since.astimezone(scope.zone).date(), until.astimezone(scope.zone).date()
-    for row in await connection.fetch(MARKED, scope.account, *days):
-        marked[row["part"]].add(row["day"])
-    return {part: _piece(scope, since, until, marked[part]) for part in parts}
-
-
-def _piece(scope: Scope, since: datetime, until: datetime, marked: set[date]) -> _Piece:
-    """Marked days from their rows, and what of the first and last day the period has."""
-    first, end = since.astimezone(scope.zone).date(), until.astimezone(scope.zone).date()
-    if day_start(first, scope.zone) < since:
-        first += DAY
-    if first >= end:
-        return _Piece(spans=((since, until),))
-    apart = sorted(day for day in marked if first <= day < end)
-    days_apart = _runs(apart)
-    edges = [(since, day_start(first, scope.zone)), (day_start(end, scope.zone), until)]
-    runs = [(day_start(begin, scope.zone), day_start(last + DAY, scope.zone)) for begin, last in days_apart]
-    spans = tuple(span for span in (*edges, *runs) if span[0] < span[1])
-    from_rows = tuple(begin + n * DAY for begin, last in days_apart for n in range((last - begin).days + 1))
-    return _Piece(first=first, last=end - DAY, apart=from_rows, spans=spans)
-
-
-def _runs(days: Sequence[date]) -> list[tuple[date, date]]:
-    """Days one after the other as one; of too many runs the nearest become one, with the days between."""
-    runs: list[tuple[date, date]] = []
-    for day in days:
-        if runs and runs[-1][1] + DAY == day:
-            runs[-1] = (runs[-1][0], day)
-        else:
-            runs.append((day, day))
-    while len(runs) > MOST_RUNS:
-        nearest = min(range(1, len(runs)), key=lambda index: runs[index][0] - runs[index - 1][1])
-        runs[nearest - 1 : nearest + 1] = [(runs[nearest - 1][0], runs[nearest][1])]
-    return runs
 
 
 def _bounds(filters: Filters) -> tuple[datetime, datetime]:
@@ -316,21 +268,30 @@ def _nothing(name: str) -> str:
     return f'NULL::{kind} AS "{name}"'
 
 
-def _from_sums(made: _Made, part: Part, piece: _Piece, cube: str) -> str:
+def _from_sums(made: _Made, part: Part, piece: Piece, cube: str) -> str:
     values, question = made.values, made.question
     where = [
         f"r.account_id = {values.add(made.scope.account, 'bigint')}",
         f"r.cube = {values.add(cube, 'text')}",
         f"r.model = {values.add(question.model if part == 'appeals' else part, 'text')}",
         f"r.day BETWEEN {values.add(piece.first, 'date')} AND {values.add(piece.last, 'date')}",
+        f"({_held(piece, values)})",
         *column_conditions(question.filters, SUM_COLUMNS, values),
     ]
-    if piece.apart:
-        where.append(f"r.day <> ALL ({values.add(list(piece.apart), 'date[]')})")
     dims = [name for name in FACT_DIMENSIONS if name in question.by]
     kept = [f'r."{name}"' for name in ("day", "currency", *dims, *PART_MEASURES[part])]
     select = f"SELECT {', '.join(kept)} FROM report_sums r WHERE {' AND '.join(where)}"  # noqa: S608 - parameters
     return _added_up(select, question.by, PART_MEASURES[part])
+
+
+def _held(piece: Piece, values: Values) -> str:
+    """Of the days' sums those that are read."""
+    whole = "r.since IS NULL"
+    if piece.apart:
+        whole += f" AND r.day <> ALL ({values.add(list(piece.apart), 'date[]')})"
+    if not piece.stretches:
+        return whole
+    return f"{whole} OR r.since = ANY ({values.add(list(piece.stretches), 'timestamptz[]')})"
 
 
 def _folded(rows: Sequence[asyncpg.Record], by: tuple[Dimension, ...]) -> tuple[Sums, dict[Key, Sums]]:
