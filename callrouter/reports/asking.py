@@ -38,7 +38,7 @@ from callrouter.reports.figures import (
     figures,
 )
 from callrouter.reports.pieces import Piece, pieces
-from callrouter.reports.sums import cube_for, part_facts
+from callrouter.reports.sums import WHOLE_DAY, cube_for, part_facts
 
 Key: TypeAlias = tuple[str | int | date | None, ...]
 MOST_ROWS = 100_000
@@ -286,7 +286,7 @@ def _from_sums(made: _Made, part: Part, piece: Piece, cube: str) -> str:
 
 def _held(piece: Piece, values: Values) -> str:
     """Of the days' sums those that are read."""
-    whole = "r.since IS NULL"
+    whole = f"r.since = {WHOLE_DAY}"
     if piece.apart:
         whole += f" AND r.day <> ALL ({values.add(list(piece.apart), 'date[]')})"
     if not piece.stretches:

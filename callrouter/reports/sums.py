@@ -39,6 +39,8 @@ SHARED_CUBES = ("source", "channel", "campaign")
 """Of the models that share appeals out: there are five of them."""
 
 DAY = timedelta(days=1)
+WHOLE_DAY = "'-infinity'::timestamptz"
+"""Where sums begin that are of no stretch."""
 DAYS_AT_ONCE = 60
 LONGEST_RUN = 10
 """Days of an account one after the other are added up together: to plan a statement takes as long as a quiet day."""
@@ -158,9 +160,8 @@ async def write_sums(
         rows = " UNION ALL ".join(part_facts(part, scope, filters, model or "last_click", values))
         cubes = SHARED_CUBES if model not in {None, "last_click"} else tuple(CUBES)
         told = {"account_id": values.add(scope.account, "bigint"), "part": values.add(part, "text"),
-                "model": values.add(model or part, "text")}  # fmt: skip
-        if is_stretch:
-            told["since"] = values.add(since, "timestamptz")
+                "model": values.add(model or part, "text"),
+                "since": values.add(since, "timestamptz") if is_stretch else WHOLE_DAY}  # fmt: skip
         await connection.execute(_sum_up(cubes, rows, told, PART_MEASURES[part]), *values.all)
 
 

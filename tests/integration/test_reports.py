@@ -18,6 +18,7 @@ import pytest
 from callrouter.appeals.credit import MODELS, WHOLE
 from callrouter.appeals.touching import judge_marked
 from callrouter.db.connect import Pool
+from callrouter.db.migrate import packaged_migrations
 from callrouter.journal.conditions import Values, appeal_conditions
 from callrouter.journal.filters import Filters, Ids, Match
 from callrouter.journal.period import day_start
@@ -176,7 +177,7 @@ def test_stretches_of_the_present_day_are_read_until_something_in_them_changes(d
             assert await add_up_further(connection, now, enough=5)
             assert await asked(pool, question) == before
             await pool.execute(
-                "UPDATE report_sums SET appeals = appeals * 2, visits = visits * 2 WHERE since IS NOT NULL"
+                "UPDATE report_sums SET appeals = appeals * 2, visits = visits * 2 WHERE since > '-infinity'"
             )
             doubled = await asked(pool, question)
             assert doubled.total.appeals > before.total.appeals
@@ -382,5 +383,25 @@ def test_rows_come_in_the_order_that_is_asked_for(database: str) -> None:
                 assert [getattr(row.figures, order) for row in told.rows] == most[:2]
                 assert told.left_off == len(every.rows) - 2
                 assert told.total == every.total
+
+    asyncio.run(run())
+
+
+def test_sums_of_the_version_before_are_carried_over(database: str) -> None:
+    every = "SELECT to_jsonb(s) - 'id' AS sum FROM report_sums s WHERE cube = 'source' ORDER BY 1"
+    [migration] = [each.sql for each in packaged_migrations() if each.name == "present_day"]
+    carry_over = migration[migration.index("INSERT INTO report_sums") : migration.index("-- A worker of")]
+
+    async def run() -> None:
+        async with indian_shop(database) as pool:
+            await World(15).go_on(pool, 80)
+            await settled(pool)
+            await pool.execute("DELETE FROM report_sums WHERE since > '-infinity'")
+            before = await pool.fetch(every)
+            assert len(before) > 20
+            await pool.execute("DELETE FROM report_sums WHERE cube = 'source'")
+            await pool.execute("ALTER TABLE report_sums ALTER since SET DEFAULT '-infinity'")
+            await pool.execute(carry_over)
+            assert await pool.fetch(every) == before
 
     asyncio.run(run())

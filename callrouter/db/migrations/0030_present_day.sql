@@ -7,8 +7,8 @@
 ALTER TABLE report_marks ADD COLUMN at timestamptz;
 COMMENT ON COLUMN report_marks.at IS 'The quarter of an hour in which what changed began; null: any of the day''s.';
 
-ALTER TABLE report_sums ADD COLUMN since timestamptz;
-COMMENT ON COLUMN report_sums.since IS 'Of a stretch of the present day: where it begins. Null: of the whole day.';
+ALTER TABLE report_sums ADD COLUMN since timestamptz NOT NULL DEFAULT '-infinity';
+COMMENT ON COLUMN report_sums.since IS 'Of a stretch of the present day: where it begins; -infinity: of the whole day.';
 
 CREATE TABLE report_stretches (
     account_id bigint NOT NULL,
@@ -36,6 +36,8 @@ SELECT account_id, 'source', model, day, part, channel, source, currency,
     nullif(sum(waits), 0), nullif(sum(talk_ms), 0), nullif(sum(talks), 0), nullif(sum(deals), 0), nullif(sum(won), 0),
     nullif(sum(revenue), 0), nullif(sum(cost), 0), nullif(sum(clicks), 0), nullif(sum(impressions), 0)
 FROM report_sums WHERE cube = 'channel' GROUP BY account_id, model, day, part, channel, source, currency;
+-- A worker of the version before, which knows nothing of this cube, can add no day up.
+ALTER TABLE report_sums ALTER since DROP DEFAULT;
 
 SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
 
