@@ -96,11 +96,14 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Made(msgspec.Struct, frozen=True):
-    """What the statement is made of. `cube`: the sums that it reads; None: rows only."""
+    """What the statement is made of. `base`: the account's currency. `cube`: the sums that it reads; None: rows only;
+    `by_hour`: those by the hour."""
 
     scope: Scope
     question: Question
+    base: str
     cube: str | None
+    by_hour: str | None
     pieces: dict[Part, Piece]
     values: Values
 
@@ -183,17 +186,15 @@ async def _find(connection: Connection, scope: Scope, question: Question) -> _Fo
     parts: list[Part] = [
         part for part in PARTS if part == "appeals" or (with_visits if part == "visits" else with_costs)
     ]
-    cube = _cube(question)
-    since, until = _bounds(question.filters)
-    found = (
-        await pieces(connection, scope, since, until, parts)
-        if cube
-        else {part: Piece(spans=((since, until),)) for part in parts}
-    )
-    made = _Made(scope, question, cube, found, Values())
+    cube, by_hour = _cube(question), _cube(question, "hour")
+    period = _bounds(question.filters)
+    found = {part: Piece(spans=(period,)) for part in parts}
+    if cube is not None:
+        found = await pieces(connection, scope, period, parts, by_hour=by_hour is not None)
     base = await connection.fetchval(BASE, scope.account) or ""
+    made = _Made(scope, question, base, cube, by_hour, found, Values())
     with metrics.report_seconds.labels("rows" if cube is None else "sums").time():
-        rows = await connection.fetch(_statement(made, base), *made.values.all)
+        rows = await connection.fetch(_statement(made), *made.values.all)
     total, by_key = _folded(rows, question.by)
     return _Found(question, with_visits, with_costs, total, by_key)
 
@@ -207,11 +208,11 @@ def _concerned(question: Question) -> tuple[bool, bool]:
     return with_visits, with_costs
 
 
-def _cube(question: Question) -> str | None:
+def _cube(question: Question, *more: str) -> str | None:
     asked = question.filters.asked
     if not asked <= SUMMED_FIELDS:
         return None
-    wanted = (set(question.by) & set(FACT_DIMENSIONS)) | (asked - {"since", "until"})
+    wanted = (set(question.by) & set(FACT_DIMENSIONS)) | (asked - {"since", "until"}) | set(more)
     return cube_for(frozenset(wanted), question.model)
 
 
@@ -222,13 +223,13 @@ def _bounds(filters: Filters) -> tuple[datetime, datetime]:
     )
 
 
-def _statement(made: _Made, base: str) -> str:
+def _statement(made: _Made) -> str:
     by, values = made.question.by, made.values
     named = ", ".join(f"{KEYS[name]} AS k{index}" for index, name in enumerate(by))
     keys = ", ".join(f"k{index}" for index in range(len(by)))
     told = ", ".join(f"coalesce(sum({name}), 0) AS {name}" for name in MEASURES)
     sums = ", ".join(f"{name} * coalesce(x.rate, 1) AS {name}" if name in MONEY else name for name in MEASURES)
-    currency, account = values.add(base, "text"), values.add(made.scope.account, "bigint")
+    currency, account = values.add(made.base, "text"), values.add(made.scope.account, "bigint")
     return f"""
 SELECT grouping({keys}) <> 0 AS is_total, {keys}, currency, {told}
 FROM (
@@ -246,16 +247,26 @@ def _sources(made: _Made) -> Iterator[str]:
     question = made.question
     for part, piece in made.pieces.items():
         if made.cube is not None and piece.first is not None:
-            yield _from_sums(made, part, piece, made.cube)
+            days = f"r.day BETWEEN {made.values.add(piece.first, 'date')} AND {made.values.add(piece.last, 'date')}"
+            yield _from_sums(made, part, made.cube, days, f"({_held(piece, made.values)})")
+        for hours in piece.hours:
+            day = f"r.day = {made.values.add(hours.day, 'date')}"
+            hour = f"r.hour BETWEEN {made.values.add(hours.first, 'int')} AND {made.values.add(hours.end - 1, 'int')}"
+            yield _from_sums(made, part, made.by_hour or "", day, f"r.since = {WHOLE_DAY}", hour)
         for since, until in piece.spans:
             filters = msgspec.structs.replace(question.filters, since=since, until=until)
             for select in part_facts(part, made.scope, filters, question.model, made.values):
-                yield _added_up(select, question.by, PART_MEASURES[part])
+                yield _added_up(made, select, PART_MEASURES[part])
 
 
-def _added_up(select: str, by: tuple[Dimension, ...], measures: tuple[str, ...]) -> str:
-    """A table's facts, by no more than what is asked: what is joined afterwards is small. Money keeps its day."""
-    day = "day" if set(by) & {"day", "week", "month", "weekday"} else "CASE WHEN currency <> '' THEN day END"
+def _added_up(made: _Made, select: str, measures: tuple[str, ...]) -> str:
+    """A table's facts, by no more than what is asked: what is joined afterwards is small. Other money keeps its day."""
+    by, base = made.question.by, made.values.add(made.base, "text")
+    day = (
+        "day"
+        if set(by) & {"day", "week", "month", "weekday"}
+        else f"CASE WHEN currency NOT IN ('', {base}) THEN day END"
+    )
     dims = [day, "currency", *(f'"{name}"' for name in FACT_DIMENSIONS if name in by)]
     told = [f"{day} AS day", "currency"]
     told += [f'"{name}"' if name in by else _nothing(name) for name in FACT_DIMENSIONS]
@@ -268,20 +279,19 @@ def _nothing(name: str) -> str:
     return f'NULL::{kind} AS "{name}"'
 
 
-def _from_sums(made: _Made, part: Part, piece: Piece, cube: str) -> str:
+def _from_sums(made: _Made, part: Part, cube: str, *of: str) -> str:
     values, question = made.values, made.question
     where = [
         f"r.account_id = {values.add(made.scope.account, 'bigint')}",
         f"r.cube = {values.add(cube, 'text')}",
         f"r.model = {values.add(question.model if part == 'appeals' else part, 'text')}",
-        f"r.day BETWEEN {values.add(piece.first, 'date')} AND {values.add(piece.last, 'date')}",
-        f"({_held(piece, values)})",
+        *of,
         *column_conditions(question.filters, SUM_COLUMNS, values),
     ]
     dims = [name for name in FACT_DIMENSIONS if name in question.by]
     kept = [f'r."{name}"' for name in ("day", "currency", *dims, *PART_MEASURES[part])]
     select = f"SELECT {', '.join(kept)} FROM report_sums r WHERE {' AND '.join(where)}"  # noqa: S608 - parameters
-    return _added_up(select, question.by, PART_MEASURES[part])
+    return _added_up(made, select, PART_MEASURES[part])
 
 
 def _held(piece: Piece, values: Values) -> str:

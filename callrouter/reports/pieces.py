@@ -1,13 +1,13 @@
 """What of a report's period is read from sums, and what is counted from rows.
 
 Knows SQL. Whole days from their sums unless they are open: marked, or the present one; of open days the stretches that
-hold; the rest from rows.
+hold; of a day that the period has in part, whole hours, if there are sums by the hour; the rest from rows.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import TypeAlias
 
@@ -19,7 +19,7 @@ from callrouter.reports.facts import Scope
 from callrouter.reports.figures import Part
 from callrouter.reports.stretches import Stretch, holding
 
-DAY = timedelta(days=1)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 INSTANT = timedelta(microseconds=1)
 MOST_SPANS = 6
 """Each is one more SELECT to plan. With more of them, what is between the nearest is counted as well."""
@@ -32,14 +32,23 @@ WHERE account_id = $1 AND day BETWEEN $2 AND $3
 UNION SELECT part, day, since, until FROM report_stretches WHERE account_id = $1 AND day BETWEEN $2 AND $3"""
 
 
+class Hours(msgspec.Struct, frozen=True):
+    """Of a day, from the hour `first` until `end` on the account's clock."""
+
+    day: date
+    first: int
+    end: int
+
+
 class Piece(msgspec.Struct, frozen=True):
     """Of a part: `first` to `last`, the days whose sums are read, but for those `apart`; stretches by where they begin;
-    spans from rows."""
+    hours of other days; spans from rows."""
 
     first: date | None = None
     last: date | None = None
     apart: tuple[date, ...] = ()
     stretches: tuple[datetime, ...] = ()
+    hours: tuple[Hours, ...] = ()
     spans: tuple[Span, ...] = ()
 
 
@@ -51,19 +60,21 @@ class Open(msgspec.Struct):
 
 
 async def pieces(
-    connection: Connection, scope: Scope, since: datetime, until: datetime, parts: Sequence[Part]
+    connection: Connection, scope: Scope, period: Span, parts: Sequence[Part], *, by_hour: bool
 ) -> dict[Part, Piece]:
+    """`by_hour`: there are sums by the hour, too."""
     found: dict[str, dict[date, Open]] = defaultdict(lambda: defaultdict(Open))
-    for row in await connection.fetch(OPEN, scope.account, *_days((since, until), scope)):
+    for row in await connection.fetch(OPEN, scope.account, *_days(period, scope)):
         day = found[row["part"]][row["day"]]
         if row["until"] is None:
             day.marks.add(row["since"])
         else:
             day.stretches.append(Stretch(row["since"], row["until"]))
-    return {part: piece(scope, since, until, part, found[part]) for part in parts}
+    return {part: piece(scope, period, part, found[part], by_hour=by_hour and part != "costs") for part in parts}
 
 
-def piece(scope: Scope, since: datetime, until: datetime, part: Part, opened: dict[date, Open]) -> Piece:
+def piece(scope: Scope, period: Span, part: Part, opened: dict[date, Open], *, by_hour: bool) -> Piece:
+    since, until = period
     first, end = since.astimezone(scope.zone).date(), until.astimezone(scope.zone).date()
     if day_start(first, scope.zone) < since:
         first += DAY
@@ -73,14 +84,16 @@ def piece(scope: Scope, since: datetime, until: datetime, part: Part, opened: di
         for each in holding(part, sorted(told.stretches), told.marks)
         if since <= each.since and each.until <= until
     ]
-    unsummed = _unsummed(scope, (since, until), (first, end), sorted(opened))
-    spans = _fewer(_without(unsummed, sorted(each for _, each in held)))
-    kept = [(day, each) for day, each in held if not any(each.since < to and at < each.until for at, to in spans)]
+    unsummed = list(_unsummed(scope, period, (first, end), sorted(opened)))
+    hours = [told for span in unsummed if by_hour and (told := _whole_hours(scope, span, opened))]
+    spans = _fewer(_without(unsummed, sorted([*(each for _, each in held), *(each for _, each in hours)])))
+    kept = [(day, each) for day, each in held if not _is_in(each, spans)]
     days = [*([first, end - DAY] if first < end else []), *(day for day, _ in kept)]
     counted = {day for span in spans for day in _each_day(span, scope)}
     return Piece(
         first=min(days, default=None), last=max(days, default=None), apart=tuple(sorted(counted | set(opened))),
         stretches=tuple(each.since for _, each in kept), spans=tuple(spans),
+        hours=tuple(told for told, each in hours if not _is_in(each, spans)),
     )  # fmt: skip
 
 
@@ -97,7 +110,21 @@ def _unsummed(scope: Scope, period: Span, whole: tuple[date, date], opened: Sequ
     yield day_start(end, scope.zone), period[1]
 
 
-def _without(spans: Iterator[Span], stretches: Sequence[Stretch]) -> list[Span]:
+def _whole_hours(scope: Scope, span: Span, opened: Container[date]) -> tuple[Hours, Stretch] | None:
+    """Of a part of a day that is not open, and on which the clock does not change."""
+    day, last = _days(span, scope)
+    begin = day_start(day, scope.zone)
+    if day != last or day in opened or day_start(day + DAY, scope.zone) - begin != DAY:
+        return None
+    first, end = -((begin - span[0]) // HOUR), (span[1] - begin) // HOUR
+    return (Hours(day, first, end), Stretch(begin + first * HOUR, begin + end * HOUR)) if first < end else None
+
+
+def _is_in(stretch: Stretch, spans: Sequence[Span]) -> bool:
+    return any(stretch.since < end and begin < stretch.until for begin, end in spans)
+
+
+def _without(spans: Iterable[Span], stretches: Sequence[Stretch]) -> list[Span]:
     """What is left, those that touch as one."""
     left: list[Span] = []
     for begin, end in spans:

@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 
 from callrouter.journal.period import day_start
 from callrouter.reports.facts import Scope
-from callrouter.reports.pieces import DAY, MOST_SPANS, Open, Piece, piece
+from callrouter.reports.pieces import DAY, HOUR, MOST_SPANS, Open, Piece, piece
 from callrouter.reports.stretches import QUARTER, Stretch, cut, holding, over
 
 MIDNIGHT = datetime(2026, 5, 6, tzinfo=UTC)
@@ -67,6 +67,10 @@ def covered(
     if told.first is not None and told.last is not None:
         days = [told.first + n * DAY for n in range((told.last - told.first).days + 1)]
     read = [(day_start(day, scope.zone), day_start(day + DAY, scope.zone)) for day in days if day not in told.apart]
+    read += [
+        (day_start(each.day, scope.zone) + each.first * HOUR, day_start(each.day, scope.zone) + each.end * HOUR)
+        for each in told.hours
+    ]
     read += [(each.since, each.until) for each in known if each.since in told.stretches]
     return sorted([*read, *told.spans])
 
@@ -88,7 +92,7 @@ def test_all_of_a_period_is_read_once(part: str, data: some.DataObject) -> None:
         opened[today - back * DAY] = Open(marks={None})
     since = begin - timedelta(minutes=data.draw(some.integers(-600, 60_000)))
     until = max(since + QUARTER, begin + timedelta(minutes=data.draw(some.integers(-3000, 1440))))
-    told = piece(scope, since, until, part, opened)  # type: ignore[arg-type]
+    told = piece(scope, (since, until), part, opened, by_hour=data.draw(some.booleans()))  # type: ignore[arg-type]
     read = covered(told, since, until, known, scope)
     assert [read[0][0], *(end for _, end in read)] == [*(start for start, _ in read), until]
     assert read[0][0] == since
