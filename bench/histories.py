@@ -29,6 +29,8 @@ from callrouter.db.migrate import migrate
 from callrouter.lab.crowd import Crowd, account_id
 from callrouter.lab.servers import EmbeddedPostgres, running
 from callrouter.lab.volume import fill, settle
+from callrouter.reports.sums import add_up_stale
+from callrouter.reports.today import add_up_further
 
 APPEALS = int(os.environ.get("CALLROUTER_BENCH_APPEALS", "300000"))
 FOLDER = os.environ.get("CALLROUTER_BENCH_FOLDER")
@@ -100,8 +102,11 @@ async def history(appeals: int) -> AsyncIterator[tuple[Pool, Crowd]]:
         if not crowd_file.exists():
             await _make(server, crowd_of(appeals))
         crowd = msgspec.json.decode(crowd_file.read_bytes(), type=Crowd)
-        async with running(server) as url, await open_pool(url, size=1) as pool:
-            yield pool, crowd
+        async with running(server) as url:
+            await migrate(url, lambda _line: None)
+            await _up_to_now(url)
+            async with await open_pool(url, size=1) as pool:
+                yield pool, crowd
 
 
 async def _make(server: EmbeddedPostgres, crowd: Crowd) -> None:
@@ -116,6 +121,21 @@ async def _make(server: EmbeddedPostgres, crowd: Crowd) -> None:
         await connection.execute("CHECKPOINT")
         await connection.close()
     (server.folder / "crowd").write_bytes(msgspec.json.encode(crowd))
+
+
+async def _up_to_now(url: str) -> None:
+    """Nothing has happened yet that lies ahead; what is over is added up as the worker does it."""
+    connection = await connect(url)
+    try:
+        now = datetime.now(UTC)
+        for table in ("visits", "appeals"):
+            await connection.execute(f"DELETE FROM {table} WHERE started_at > $1", now)
+        while await add_up_stale(connection):
+            pass
+        await add_up_further(connection, now)
+        await connection.execute("VACUUM (ANALYZE) report_sums, report_marks, report_stretches")
+    finally:
+        await connection.close()
 
 
 async def timed(pool: Pool, crowd: Crowd, ask: Ask, questions: int, *, snapshot: bool = False) -> Times:

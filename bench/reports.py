@@ -1,7 +1,7 @@
 """Reports on a history of realistic size, and on one of a tenth: server time and growth.
 
-The present day is counted from its rows, as always: a history ends today, however early it is. Reports of each kind
-are asked of accounts of all sizes, the large ones more often.
+A history ends now, if it was made today: the last minutes are counted from rows, as always. Reports of each kind are
+asked of accounts of all sizes, the large ones more often.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ from callrouter.pool.store import FAILURES, LeaseStore, Lifetimes
 from callrouter.pool.sweeper import Sweeper
 from callrouter.probe import Probe
 from callrouter.reach import unreachable
-from callrouter.reports import sums
+from callrouter.reports import keeping
 from callrouter.scheduled.sending import Sender, Writer
 from callrouter.scheduled.settings import outlet_of
 
@@ -108,7 +108,7 @@ class Worker:
         self._background.keep("retention", lambda: retention.keep_forgetting(postgres, kept))
         self._background.keep("erasures", Erasing(store, postgres, lambda: directory.directory).run)
         self._background.keep("touches", lambda: touching.keep_judging(postgres))
-        self._background.keep("report-sums", lambda: sums.keep_sums(postgres))
+        self._background.keep("report-sums", lambda: keeping.keep_sums(postgres))
         self._background.keep("signed-out", lambda: keep_forgetting(postgres, self._signed_in()))
         self._background.keep("stale-callbacks", lambda: self._miss_stale_callbacks(postgres))
         if self._writer is not None:

@@ -21,6 +21,7 @@ from callrouter.db.connect import Connection, Pool
 from callrouter.reports.asking import Question
 from callrouter.reports.figures import DIMENSIONS, TRAFFIC
 from callrouter.reports.sums import add_up_stale
+from callrouter.reports.today import add_up_again, add_up_further
 
 ZONE = ZoneInfo("Asia/Kolkata")
 NOW = datetime.now(UTC)
@@ -49,16 +50,22 @@ Measures: TypeAlias = dict[str, Any]
 Key: TypeAlias = tuple[Any, ...]
 
 
-def moment(chance: random.Random) -> datetime:
-    return FIRST + timedelta(seconds=chance.randrange(12 * 86400))
+def moment(chance: random.Random, now: datetime = NOW) -> datetime:
+    """Of the last twelve days, every third of the last one."""
+    days = chance.choice([12, 12, 1])
+    return now - timedelta(seconds=chance.randrange(days * 86400))
 
 
 class World:
     """Changes of every kind, told to Postgres as daemons and people tell them."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, now: datetime = NOW) -> None:
         self.chance = random.Random(seed)
         self.serial = 0
+        self.now = now
+
+    def moment(self) -> datetime:
+        return moment(self.chance, self.now)
 
     async def visit(self, connection: Connection) -> None:
         channel, source, medium, campaign = self.chance.choice(SOURCES)
@@ -69,7 +76,7 @@ class World:
                    campaign, keyword, landing_page, location, device, number, overflow, content)
                VALUES ($11, $1, $2, $3, $4, $1, $5, $6, $7, $8, $9, 'https://s/', 'Москва', 'phone',
                    $10, $10::text IS NULL, $12)""",
-            moment(self.chance), f"s{self.serial}", f"v{self.chance.randrange(5)}", self.chance.choice([70, 71]),
+            self.moment(), f"s{self.serial}", f"v{self.chance.randrange(5)}", self.chance.choice([70, 71]),
             channel, source, medium, campaign, self.chance.choice(["", "окна"]), number,
             self.chance.choice([7, 7, 7, 8]), self.chance.choice(["", "banner"]),
         )  # fmt: skip
@@ -80,7 +87,7 @@ class World:
         self.serial += 1
         status = chance.choice(["answered", "lost"])
         appeal = {
-            "account_id": chance.choice([7, 7, 7, 8]), "started_at": moment(chance), "id": UUID(int=self.serial),
+            "account_id": chance.choice([7, 7, 7, 8]), "started_at": self.moment(), "id": UUID(int=self.serial),
             "kind": chance.choice(["call", "call", "call", "form", "email"]), "site_id": chance.choice([70, 71, None]),
             "direction": chance.choice(["inbound", "inbound", "outbound"]), "client_id": chance.choice([1, 2, 3, None]),
             "visitor": chance.choice(["v0", "v1", "v2", None]), "confidence": 0.9,
@@ -98,7 +105,7 @@ class World:
             """INSERT INTO deals (account_id, client_id, revenue, currency, opened_at, won)
                VALUES (7, $1, $2, $3, $4, $5)""",
             self.chance.choice([1, 2, 3, None]), Decimal(self.chance.randrange(10**7)) / 10000,
-            self.chance.choice(["RUB", "EUR", "USD"]), moment(self.chance), self.chance.choice([True, False, None]),
+            self.chance.choice(["RUB", "EUR", "USD"]), self.moment(), self.chance.choice([True, False, None]),
         )  # fmt: skip
 
     async def cost(self, connection: Connection) -> None:
@@ -107,7 +114,7 @@ class World:
             """INSERT INTO costs (account_id, day, site_id, channel, source, medium, campaign, amount, currency, clicks,
                    content)
                VALUES (7, $1, $2, $3, $4, $5, $6, $7, $8, 3, $9)""",
-            moment(self.chance).date(), self.chance.choice([None, 70]), channel, source, medium, campaign,
+            self.moment().date(), self.chance.choice([None, 70]), channel, source, medium, campaign,
             Decimal(self.chance.randrange(10**6)) / 10000, self.chance.choice(["RUB", "USD"]),
             self.chance.choice(["", "banner"]),
         )  # fmt: skip
@@ -132,14 +139,23 @@ class World:
                 if self.chance.random() < 0.1:
                     await judge_marked(connection)
                 if self.chance.random() < 0.1:
-                    await add_up_stale(connection, limit=4)
+                    await add_up_stale(connection, limit=4, now=self.now)
+                if self.chance.random() < 0.3:
+                    await self.add_up_present_day(connection)
+
+    async def add_up_present_day(self, connection: Connection) -> None:
+        """As it is at some time of it."""
+        now = self.now - timedelta(hours=self.chance.choice([0, 0, 1, 4]))
+        await add_up_again(connection, self.now, rest=timedelta(0))
+        await add_up_further(connection, now, enough=self.chance.choice([1, 3]))
 
 
 class PlainSums:
     """`of`: key → measures; the key () is the total."""
 
-    def __init__(self, question: Question) -> None:
+    def __init__(self, question: Question, zone: ZoneInfo = ZONE) -> None:
         self.question = question
+        self.zone = zone
         self.of: dict[Key, Measures] = defaultdict(lambda: defaultdict(Decimal))
 
     async def read(self, pool: Pool) -> dict[Key, Measures]:
@@ -158,7 +174,7 @@ class PlainSums:
         return self.of
 
     def _add(self, at: datetime, dims: dict[str, Any], **measures: Any) -> None:
-        local = at.astimezone(ZONE)
+        local = at.astimezone(self.zone)
         day = local.date()
         week, month = day - timedelta(days=day.weekday()), day.replace(day=1)
         dims = {
@@ -210,7 +226,7 @@ class PlainSums:
     def _visits(self, visits: Iterable[Any]) -> None:
         known = set()
         for row in visits:
-            day = row["visitor"], row["site_id"], row["started_at"].astimezone(ZONE).date()
+            day = row["visitor"], row["site_id"], row["started_at"].astimezone(self.zone).date()
             dims = {**{name: row[name] for name in (*TRAFFIC, "content")}, "site": row["site_id"]}
             self._add(
                 row["started_at"], dims, visits=1, shown=row["number"] is not None, visitors=day not in known,
@@ -222,7 +238,7 @@ class PlainSums:
         amount, currency = _worth(row["amount"], row["currency"])
         told = ("channel", "source", "medium", "campaign", "content")
         dims = {**{name: row[name] for name in told}, "site": row["site_id"]}
-        begins = datetime.combine(row["day"], datetime.min.time(), tzinfo=ZONE)
+        begins = datetime.combine(row["day"], datetime.min.time(), tzinfo=self.zone)
         self._add(begins, dims, **{f"cost {currency}": amount, "clicks": row["clicks"]})
 
 

@@ -27,7 +27,8 @@ from callrouter.db.connect import Connection, connect
 from callrouter.lab import volume_rows as rows
 from callrouter.lab.crowd import SITES_PER_ACCOUNT, Crowd, account_id, adverts, places
 from callrouter.lab.volume_draw import DAY_MS, Columns, Drawn, chains, draw, joined, taken
-from callrouter.reports.sums import PARTS, add_up
+from callrouter.reports.figures import PARTS
+from callrouter.reports.sums import add_up
 
 TABLES = ("appeals", "visits", "visit_pages", "clients", "client_identities", "client_visitors", "deals", "costs",
           "appeal_notes")  # fmt: skip

@@ -26,22 +26,23 @@ from callrouter.reports.facts import COST_FIELDS, Scope
 from callrouter.reports.figures import (
     FACT_DIMENSIONS,
     MEASURES,
+    PART_MEASURES,
+    PARTS,
     TIMES,
     TRAFFIC,
     Dimension,
     Figures,
     Order,
+    Part,
     Sums,
     figures,
 )
-from callrouter.reports.sums import PART_MEASURES, PARTS, Part, cube_for, part_facts
+from callrouter.reports.pieces import Piece, pieces
+from callrouter.reports.sums import WHOLE_DAY, cube_for, part_facts
 
 Key: TypeAlias = tuple[str | int | date | None, ...]
-DAY = timedelta(days=1)
 MOST_ROWS = 100_000
 """Of one answer: a report is read by people; whoever wants all rows takes the journal."""
-MOST_RUNS = 6
-"""Of marked days: each is one more SELECT to plan. With more of them, days between the nearest are counted as well."""
 
 SUM_COLUMNS: Final = {name: f'r."{name}"' for name in (*TRAFFIC, "group", "employee", "site")}
 SUMMED_FIELDS = frozenset({"since", "until", *SUM_COLUMNS})
@@ -53,8 +54,6 @@ KEYS: Final = {
     "month": "date_trunc('month', day)::date",
 }  # fmt: skip
 
-MARKED = """
-SELECT DISTINCT part, day FROM report_marks WHERE account_id = $1 AND day BETWEEN $2 AND $3"""
 BASE = "SELECT currency FROM accounts WHERE id = $1"
 
 
@@ -96,22 +95,16 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     total: Figures
 
 
-class _Piece(msgspec.Struct, frozen=True):
-    """What of a part is taken from where: days from sums, `apart` from these; spans from rows."""
-
-    first: date | None = None
-    last: date | None = None
-    apart: tuple[date, ...] = ()
-    spans: tuple[tuple[datetime, datetime], ...] = ()
-
-
 class _Made(msgspec.Struct, frozen=True):
-    """What the statement is made of. `cube`: the sums that it reads; None: rows only."""
+    """What the statement is made of. `base`: the account's currency. `cube`: the sums that it reads; None: rows only;
+    `by_hour`: those by the hour."""
 
     scope: Scope
     question: Question
+    base: str
     cube: str | None
-    pieces: dict[Part, _Piece]
+    by_hour: str | None
+    pieces: dict[Part, Piece]
     values: Values
 
 
@@ -193,12 +186,15 @@ async def _find(connection: Connection, scope: Scope, question: Question) -> _Fo
     parts: list[Part] = [
         part for part in PARTS if part == "appeals" or (with_visits if part == "visits" else with_costs)
     ]
-    cube = _cube(question)
-    pieces = await _pieces(connection, scope, question.filters, parts, use_sums=cube is not None)
-    made = _Made(scope, question, cube, pieces, Values())
+    cube, by_hour = _cube(question), _cube(question, "hour")
+    period = _bounds(question.filters)
+    found = {part: Piece(spans=(period,)) for part in parts}
+    if cube is not None:
+        found = await pieces(connection, scope, period, parts, by_hour=by_hour is not None)
     base = await connection.fetchval(BASE, scope.account) or ""
+    made = _Made(scope, question, base, cube, by_hour, found, Values())
     with metrics.report_seconds.labels("rows" if cube is None else "sums").time():
-        rows = await connection.fetch(_statement(made, base), *made.values.all)
+        rows = await connection.fetch(_statement(made), *made.values.all)
     total, by_key = _folded(rows, question.by)
     return _Found(question, with_visits, with_costs, total, by_key)
 
@@ -212,55 +208,12 @@ def _concerned(question: Question) -> tuple[bool, bool]:
     return with_visits, with_costs
 
 
-def _cube(question: Question) -> str | None:
+def _cube(question: Question, *more: str) -> str | None:
     asked = question.filters.asked
     if not asked <= SUMMED_FIELDS:
         return None
-    wanted = (set(question.by) & set(FACT_DIMENSIONS)) | (asked - {"since", "until"})
+    wanted = (set(question.by) & set(FACT_DIMENSIONS)) | (asked - {"since", "until"}) | set(more)
     return cube_for(frozenset(wanted), question.model)
-
-
-async def _pieces(
-    connection: Connection, scope: Scope, filters: Filters, parts: Sequence[Part], *, use_sums: bool
-) -> dict[Part, _Piece]:
-    since, until = _bounds(filters)
-    if not use_sums:
-        return {part: _Piece(spans=((since, until),)) for part in parts}
-    marked: dict[str, set[date]] = defaultdict(set)
-    days = since.astimezone(scope.zone).date(), until.astimezone(scope.zone).date()
-    for row in await connection.fetch(MARKED, scope.account, *days):
-        marked[row["part"]].add(row["day"])
-    return {part: _piece(scope, since, until, marked[part]) for part in parts}
-
-
-def _piece(scope: Scope, since: datetime, until: datetime, marked: set[date]) -> _Piece:
-    """Marked days from their rows, and what of the first and last day the period has."""
-    first, end = since.astimezone(scope.zone).date(), until.astimezone(scope.zone).date()
-    if day_start(first, scope.zone) < since:
-        first += DAY
-    if first >= end:
-        return _Piece(spans=((since, until),))
-    apart = sorted(day for day in marked if first <= day < end)
-    days_apart = _runs(apart)
-    edges = [(since, day_start(first, scope.zone)), (day_start(end, scope.zone), until)]
-    runs = [(day_start(begin, scope.zone), day_start(last + DAY, scope.zone)) for begin, last in days_apart]
-    spans = tuple(span for span in (*edges, *runs) if span[0] < span[1])
-    from_rows = tuple(begin + n * DAY for begin, last in days_apart for n in range((last - begin).days + 1))
-    return _Piece(first=first, last=end - DAY, apart=from_rows, spans=spans)
-
-
-def _runs(days: Sequence[date]) -> list[tuple[date, date]]:
-    """Days one after the other as one; of too many runs the nearest become one, with the days between."""
-    runs: list[tuple[date, date]] = []
-    for day in days:
-        if runs and runs[-1][1] + DAY == day:
-            runs[-1] = (runs[-1][0], day)
-        else:
-            runs.append((day, day))
-    while len(runs) > MOST_RUNS:
-        nearest = min(range(1, len(runs)), key=lambda index: runs[index][0] - runs[index - 1][1])
-        runs[nearest - 1 : nearest + 1] = [(runs[nearest - 1][0], runs[nearest][1])]
-    return runs
 
 
 def _bounds(filters: Filters) -> tuple[datetime, datetime]:
@@ -270,13 +223,13 @@ def _bounds(filters: Filters) -> tuple[datetime, datetime]:
     )
 
 
-def _statement(made: _Made, base: str) -> str:
+def _statement(made: _Made) -> str:
     by, values = made.question.by, made.values
     named = ", ".join(f"{KEYS[name]} AS k{index}" for index, name in enumerate(by))
     keys = ", ".join(f"k{index}" for index in range(len(by)))
     told = ", ".join(f"coalesce(sum({name}), 0) AS {name}" for name in MEASURES)
     sums = ", ".join(f"{name} * coalesce(x.rate, 1) AS {name}" if name in MONEY else name for name in MEASURES)
-    currency, account = values.add(base, "text"), values.add(made.scope.account, "bigint")
+    currency, account = values.add(made.base, "text"), values.add(made.scope.account, "bigint")
     return f"""
 SELECT grouping({keys}) <> 0 AS is_total, {keys}, currency, {told}
 FROM (
@@ -294,16 +247,26 @@ def _sources(made: _Made) -> Iterator[str]:
     question = made.question
     for part, piece in made.pieces.items():
         if made.cube is not None and piece.first is not None:
-            yield _from_sums(made, part, piece, made.cube)
+            days = f"r.day BETWEEN {made.values.add(piece.first, 'date')} AND {made.values.add(piece.last, 'date')}"
+            yield _from_sums(made, part, made.cube, days, f"({_held(piece, made.values)})")
+        for hours in piece.hours:
+            day = f"r.day = {made.values.add(hours.day, 'date')}"
+            hour = f"r.hour BETWEEN {made.values.add(hours.first, 'int')} AND {made.values.add(hours.end - 1, 'int')}"
+            yield _from_sums(made, part, made.by_hour or "", day, f"r.since = {WHOLE_DAY}", hour)
         for since, until in piece.spans:
             filters = msgspec.structs.replace(question.filters, since=since, until=until)
             for select in part_facts(part, made.scope, filters, question.model, made.values):
-                yield _added_up(select, question.by, PART_MEASURES[part])
+                yield _added_up(made, select, PART_MEASURES[part])
 
 
-def _added_up(select: str, by: tuple[Dimension, ...], measures: tuple[str, ...]) -> str:
-    """A table's facts, by no more than what is asked: what is joined afterwards is small. Money keeps its day."""
-    day = "day" if set(by) & {"day", "week", "month", "weekday"} else "CASE WHEN currency <> '' THEN day END"
+def _added_up(made: _Made, select: str, measures: tuple[str, ...]) -> str:
+    """A table's facts, by no more than what is asked: what is joined afterwards is small. Other money keeps its day."""
+    by, base = made.question.by, made.values.add(made.base, "text")
+    day = (
+        "day"
+        if set(by) & {"day", "week", "month", "weekday"}
+        else f"CASE WHEN currency NOT IN ('', {base}) THEN day END"
+    )
     dims = [day, "currency", *(f'"{name}"' for name in FACT_DIMENSIONS if name in by)]
     told = [f"{day} AS day", "currency"]
     told += [f'"{name}"' if name in by else _nothing(name) for name in FACT_DIMENSIONS]
@@ -316,21 +279,29 @@ def _nothing(name: str) -> str:
     return f'NULL::{kind} AS "{name}"'
 
 
-def _from_sums(made: _Made, part: Part, piece: _Piece, cube: str) -> str:
+def _from_sums(made: _Made, part: Part, cube: str, *of: str) -> str:
     values, question = made.values, made.question
     where = [
         f"r.account_id = {values.add(made.scope.account, 'bigint')}",
         f"r.cube = {values.add(cube, 'text')}",
         f"r.model = {values.add(question.model if part == 'appeals' else part, 'text')}",
-        f"r.day BETWEEN {values.add(piece.first, 'date')} AND {values.add(piece.last, 'date')}",
+        *of,
         *column_conditions(question.filters, SUM_COLUMNS, values),
     ]
-    if piece.apart:
-        where.append(f"r.day <> ALL ({values.add(list(piece.apart), 'date[]')})")
     dims = [name for name in FACT_DIMENSIONS if name in question.by]
     kept = [f'r."{name}"' for name in ("day", "currency", *dims, *PART_MEASURES[part])]
     select = f"SELECT {', '.join(kept)} FROM report_sums r WHERE {' AND '.join(where)}"  # noqa: S608 - parameters
-    return _added_up(select, question.by, PART_MEASURES[part])
+    return _added_up(made, select, PART_MEASURES[part])
+
+
+def _held(piece: Piece, values: Values) -> str:
+    """Of the days' sums those that are read."""
+    whole = f"r.since = {WHOLE_DAY}"
+    if piece.apart:
+        whole += f" AND r.day <> ALL ({values.add(list(piece.apart), 'date[]')})"
+    if not piece.stretches:
+        return whole
+    return f"{whole} OR r.since = ANY ({values.add(list(piece.stretches), 'timestamptz[]')})"
 
 
 def _folded(rows: Sequence[asyncpg.Record], by: tuple[Dimension, ...]) -> tuple[Sums, dict[Key, Sums]]:

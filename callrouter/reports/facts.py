@@ -6,7 +6,7 @@ The same SELECTs are counted when a report is asked for and when a day is added 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ import msgspec
 from callrouter.appeals.credit import WHOLE, Model
 from callrouter.journal.conditions import Values, appeal_conditions, column_conditions, local_time, visit_conditions
 from callrouter.journal.filters import NOTHING_ASKED, Filters
+from callrouter.journal.period import day_start
 from callrouter.reports.figures import FACT_DIMENSIONS, MEASURES, TRAFFIC
 
 NUMERIC = frozenset({"wait_ms", "talk_ms", "revenue", "cost"})
@@ -47,6 +48,8 @@ APPEAL_CASES: Final = {
 }
 
 FEW_DAYS = timedelta(days=3)
+LONGEST_DAY_H = 26
+"""Clocks that go back make a day longer."""
 
 NOTHING = "''"
 OWN = ", ".join(f"coalesce(a.{name}, '') AS {name}" for name in TRAFFIC)
@@ -79,7 +82,8 @@ def deal_facts(scope: Scope, filters: Filters, model: Model, values: Values) -> 
     where = " AND ".join(
         [appeal_conditions(rest, scope.account, scope.zone, values), *column_conditions(traffic, WHERE_FROM, values)]
     )
-    where += f" AND d.account_id = {values.add(scope.account, 'bigint')}{_within('d.appeal_at', filters, values)}"
+    where += f" AND d.account_id = {values.add(scope.account, 'bigint')}"
+    where += _within("d.appeal_at", filters.since, filters.until, values)
     dims = {**WHERE_FROM, **_of_appeal(scope, values), "currency": "d.currency"}
     source = f"""appeals a
     JOIN deals d ON d.account_id = a.account_id AND d.appeal_at = a.started_at AND d.appeal_id = a.id
@@ -91,7 +95,7 @@ def owed_to_nobody(scope: Scope, filters: Filters, values: Values) -> str:
     """Deals whose client has no appeal: on the day they were opened, from nowhere."""
     opened = f"d.opened_at AT TIME ZONE {values.add(scope.zone.key, 'text')}"
     where = f"d.account_id = {values.add(scope.account, 'bigint')} AND d.appeal_at IS NULL"
-    where += _within("d.opened_at", filters, values)
+    where += _within("d.opened_at", filters.since, filters.until, values)
     dims = {"day": f"({opened})::date", "hour": f"extract(hour FROM {opened})::int", "currency": "d.currency"}
     return _select(dims, _deal_measures(str(WHOLE)), "deals d", where)
 
@@ -114,23 +118,35 @@ def visit_facts(scope: Scope, filters: Filters, values: Values) -> str:
 def _first_of_day(scope: Scope, filters: Filters, values: Values) -> tuple[str, str]:
     """Where visits come from, and the condition that one is its visitor's first at the site on that day.
 
-    Days that are counted whole are put in order at once; of a few visits of a long time each is looked up.
+    Days that are counted whole are put in order at once; of a few visits, be it of a long time or of a stretch of a
+    day, each is looked up.
     """
-    local, zone = local_time("v", scope.zone, values), values.add(scope.zone.key, "text")
+    day = f"({local_time('v', scope.zone, values)})::date"
     since, until = filters.since, filters.until
-    if since is None or until is None or (until - since > FEW_DAYS and filters.asked - {"since", "until"}):
+    midnight = day_start(since.astimezone(scope.zone).date(), scope.zone) if since is not None else None
+    if not _in_order(since, until, midnight, is_filtered=bool(filters.asked - {"since", "until"})):
+        within = _within("e.started_at", midnight, until, values)
         looked_up = f"""NOT EXISTS (
             SELECT FROM visits e WHERE e.account_id = v.account_id AND e.visitor = v.visitor AND e.site_id = v.site_id
-                AND e.started_at >= date_trunc('day', {local}) AT TIME ZONE {zone} AND e.started_at <= v.started_at
-                AND (e.started_at, e.session) < (v.started_at, v.session))"""
+                AND e.started_at > v.started_at - interval '{LONGEST_DAY_H} hours' AND e.started_at <= v.started_at
+                AND ({local_time("e", scope.zone, values)})::date = {day}
+                AND (e.started_at, e.session) < (v.started_at, v.session){within})"""
         return "visits v", looked_up
-    midnight = f"date_trunc('day', {values.add(since, 'timestamptz')} AT TIME ZONE {zone}) AT TIME ZONE {zone}"
+    where = f"v.account_id = {values.add(scope.account, 'bigint')}"
+    where += _within("v.started_at", midnight, until, values)
     ordered = f"""(
         SELECT v.*, row_number() OVER (
-            PARTITION BY ({local})::date, v.site_id, v.visitor ORDER BY v.started_at, v.session) = 1 AS is_first
-        FROM visits v WHERE v.account_id = {values.add(scope.account, "bigint")} AND v.started_at >= {midnight}
-            AND v.started_at < {values.add(until, "timestamptz")}) v"""  # noqa: S608 - values are parameters
+            PARTITION BY {day}, v.site_id, v.visitor ORDER BY v.started_at, v.session) = 1 AS is_first
+        FROM visits v WHERE {where}) v"""  # noqa: S608 - values are parameters
     return ordered, "v.is_first"
+
+
+def _in_order(since: datetime | None, until: datetime | None, midnight: datetime | None, *, is_filtered: bool) -> bool:
+    if since is None or until is None:
+        return False
+    if since != midnight and until - since < timedelta(days=1):
+        return False
+    return until - since <= FEW_DAYS or not is_filtered
 
 
 def cost_facts(scope: Scope, filters: Filters, values: Values) -> str:
@@ -154,9 +170,9 @@ def cost_facts(scope: Scope, filters: Filters, values: Values) -> str:
     return _select(dims, measures, "costs k", " AND ".join(where))
 
 
-def _within(column: str, filters: Filters, values: Values) -> str:
+def _within(column: str, since: datetime | None, until: datetime | None, values: Values) -> str:
     """The period, of a column that the planner cannot follow to `started_at`."""
-    bounds = ((">=", filters.since), ("<", filters.until))
+    bounds = ((">=", since), ("<", until))
     return "".join(f" AND {column} {sign} {values.add(at, 'timestamptz')}" for sign, at in bounds if at is not None)
 
 

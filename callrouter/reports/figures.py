@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
@@ -49,6 +49,13 @@ Order = Literal[
 ]  # fmt: skip
 """Measures that rows are put in order of."""
 MEASURES = (*VISIT_MEASURES, *APPEAL_MEASURES, *TIME_MEASURES, *DEAL_MEASURES, *COST_MEASURES)
+
+Part = Literal["appeals", "visits", "costs"]
+PARTS: tuple[Part, ...] = get_args(Part)
+PART_MEASURES: Final[dict[Part, tuple[str, ...]]] = {
+    "appeals": (*APPEAL_MEASURES, *TIME_MEASURES, *DEAL_MEASURES), "visits": VISIT_MEASURES, "costs": COST_MEASURES,
+}  # fmt: skip
+"""What changes apart, and is added up apart. Deals go with the appeals that they are owed to."""
 
 JOURNAL_ROWS: dict[str, dict[str, str]] = {
     "appeals": {},

@@ -1,45 +1,29 @@
 """Days added up beforehand: which sums there are, which of them still hold, and how a day is added up again.
 
-Knows SQL. A day's sums hold while it has no mark (see migration 0023).
+Knows SQL. A day's sums hold while it has no mark (see migration 0023). The present day's are made by `today`.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, timedelta
-from typing import Final, Literal
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import asyncpg
-import structlog
 
 from callrouter.appeals.credit import MODELS, Model
-from callrouter.db.connect import TROUBLE, Connection, Pool
+from callrouter.db.connect import Connection
 from callrouter.journal.conditions import Values
 from callrouter.journal.filters import Filters
 from callrouter.journal.period import day_start
 from callrouter.reports import metrics
 from callrouter.reports.facts import Scope, appeal_facts, cost_facts, deal_facts, owed_to_nobody, visit_facts
-from callrouter.reports.figures import (
-    APPEAL_MEASURES,
-    COST_MEASURES,
-    DEAL_MEASURES,
-    FACT_DIMENSIONS,
-    TIME_MEASURES,
-    VISIT_MEASURES,
-)
-
-log = structlog.get_logger()
-
-Part = Literal["appeals", "visits", "costs"]
-PARTS: tuple[Part, ...] = ("appeals", "visits", "costs")
-PART_MEASURES: Final[dict[Part, tuple[str, ...]]] = {
-    "appeals": (*APPEAL_MEASURES, *TIME_MEASURES, *DEAL_MEASURES), "visits": VISIT_MEASURES, "costs": COST_MEASURES,
-}  # fmt: skip
+from callrouter.reports.figures import FACT_DIMENSIONS, PART_MEASURES, Part
 
 CUBES: Final[dict[str, tuple[str, ...]]] = {
+    "source": ("channel", "source"),
     "channel": ("site", "channel", "source", "medium"),
     "hour": ("site", "hour"),
     "channel_hour": ("site", "channel", "hour"),
@@ -49,28 +33,44 @@ CUBES: Final[dict[str, tuple[str, ...]]] = {
     "landing_page": ("site", "channel", "source", "landing_page"),
     "keyword": ("site", "channel", "source", "medium", "campaign", "keyword"),
 }
-"""By which dimensions a day is added up, the smaller ones first: a question takes the first that fits."""
-SHARED_CUBES = ("channel", "campaign")
+"""By which dimensions a day is added up, the smaller ones first: a question takes the first that fits. The first has as
+many rows a day whatever the traffic: so many sources have something on each day."""
+SHARED_CUBES = ("source", "channel", "campaign")
 """Of the models that share appeals out: there are five of them."""
 
 DAY = timedelta(days=1)
-EVERY_SECONDS = 2.0
+WHOLE_DAY = "'-infinity'::timestamptz"
+"""Where sums begin that are of no stretch."""
 DAYS_AT_ONCE = 60
 LONGEST_RUN = 10
 """Days of an account one after the other are added up together: to plan a statement takes as long as a quiet day."""
 
 STALE = """
-SELECT m.account_id, m.part, m.day FROM (SELECT DISTINCT account_id, part, day FROM report_marks) m
+SELECT m.account_id, m.part, m.day FROM (
+    SELECT account_id, part, day FROM report_marks UNION SELECT account_id, part, day FROM report_stretches) m
 JOIN accounts a ON a.id = m.account_id
-WHERE m.day < (now() AT TIME ZONE a.time_zone)::date
+WHERE m.day < ($2::timestamptz AT TIME ZONE a.time_zone)::date
 ORDER BY m.day DESC LIMIT $1"""
-"""Days that are over. The present one changes with each call: it is left to its rows."""
+"""Days that are over."""
 
-# Of the marks of a day one is enough: the last that is seen here.
+# Of the marks of a day one is enough, the last that is seen here; of a day with stretches, one of each quarter. Nobody
+# may add up meanwhile: he would take those that his snapshot shows, perhaps the very one that is left for others here.
+REPEATED = """
+WITH repeated AS MATERIALIZED (
+    SELECT account_id FROM (
+        SELECT DISTINCT account_id FROM report_marks GROUP BY account_id, part, day HAVING count(*) > 1) every
+    ORDER BY random() LIMIT 200)
+SELECT account_id FROM repeated
+WHERE pg_try_advisory_xact_lock(hashtextextended('callrouter.reports', account_id))"""
 SUPERFLUOUS = """
 DELETE FROM report_marks m USING (
-    SELECT account_id, part, day, max(id) AS last FROM report_marks GROUP BY 1, 2, 3 HAVING count(*) > 1) l
-WHERE (m.account_id, m.part, m.day) = (l.account_id, l.part, l.day) AND m.id < l.last"""
+    SELECT account_id, id, row_number() OVER (
+        PARTITION BY account_id, part, day, CASE WHEN EXISTS (
+            SELECT FROM report_stretches s WHERE (s.account_id, s.part, s.day) = (k.account_id, k.part, k.day)
+        ) THEN at END
+        ORDER BY id DESC) AS place
+    FROM report_marks k WHERE account_id = ANY ($1)) n
+WHERE (m.account_id, m.id) = (n.account_id, n.id) AND n.place > 1"""
 
 LOCK = "SELECT pg_try_advisory_lock(hashtextextended('callrouter.reports', $1))"
 UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('callrouter.reports', $1))"
@@ -78,28 +78,19 @@ UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('callrouter.reports', $1))"
 
 # Held to the end: on another clock the day is another day.
 ON_CLOCK = "SELECT time_zone FROM accounts WHERE id = $1 FOR SHARE"
-TAKE_MARKS = "DELETE FROM report_marks WHERE account_id = $1 AND part = $2 AND day BETWEEN $3 AND $4"
-FORGET = "DELETE FROM report_sums WHERE account_id = $1 AND part = $2 AND day BETWEEN $3 AND $4"
+OF_DAYS = "account_id = $1 AND part = $2 AND day BETWEEN $3 AND $4"
+TAKE_MARKS = f"DELETE FROM report_marks WHERE {OF_DAYS}"  # noqa: S608 - a constant
+FORGET = f"DELETE FROM report_sums WHERE {OF_DAYS}"  # noqa: S608 - a constant
+FORGET_STRETCHES = f"DELETE FROM report_stretches WHERE {OF_DAYS}"  # noqa: S608 - a constant
 
 
-async def keep_sums(postgres: Pool) -> None:
-    """For ever: add up what was marked. Several workers may."""
-    while True:
-        try:
-            async with postgres.acquire() as connection:
-                done = await add_up_stale(connection)
-        except TROUBLE as error:
-            log.warning("REPORT-SUMS-FAILED", reason=str(error) or type(error).__name__)
-            done = 0
-        if not done:
-            await asyncio.sleep(EVERY_SECONDS)
-
-
-async def add_up_stale(connection: Connection, *, limit: int = DAYS_AT_ONCE) -> int:
+async def add_up_stale(connection: Connection, *, limit: int = DAYS_AT_ONCE, now: datetime | None = None) -> int:
     """Add up some days that are over and marked; returns how many."""
-    await connection.execute(SUPERFLUOUS)
+    async with connection.transaction():
+        repeated = await connection.fetch(REPEATED)
+        await connection.execute(SUPERFLUOUS, [row["account_id"] for row in repeated])
     stale: dict[tuple[int, Part], list[date]] = defaultdict(list)
-    for row in await connection.fetch(STALE, limit):
+    for row in await connection.fetch(STALE, limit, now or datetime.now(UTC)):
         stale[row["account_id"], row["part"]].append(row["day"])
     done = 0
     for (account, part), days in stale.items():
@@ -133,34 +124,47 @@ def _runs(days: Iterable[date]) -> Iterator[tuple[date, date]]:
 
 async def add_up(connection: Connection, account: int, part: Part, first: date, last: date) -> bool:
     """Add up these days' rows, as one snapshot shows them; False: somebody else is at the account, or it is gone."""
+
+    async def days(scope: Scope) -> bool:
+        for statement in (TAKE_MARKS, FORGET, FORGET_STRETCHES):
+            await connection.execute(statement, account, part, first, last)
+        since, until = day_start(first, scope.zone), day_start(last + DAY, scope.zone)
+        await write_sums(connection, scope, part, since, until)
+        return True
+
+    return await at_account(connection, account, part, days)
+
+
+async def at_account(
+    connection: Connection, account: int, part: Part, work: Callable[[Scope], Awaitable[bool]]
+) -> bool:
+    """Do `work` alone at the account and under one snapshot; False: somebody else is there, or it is gone."""
     if not await connection.fetchval(LOCK, account):
         return False
     try:
         with metrics.add_up_seconds.labels(part).time():
             async with connection.transaction(isolation="repeatable_read"):
-                return await _add_up(connection, account, part, first, last)
+                zone = await connection.fetchval(ON_CLOCK, account)
+                return zone is not None and await work(Scope(account, ZoneInfo(zone)))
     except asyncpg.SerializationError:
         return False  # the account's clock was changed meanwhile
     finally:
         await connection.fetchval(UNLOCK, account)
 
 
-async def _add_up(connection: Connection, account: int, part: Part, first: date, last: date) -> bool:
-    zone = await connection.fetchval(ON_CLOCK, account)
-    if zone is None:
-        return False
-    await connection.execute(TAKE_MARKS, account, part, first, last)
-    await connection.execute(FORGET, account, part, first, last)
-    scope = Scope(account, ZoneInfo(zone))
-    filters = Filters(since=day_start(first, scope.zone), until=day_start(last + DAY, scope.zone))
+async def write_sums(
+    connection: Connection, scope: Scope, part: Part, since: datetime, until: datetime, *, is_stretch: bool = False
+) -> None:
+    """Add up the rows between."""
+    filters = Filters(since=since, until=until)
     for model in MODELS if part == "appeals" else (None,):
         values = Values()
         rows = " UNION ALL ".join(part_facts(part, scope, filters, model or "last_click", values))
         cubes = SHARED_CUBES if model not in {None, "last_click"} else tuple(CUBES)
-        told = {"account_id": values.add(account, "bigint"), "part": values.add(part, "text"),
-                "model": values.add(model or part, "text")}  # fmt: skip
+        told = {"account_id": values.add(scope.account, "bigint"), "part": values.add(part, "text"),
+                "model": values.add(model or part, "text"),
+                "since": values.add(since, "timestamptz") if is_stretch else WHOLE_DAY}  # fmt: skip
         await connection.execute(_sum_up(cubes, rows, told, PART_MEASURES[part]), *values.all)
-    return True
 
 
 def part_facts(part: Part, scope: Scope, filters: Filters, model: Model, values: Values) -> list[str]:
