@@ -34,14 +34,15 @@ Separator = Literal["comma", "semicolon", "tab"]
 SIGNS: dict[Separator, str] = {"comma": ",", "semicolon": ";", "tab": "\t"}
 BOM = "\ufeff"
 FORMULA_SIGNS = "=+-@\t\r\n'＝＋－＠"
-WITHIN = re.compile(r"([,;\t])(?=\s*[=+\-@＝＋－＠])")
-"""Where a spreadsheet that splits by another sign than ours would begin a cell with a formula."""
+WITHIN = re.compile(r"([,;\t\r\n])(?=[\s\"]*[=+\-@＝＋－＠])")
+"""Where a spreadsheet that splits by another sign than ours would begin a cell with a formula. To such a one a quote
+amid a cell is none, and a line ends within."""
 ROWS_OF_A_SHEET = 1_000_000
 LONGEST_CELL = 32_767
 """Characters that a cell of a spreadsheet holds."""
 
 
-def jsonl(rows: Iterable[AppealTold]) -> bytes:
+def jsonl(rows: Iterable[msgspec.Struct]) -> bytes:
     return msgspec.json.Encoder().encode_lines(list(rows))
 
 

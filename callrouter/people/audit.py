@@ -52,6 +52,12 @@ async def record(
     await conn.execute(RECORD, account, *who, action, what, told)
 
 
+async def record_part(conn: Connection, account: int, by: Caller, action: Action, subject: object) -> None:
+    """Of what is looked at part by part: a row unless the same one had any of it within the hour."""
+    if not await conn.fetchval(LATELY, account, by.user, by.token, action, str(subject)):
+        await record(conn, account, by, action, subject)
+
+
 async def entries(
     conn: Connection,
     account: int | None,
@@ -73,6 +79,9 @@ async def entries(
 RECORD = """
 INSERT INTO audit (account_id, user_id, token_id, action, subject, details)
 VALUES ($1, $2, $3, $4, $5, $6::text::jsonb)"""
+LATELY = """
+SELECT true FROM audit WHERE account_id = $1 AND at > now() - interval '1 hour'
+    AND user_id IS NOT DISTINCT FROM $2 AND token_id IS NOT DISTINCT FROM $3 AND action = $4 AND subject = $5 LIMIT 1"""
 READ = """
 SELECT e.id, e.at, e.account_id AS account, e.action, e.subject, e.details, e.user_id AS user, e.token_id AS token,
        coalesce(nullif(u.name, ''), u.email) AS user_name, t.name AS token_name

@@ -151,6 +151,7 @@ def picture(kind: str) -> dict[int, ResponseSpec]:
 
 
 MORE_REFUSALS = {
+    409: ("Something else must be done first", "merged-again", "The survivor was merged again"),
     410: ("It became another by a merge", "merged-client", "This client became another"),
     412: ("It was changed meanwhile", "changed-meanwhile", "The note is another by now"),
     428: ("The version that was seen is not named", "no-version", "Say which version you saw"),

@@ -93,6 +93,22 @@ def test_an_export_is_the_journal_in_every_format(
     play(valkey_url, database, scene)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a;=1+1", "a,\t=1+1", "a; +1", "a\t@SUM(A1)", "a\n=1+1", "a\r\n-2+3", 'a;"=1+1;b', "a;\uff1d1+1", ";=1+1",
+        "=1;=1",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("separator", ["comma", "semicolon", "tab"])
+def test_no_cell_begins_with_a_formula_by_whatever_sign_and_line_a_program_splits(text: str, separator: Any) -> None:
+    line = Csv(("a", "b"), UTC_ZONE, separator=separator).values([["x", text], [text, [text]], ["x", {text: text}]])
+    for sign in ",;\t":
+        for row in line.decode().splitlines():  # as a program that takes a quote for one only where a cell begins
+            for cell in row.split(sign):
+                assert cell.lstrip(' "\t')[:1] not in {*"=+-@\uff1d\uff0b\uff0d\uff20"}, (row, sign)
+
+
 def test_a_client_gets_all_that_is_known_of_him(valkey_url: str, database: str) -> None:
     async def scene(here: Journal) -> None:
         await put(here.postgres, *(an_appeal(n, client_id=7) for n in range(250)))

@@ -20,6 +20,7 @@ from callrouter.journal.notes import Note
 from callrouter.journal.query import NAMES
 from callrouter.journal.visits import VisitInFull, VisitPage
 from callrouter.web.api import journal_examples
+from callrouter.web.api.clients import ClientNote
 from callrouter.web.api.journal import Appeals
 from tests.integration.web.journal import START, Journal, an_appeal, play, put, put_visit, refused
 
@@ -368,6 +369,7 @@ def test_a_client_who_is_forgotten_is_nowhere_and_what_was_counted_stays(valkey_
     ("example", "kind"),
     [
         ("APPEALS", Appeals), ("APPEAL", AppealInFull), ("NOTE", Note), ("CLIENTS", ClientPage), ("CARD", Card),
+        ("CLIENT_NOTE", ClientNote),
         ("HISTORY", History), ("VISITS", VisitPage), ("VISIT", VisitInFull),
     ],
 )  # fmt: skip
