@@ -11,10 +11,10 @@ neither repeats nor hides a row. Values never become part of the SQL.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -88,19 +88,15 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Question(NamedTuple):
-    """One page of a table. `select` gives two columns more than its own: `_value` and `_key`, for `following`."""
+    """One row more than a page of a table has. It gives two columns more than the table's: `_value` and `_key`."""
 
     sql: str
     values: list[object]
     sort: str
-    limit: int
 
-    def following(self, rows: Sequence[Mapping[str, Any]]) -> str | None:
-        """The cursor behind these rows, of which one more was asked for than is shown; None: there are no more."""
-        if len(rows) <= self.limit:
-            return None
-        last = rows[self.limit - 1]
-        return cursor_text(Cursor(self.sort, last["_value"], last["_key"]))
+    def behind(self, value: str, key: str) -> str:
+        """The cursor behind the row of this `_value` and `_key`."""
+        return cursor_text(Cursor(self.sort, value, key))
 
 
 def asked(
@@ -128,7 +124,7 @@ def asked(
         SELECT {table.fields}, ({value})::text AS _value, ({key.sql})::text AS _key FROM {table.tables}
         WHERE {" AND ".join(told) or "true"} {group}
         ORDER BY {value}{way}, {key.sql}{way} LIMIT {values.add(limit + 1, "bigint")}"""  # noqa: S608 - made of constants; values are parameters
-    return Question(sql, values.all, sort, limit)
+    return Question(sql, values.all, sort)
 
 
 def conditions(table: Table, items: Iterable[tuple[str, str]], values: Values, *, zone: ZoneInfo) -> list[str]:

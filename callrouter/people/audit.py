@@ -66,11 +66,13 @@ async def entries(
     until: datetime | None = None,
     action: str | None = None,
     user: int | None = None,
+    token: int | None = None,
+    subject: str | None = None,
     before: tuple[datetime, int] | None = None,
     limit: int = 100,
 ) -> list[Entry]:
     """The latest first; `account` None: of all. `before`: time and id of the last one of the page before."""
-    rows = await conn.fetch(READ, account, since, until, action, user, *(before or (None, None)), limit)
+    rows = await conn.fetch(READ, account, since, until, action, user, *(before or (None, None)), limit, token, subject)
     return [
         Entry(**{**dict(row), "details": row["details"] if isinstance(row["details"], dict) else {}}) for row in rows
     ]
@@ -88,5 +90,6 @@ SELECT e.id, e.at, e.account_id AS account, e.action, e.subject, e.details, e.us
 FROM audit e LEFT JOIN users u ON u.id = e.user_id LEFT JOIN tokens t ON t.id = e.token_id
 WHERE ($1::bigint IS NULL OR e.account_id = $1) AND ($2::timestamptz IS NULL OR e.at >= $2)
   AND ($3::timestamptz IS NULL OR e.at < $3) AND ($4::text IS NULL OR e.action = $4)
-  AND ($5::bigint IS NULL OR e.user_id = $5) AND ($6::timestamptz IS NULL OR (e.at, e.id) < ($6, $7))
+  AND ($5::bigint IS NULL OR e.user_id = $5) AND ($9::bigint IS NULL OR e.token_id = $9)
+  AND ($10::text IS NULL OR e.subject = $10) AND ($6::timestamptz IS NULL OR (e.at, e.id) < ($6, $7))
 ORDER BY e.at DESC, e.id DESC LIMIT $8"""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -211,13 +211,14 @@ def test_what_is_pending_is_settled_under_steady_load(
     async def run() -> None:
         nonlocal known
         async with shop(database) as pool:
-            await publish(pool, tmp_path, [an_appeal(a_call())], attribute_late=history)
+            today = datetime.now(UTC)  # nobody gives it up yet
+            await publish(pool, tmp_path, [an_appeal(a_call("1.1", today))], attribute_late=history)
             async with publishing(pool, tmp_path, history) as journal:
 
                 async def load() -> None:
                     number = 2
                     while True:
-                        await journal.append(an_appeal(a_call(f"1.{number}"), a_resolution(8, 80)))
+                        await journal.append(an_appeal(a_call(f"1.{number}", today), a_resolution(8, 80, today)))
                         number += 1
                         await asyncio.sleep(0.01)
 

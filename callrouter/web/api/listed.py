@@ -56,7 +56,8 @@ async def read_list(
         if cursor is None:
             raise
         rows = cursor_read(_no_cursor)
-    return Found(rows[:limit], asked.following(rows))
+    last = rows[limit - 1] if len(rows) > limit else None
+    return Found(rows[:limit], asked.behind(last["_value"], last["_key"]) if last else None)
 
 
 def require_fitting(table: Table, request: ApiRequest, own: Collection[str], zone: ZoneInfo) -> None:

@@ -23,6 +23,10 @@ def test_who_reads_a_history_is_recorded_as_who_reads_a_card_is(valkey_url: str,
         assert await seen() == 2, "nobody looks unseen by beginning with a later page"
         refused(await here.ask("/clients/7/history", account=3), 404, "unknown-client")
         assert await seen(3) == 0
+        told = (await here.told("/audit?action=client.see&subject=7&token=2"))["items"]
+        assert [(each["action"], each["subject"], each["token"]) for each in told] == [("client.see", "7", 2)] * 2
+        assert (await here.told("/audit?subject=8"))["items"] == []
+        assert (await here.told("/audit?token=1&subject=7"))["items"] == []
 
     play(valkey_url, database, scene)
 

@@ -54,11 +54,12 @@ def passes(table: Table, name: str, text: str) -> Callable[[dict[str, Any]], boo
         if ending == "empty":
             return (value in (None, "")) == (text == "true")
         if ending == "has":
-            return text.lower() in (value or "").lower()
+            return text.lower() in str(value or "").lower()
         kind = table.columns[field].kind
-        wanted = {"whole": int, "number": Decimal, "flag": json.loads}.get(kind, str)(text)
+        readers: dict[str, Callable[[str], Any]] = {"whole": int, "number": Decimal, "flag": json.loads}
+        wanted = readers.get(kind, str)(text)
         if ending in {"", "not"}:
-            return (value == wanted) != (ending == "not")
+            return bool(value == wanted) != (ending == "not")
         if value is None:
             return False
         mine = Decimal(str(value)) if kind == "number" else value

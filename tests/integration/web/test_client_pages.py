@@ -271,7 +271,7 @@ def test_nobodys_words_are_lost_when_two_write_on_one_client_at_once(database: s
         other = await here.signed_in("ann")
 
         def read(html: str) -> str:
-            return re.findall(r'name="read" value="([^"]*)"', html)[0]
+            return str(re.findall(r'name="read" value="([^"]*)"', html)[0])
 
         async def stored() -> str:
             return str(await here.postgres.fetchval("SELECT note FROM clients WHERE id = $1", ANNA))

@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import json
+import re
 import zipfile
 from datetime import timedelta
 from pathlib import Path
@@ -35,7 +36,7 @@ def rows_of(text: str, separator: str = ",") -> list[dict[str, str]]:
 
 def as_sent(cell: str) -> str:
     """What a cell was before it was defused."""
-    return cell[1:] if cell[:1] == "'" else cell
+    return re.sub(r"([,;\t\r\n])'", r"\1", cell.removeprefix("'"))
 
 
 def cells_of(workbook: bytes) -> list[list[tuple[str, str]]]:

@@ -203,7 +203,6 @@ def test_who_missed_something_is_told_anew_which_calls_last() -> None:
         for _ in range(MOST_WAITING + 1):  # which he takes too slowly
             feed._tell(Notice(2, (UUID(int=9),)))
         assert await told(3) == [("hello", 0), ("missed", 0), ("ringing", 0)], "the first does not ring on"
-        await stream.aclose()
         await feed.stop()
 
     asyncio.run(run())

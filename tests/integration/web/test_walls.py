@@ -3,14 +3,16 @@ changed. A new route that is not tried fails a test."""
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import asyncpg
 from litestar.routes import HTTPRoute
 
-from callrouter.db.connect import Pool
+from callrouter.db.connect import Pool, scoped
 from tests.integration.web.journal import START, Journal, an_appeal, play, put, put_visit
 from tests.integration.web.people import House, living
 
@@ -135,6 +137,25 @@ def test_no_route_tells_or_changes_anything_of_another_account(valkey_url: str, 
         assert await state_of(here.postgres) == before
         assert {("get", "/appeals"), ("patch", "/appeals/{appeal}"), ("delete", "/clients/{client}"),
                 ("post", "/clients/{client}/merge"), ("get", "/visits/{session}")} <= set(tried)  # fmt: skip
+
+    play(valkey_url, database, scene)
+
+
+def test_a_statement_that_forgets_the_account_finds_and_changes_nothing_of_others(
+    valkey_url: str, database: str
+) -> None:
+    async def scene(here: Journal) -> None:
+        await their_things(here.postgres)
+        before = await state_of(here.postgres)
+        filled = {name for name, state in before.items() if state}
+        assert {"appeals", "clients", "costs", "deals", "numbers", "visits", "views", "tokens"} <= filled
+        async with scoped(here.postgres, 2) as conn:
+            for name in before:
+                for statement in (f"SELECT count(*) FROM {name} WHERE account_id = 3", f"DELETE FROM {name}"):
+                    with contextlib.suppress(asyncpg.InsufficientPrivilegeError, asyncpg.ForeignKeyViolationError):
+                        async with conn.transaction():
+                            assert not await conn.fetchval(statement), name
+        assert await state_of(here.postgres) == before
 
     play(valkey_url, database, scene)
 
