@@ -49,11 +49,11 @@ async def read_list(
     told = [*where.conditions, *_filters(table, request, own, values, zone)]
     if sort not in table.sorts:
         raise Refusal(400, "bad-sort", "It cannot be sorted by that", f"Sort by one of {', '.join(table.sorts)}.")
-    asked = cursor_read(lambda: columns.asked(table, values, told, sort=sort, cursor=cursor, limit=limit))
+    asked = cursor_read(lambda: columns.asked(table, values, told, sort=sort, cursor=cursor or None, limit=limit))
     try:
         rows = await conn.fetch(asked.sql, *asked.values)
     except asyncpg.DataError:
-        if cursor is None:
+        if not cursor:
             raise
         rows = cursor_read(_no_cursor)
     last = rows[limit - 1] if len(rows) > limit else None

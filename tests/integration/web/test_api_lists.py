@@ -22,18 +22,20 @@ from tests.integration.web.test_export import cells_of
 
 DEALS = """
 INSERT INTO deals (account_id, client_id, linked_by, title, stage, crm, crm_id, revenue, currency, opened_at, closed_at,
-    won, employee, url, changed_at)
+    won, employee, url, changed_at, funnel, ga_client_id, ym_client_id)
 SELECT $1, nullif(n % 4, 0), (ARRAY['phone', ''])[n % 2 + 1], 'Окна ' || n % 5,
     (ARRAY['новая', '', '50%_x'])[n % 3 + 1], 'amo',
     nullif(n % 7, 0) || '-' || n, n % 6 - 1.5, (ARRAY['RUB', 'EUR'])[n % 2 + 1],
     '2026-03-02 09:00Z'::timestamptz + (n % 9) * interval '1 hour',
     CASE WHEN n % 3 > 0 THEN '2026-03-05 09:00Z'::timestamptz + (n % 4) * interval '1 hour' END,
-    (ARRAY[true, false, NULL])[n % 3 + 1], '=1+' || n, '', '2026-03-06Z'::timestamptz + n * interval '1 minute'
+    (ARRAY[true, false, NULL])[n % 3 + 1], '=1+' || n, '', '2026-03-06Z'::timestamptz + n * interval '1 minute',
+    'воронка', n % 3 || '.1', ''
 FROM generate_series($2::int, $3::int) n"""
 COSTS = """
-INSERT INTO costs (account_id, day, site_id, channel, source, campaign, amount, currency, clicks, imported_from)
-SELECT $1, '2026-03-01'::date + n % 5, nullif(n % 3, 0), (ARRAY['paid_search', ''])[n % 2 + 1], 'yandex',
-    'Кампания ' || n % 4, n * 1.25, 'RUB', nullif(n % 6, 0), 'csv'
+INSERT INTO costs (account_id, day, site_id, channel, source, medium, campaign, keyword, content, amount, currency,
+    clicks, impressions, imported_from)
+SELECT $1, '2026-03-01'::date + n % 5, nullif(n % 3, 0), (ARRAY['paid_search', ''])[n % 2 + 1], 'yandex', 'cpc',
+    'Кампания ' || n % 4, 'окна ' || n % 3, 'текст', n * 1.25, 'RUB', nullif(n % 6, 0), n * 10, 'csv'
 FROM generate_series($2::int, $3::int) n"""
 LISTS = [("/deals", deal_list.TABLE, DEALS), ("/costs", cost_list.TABLE, COSTS)]
 
@@ -94,7 +96,7 @@ def test_a_list_is_filtered_by_every_column(
         items = (await here.told(f"{path}?limit=500"))["items"]
         assert len(items) == 60
         tried = list(questions(table, items))
-        assert len({name for name, _ in tried}) > len(table.names) * 0.8
+        assert len({name for name, _ in tried}) > len(table.names) * 0.85
         for name, text in tried:
             found = (await here.told(f"{path}?{urlencode({name: text, 'limit': 500})}"))["items"]
             expected = {item["id"] for item in items if passes(table, name, text)(item)}
