@@ -27,7 +27,7 @@ FileFormat = Literal["jsonl", "csv", "xlsx"]
 FORMATS: tuple[FileFormat, ...] = get_args(FileFormat)
 MEDIA_TYPES: dict[FileFormat, str] = {
     "jsonl": "application/x-ndjson",
-    "csv": "text/csv; charset=utf-8",
+    "csv": "text/csv",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 Separator = Literal["comma", "semicolon", "tab"]

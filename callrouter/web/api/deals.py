@@ -157,7 +157,7 @@ def _one(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
             await audit.record(conn, found.account, caller, "deal.change", deal)
         return tagged(changed, changed.version)
 
-    @delete("/deals/{deal:int}", summary="Remove a deal")
+    @delete("/deals/{deal:int}", responses=examples.refusals(), summary="Remove a deal")
     async def remove(request: ApiRequest, deal: Id, if_match: IfMatch = None) -> None:
         """For what was told by mistake: a deal that fell through has `won` false."""
         caller = await access.caller(request, "deals:write")

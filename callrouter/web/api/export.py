@@ -49,8 +49,8 @@ def export_handlers(access: Access, asking: Asking, files: Files) -> list[HTTPRo
 
 def _of_client(access: Access, asking: Asking) -> HTTPRouteHandler:
     @get(
-        "/clients/{client:int}/export", responses=described("JSON lines: the card, then his doings"),
-        summary="All that is known of a client",
+        "/clients/{client:int}/export", summary="All that is known of a client",
+        responses=described("JSON lines: the card, then his doings", formats.MEDIA_TYPES["jsonl"]),
     )  # fmt: skip
     async def export_client(request: ApiRequest, client: Id, account: AccountAsked = None) -> Stream:
         """As the law on personal data has it: what he may ask for."""

@@ -22,6 +22,8 @@ from callrouter.web.problem import Refusal
 AT_ONCE = 2
 """Exports of one process: each keeps a connection busy."""
 CHUNK = 64 * 1024
+OF_ITS_FORMAT = "application/octet-stream"
+"""Stands in descriptions for the types of the formats that a handler takes (`routes` puts them there)."""
 FormatAsked = Annotated[FileFormat, QueryParameter(name="format", description="jsonl, csv or xlsx.")]
 Bom = Annotated[bool, QueryParameter(description="CSV: begin with a byte order mark, for Excel.")]
 SeparatorAsked = Annotated[Separator, QueryParameter(description="CSV: comma, semicolon or tab.")]
@@ -80,8 +82,8 @@ def as_file(name: str) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
 
 
-def described(description: str) -> dict[int, ResponseSpec]:
-    found = ResponseSpec(bytes, generate_examples=False, description=description, media_type="application/octet-stream")
+def described(description: str, media_type: str = OF_ITS_FORMAT) -> dict[int, ResponseSpec]:
+    found = ResponseSpec(bytes, generate_examples=False, description=description, media_type=media_type)
     return examples.of(bytes, {}) | {200: found}
 
 

@@ -157,7 +157,7 @@ def _one(access: Access, reading: Reading, outlet: Outlet) -> list[HTTPRouteHand
             now = await store.schedule_numbered(conn, found.account, schedule)
             return tagged(await _shown(conn, now), now.version)
 
-    @delete("/schedules/{schedule:int}", summary="Remove a scheduled report")
+    @delete("/schedules/{schedule:int}", responses=examples.refusals(), summary="Remove a scheduled report")
     async def remove(request: ApiRequest, schedule: Id) -> None:
         caller = await access.caller(request, "reports:write")
         async with reading.changing(caller.account) as conn:

@@ -67,7 +67,7 @@ def token_handlers(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
         )
         return answer
 
-    @delete("/tokens/{token:int}", summary="Revoke a token")
+    @delete("/tokens/{token:int}", responses=examples.refusals(), summary="Revoke a token")
     async def revoke(request: ApiRequest, token: Id) -> None:
         """It is refused from now on. Revoked before, or not yours: 404."""
         caller = await access.caller(request, "users:write")

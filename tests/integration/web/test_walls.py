@@ -128,7 +128,8 @@ def test_no_route_tells_or_changes_anything_of_another_account(valkey_url: str, 
                     answer = await here.ask(asked + query, method=method.upper(), body=body, if_match="*")
                     case = method, path, answer.status_code, answer.text
                     assert answer.status_code != 400, f"what is asked fits, in BODIES and QUERIES: {case}"
-                    assert answer.status_code < 500, case
+                    described = methods[method]["responses"]
+                    assert {str(answer.status_code), "401", "403", "404", "429", "503"} <= set(described), case
                     assert body is not None or method in {"get", "delete"} or own in NOTHING_TO_SAY, case
                     assert answer.status_code >= 400 or not query, case
                     for secret in (SECRET, PHONE, "their-session", "their-visitor"):
@@ -251,6 +252,8 @@ def test_whatever_is_asked_is_answered_or_refused_as_the_description_says(valkey
                 )
             answer = await here.ask(f"{full}?{urlencode(query)}")
             assert str(answer.status_code) in told["responses"], (full, query, answer.text)
+            media = answer.headers["content-type"].partition(";")[0]
+            assert media in told["responses"][str(answer.status_code)]["content"], (full, query)
             if answer.status_code != 200:
                 assert answer.headers["content-type"] == "application/problem+json", (full, query)
 
