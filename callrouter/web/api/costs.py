@@ -18,7 +18,7 @@ from callrouter.reports.costs import Cost, CostTold, Rate, cost_of
 from callrouter.reports.money import NoSense
 from callrouter.web.api import examples, report_examples
 from callrouter.web.api.access import Access, ApiRequest
-from callrouter.web.api.changes import HIGHEST_ID, AccountAsked, Limit, meant_account
+from callrouter.web.api.changes import HIGHEST_ID, AccountAsked, Limit, meant_account, require_account
 from callrouter.web.api.filtered import known_clock, patience
 from callrouter.web.api.listed import CursorAsked, SortAsked, Where, operation_of, read_list
 from callrouter.web.api.reading import Reading
@@ -108,6 +108,7 @@ def cost_handlers(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
         told = [_cost(of, each, index) for index, each in enumerate(data.items)]
         teller = _fits("origin", origin)
         async with reading.changing(caller.account) as conn:
+            await require_account(conn, whose)
             await costs.replace_costs(conn, whose, teller, [of], told)
             await audit.record(conn, whose, caller, "cost.change", f"{of} {teller}", costs=len(told))
         return Replaced(origin=teller, day=of, costs=len(told))
@@ -138,6 +139,7 @@ def _rates(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
         except NoSense as error:
             raise _no_sense(error) from None
         async with reading.changing(caller.account) as conn:
+            await require_account(conn, whose)
             await costs.set_rate(conn, whose, code, of, rate)
             await audit.record(conn, whose, caller, "cost.change", f"{code} {of}", rate=data.rate)
             return Rates(items=await costs.read_rates(conn, whose))

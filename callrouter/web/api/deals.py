@@ -32,6 +32,7 @@ from callrouter.web.api.changes import (
     Limit,
     asked_account,
     meant_account,
+    require_account,
     require_unchanged,
     tagged,
     told_once,
@@ -123,6 +124,7 @@ def deal_handlers(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
         whose = meant_account(caller, account)
 
         async def work(conn: Connection) -> Deal:
+            await require_account(conn, whose)
             told = await _told(conn, whose, data)
             deal = await deals.tell(conn, whose, told, by=by_caller(caller))
             await audit.record(conn, whose, caller, "deal.change", deal.id)

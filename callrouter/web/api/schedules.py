@@ -30,6 +30,7 @@ from callrouter.web.api.changes import (
     Key,
     asked_account,
     meant_account,
+    require_account,
     require_unchanged,
     tagged,
     told_once,
@@ -119,6 +120,7 @@ def schedule_handlers(access: Access, reading: Reading, outlet: Outlet) -> list[
         whose = meant_account(caller, account)
 
         async def work(conn: Connection) -> ScheduleShown:
+            await require_account(conn, whose)
             plan = _plan(data, None)
             number = await store.add_schedule(
                 conn, whose, plan, by=caller, allowed=outlet.allowed, folder=outlet.folder is not None

@@ -143,6 +143,25 @@ def test_no_route_tells_or_changes_anything_of_another_account(valkey_url: str, 
     play(valkey_url, database, scene)
 
 
+def test_an_account_that_is_not_there_is_no_fault_of_ours(valkey_url: str, database: str) -> None:
+    async def scene(here: Journal) -> None:
+        paths = (await here.told("/openapi.json"))["paths"]
+        for path, methods in paths.items():
+            own = path.removeprefix("/api/v1")
+            if not path.startswith("/api/v1/") or path.endswith("/live"):
+                continue
+            for method in sorted({"get", "post", "put", "patch", "delete"} & set(methods)):
+                body = BODIES.get(own) if method not in {"get", "delete"} else None
+                nowhere = body | {"account": 4711} if body and "account" in body else body
+                asked = f"{filled(own)}?{QUERIES.get(own, '')}"
+                if "account" in {each["name"] for each in methods[method].get("parameters", [])}:
+                    asked += "&account=4711"
+                answer = await here.ask(asked, account=1, method=method.upper(), body=nowhere, if_match="*")
+                assert str(answer.status_code) in methods[method]["responses"], (method, path, answer.text)
+
+    play(valkey_url, database, scene)
+
+
 def test_a_statement_that_forgets_the_account_finds_and_changes_nothing_of_others(
     valkey_url: str, database: str
 ) -> None:
