@@ -34,6 +34,8 @@ Separator = Literal["comma", "semicolon", "tab"]
 SIGNS: dict[Separator, str] = {"comma": ",", "semicolon": ";", "tab": "\t"}
 BOM = "\ufeff"
 FORMULA_SIGNS = "=+-@\t\r\n'＝＋－＠"
+BEGINS = tuple(FORMULA_SIGNS)
+SPLITS = frozenset(",;\t\r\n")
 WITHIN = re.compile(r"([,;\t\r\n])(?=[\s\"]*[=+\-@＝＋－＠])")
 """Where a spreadsheet that splits by another sign than ours would begin a cell with a formula. To such a one a quote
 amid a cell is none, and a line ends within."""
@@ -76,8 +78,9 @@ class Csv:
         text = as_text(value, self._zone)
         if not isinstance(value, str | list | dict):
             return text
-        text = WITHIN.sub(r"\1'", text)
-        return f"'{text}" if text.startswith(tuple(FORMULA_SIGNS)) else text
+        if not SPLITS.isdisjoint(text):  # most have none, and to look so is faster
+            text = WITHIN.sub(r"\1'", text)
+        return f"'{text}" if text.startswith(BEGINS) else text
 
 
 def as_text(value: object, zone: ZoneInfo) -> str:
