@@ -224,7 +224,7 @@ def test_an_account_sends_so_many_mails_an_hour_and_the_rest_later(
             async with workers(database, pool, outlet(server)):
                 rows = await until(pool, "state = 'sent' OR attempts > 1", 3)
                 assert sorted(row["state"] for row in rows) == ["sent", "sent", "waiting"], "another account's is sent"
-                assert "1 mails within an hour" in next(row["note"] for row in rows if row["state"] == "waiting")
+                assert "mails within an hour" in next(row["note"] for row in rows if row["state"] == "waiting")
                 assert len(server.taken) == 2
                 monkeypatch.setattr(sending, "HOURLY", timedelta())  # an hour later
                 await until(pool, "state = 'sent'", 3)
