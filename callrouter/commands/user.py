@@ -103,6 +103,20 @@ def unbind(email: str, config_file: Path | None) -> None:
     print_json(_told(inventory_work(config_file, end)))
 
 
+@user.command("email")
+@click.argument("email")
+@click.argument("other")
+@config_option
+def change_email(*, email: str, other: str, config_file: Path | None) -> None:
+    """Have the user of EMAIL sign in as OTHER: he got another address, or EMAIL is somebody else's."""
+
+    async def change(conn: asyncpg.Connection) -> User:
+        found = await users.user_named(conn, email)
+        return await users.change_email(conn, found.account, found.id, other)
+
+    print_json(_told(inventory_work(config_file, change)))
+
+
 class _Given(NamedTuple):
     hashed: str
     drawn: bool

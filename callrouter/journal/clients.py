@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 
 import msgspec
 
 from callrouter.db.connect import Connection
 from callrouter.journal.client_list import Revenue
+from callrouter.pool.inventory import Refused
 
 NO_NUMBER = "Не определено"
 NO_NAME = "неизвестно"
@@ -105,15 +107,34 @@ async def visitors_of(conn: Connection, account: int, client: int) -> list[str]:
     return [row["visitor"] for row in await conn.fetch(VISITORS, account, client)]
 
 
-async def lock(conn: Connection, account: int, client: int) -> None:
-    """Nobody else changes him until this transaction ends."""
-    await conn.execute("SELECT FROM clients WHERE account_id = $1 AND id = $2 FOR UPDATE", account, client)
+class StaleNote(Exception):
+    """Somebody else changed it meanwhile; `now` is what stands there."""
+
+    def __init__(self, now: str) -> None:
+        super().__init__("the note was changed meanwhile")
+        self.now = now
 
 
-async def set_note(conn: Connection, account: int, client: int, note: str) -> bool:
-    """In a transaction. False: no such client."""
-    done = await conn.execute(SET_NOTE, account, client, note.replace("\0", "\ufffd")[:LONGEST_NOTE])
-    return done.endswith(" 1")
+def note_version(note: str) -> str:
+    """By its words: it is the same one if they are."""
+    return hashlib.blake2s(note.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+
+
+async def change_note(conn: Connection, account: int, client: int, note: str, *, seen: str | None) -> str | None:
+    """In a transaction; what is kept. `seen`: the version that must stand there, None: whichever. None: no such client.
+
+    Raises StaleNote; Refused if it is too long.
+    """
+    kept = note.replace("\0", "\ufffd").replace("\r\n", "\n").strip()
+    if len(kept) > LONGEST_NOTE:
+        raise Refused("a note has {most} characters at most", most=LONGEST_NOTE)
+    before = await conn.fetchval(LOCK, account, client)
+    if before is None:
+        return None
+    if seen is not None and seen != note_version(before):
+        raise StaleNote(before)
+    await conn.execute(SET_NOTE, account, client, kept)
+    return kept
 
 
 async def by_phone(conn: Connection, account: int, phone: str) -> tuple[int, str | None] | None:
@@ -128,6 +149,7 @@ async def survivor_of(conn: Connection, account: int, client: int) -> int | None
     return survivor
 
 
+LOCK = "SELECT note FROM clients WHERE account_id = $1 AND id = $2 FOR UPDATE"
 SET_NOTE = "UPDATE clients SET note = $3 WHERE account_id = $1 AND id = $2"
 CLIENT = "SELECT name, note, first_touch_at, created_at FROM clients WHERE account_id = $1 AND id = $2"
 IDENTITIES = """

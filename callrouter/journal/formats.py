@@ -27,21 +27,24 @@ FileFormat = Literal["jsonl", "csv", "xlsx"]
 FORMATS: tuple[FileFormat, ...] = get_args(FileFormat)
 MEDIA_TYPES: dict[FileFormat, str] = {
     "jsonl": "application/x-ndjson",
-    "csv": "text/csv; charset=utf-8",
+    "csv": "text/csv",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 Separator = Literal["comma", "semicolon", "tab"]
 SIGNS: dict[Separator, str] = {"comma": ",", "semicolon": ";", "tab": "\t"}
 BOM = "\ufeff"
 FORMULA_SIGNS = "=+-@\t\r\n'＝＋－＠"
-WITHIN = re.compile(r"([,;\t])(?=\s*[=+\-@＝＋－＠])")
-"""Where a spreadsheet that splits by another sign than ours would begin a cell with a formula."""
+BEGINS = tuple(FORMULA_SIGNS)
+SPLITS = frozenset(",;\t\r\n")
+WITHIN = re.compile(r"([,;\t\r\n])(?=[\s\"]*[=+\-@＝＋－＠])")
+"""Where a spreadsheet that splits by another sign than ours would begin a cell with a formula. To such a one a quote
+amid a cell is none, and a line ends within."""
 ROWS_OF_A_SHEET = 1_000_000
 LONGEST_CELL = 32_767
 """Characters that a cell of a spreadsheet holds."""
 
 
-def jsonl(rows: Iterable[AppealTold]) -> bytes:
+def jsonl(rows: Iterable[msgspec.Struct]) -> bytes:
     return msgspec.json.Encoder().encode_lines(list(rows))
 
 
@@ -75,8 +78,9 @@ class Csv:
         text = as_text(value, self._zone)
         if not isinstance(value, str | list | dict):
             return text
-        text = WITHIN.sub(r"\1'", text)
-        return f"'{text}" if text.startswith(tuple(FORMULA_SIGNS)) else text
+        if not SPLITS.isdisjoint(text):  # most have none, and to look so is faster
+            text = WITHIN.sub(r"\1'", text)
+        return f"'{text}" if text.startswith(BEGINS) else text
 
 
 def as_text(value: object, zone: ZoneInfo) -> str:

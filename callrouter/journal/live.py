@@ -131,11 +131,11 @@ class Feed:
     async def _listen(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
         """Until the connection is lost."""
         self._lost.clear()
+        self._calls.clear()  # which end meanwhile is not told; one that rings from here on is kept
         connection.add_termination_listener(lambda _: self._lost.set())
         await connection.add_listener(CHANNEL, self._appeals)
         await connection.add_listener(RINGING, self._call)
         self._listening.set()
-        self._calls.clear()
         for watchers in list(self._watchers.values()):
             for watcher in list(watchers):
                 watcher.tell(Missed())

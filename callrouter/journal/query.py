@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any, get_type_hints
 from zoneinfo import ZoneInfo
@@ -76,9 +76,9 @@ def parse(items: Iterable[tuple[str, str]], *, zone: ZoneInfo, now: datetime, co
         if count >= MOST_VALUES:
             raise BadFilter(shown(name), "no more than {most} filters at once", most=MOST_VALUES)
         if name not in NAMES:
-            raise _unknown(name)
+            raise unknown_filter(name, NAMES)
         if value:
-            asked.setdefault(name, []).append(_text(name, value))
+            asked.setdefault(name, []).append(checked(name, value))
     since, until = _span(asked, zone, now)
     told: dict[str, Any] = {"since": since, "until": until, "q": _words(asked.get("q", []))}
     for name in {parameter.partition(".")[0] for parameter in asked} - set(OWN_WORDS):
@@ -157,7 +157,8 @@ def _moment(name: str, asked: Asked, zone: ZoneInfo) -> datetime | None:
         raise BadFilter(name, error.template, **error.values) from None
 
 
-def _text(name: str, value: str) -> str:
+def checked(name: str, value: str) -> str:
+    """The value, if a text can have its characters. Raises BadFilter."""
     if len(value) > LONGEST_VALUE:
         raise BadFilter(name, "no longer than {most} characters", most=LONGEST_VALUE)
     if "\0" in value or any("\ud800" <= sign <= "\udfff" for sign in value):
@@ -199,8 +200,9 @@ def _number(name: str, asked: Asked) -> float | None:
     return number
 
 
-def _unknown(name: str) -> BadFilter:
-    near = difflib.get_close_matches(name[:LONGEST_NAME], NAMES, n=1)
+def unknown_filter(name: str, names: Collection[str]) -> BadFilter:
+    """With what may be meant."""
+    near = difflib.get_close_matches(name[:LONGEST_NAME], names, n=1)
     if near:
         return BadFilter(shown(name), "no such filter; is {near} meant?", near=near[0])
     return BadFilter(shown(name), "no such filter")

@@ -1,7 +1,8 @@
 """Whose a provider's identity is: the user it is bound to, else the one whose e-mail it proves, else perhaps a new one.
 
 An e-mail counts once, and only if the provider says that it is verified: from then on the provider's name for the
-person counts, whatever becomes of the address. Knows no HTTP and no tokens.
+person counts, whatever becomes of the address. Addresses of newcomers' domains are their account's: whoever adds users
+elsewhere cannot catch a person on his way there. Knows no HTTP and no tokens.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import msgspec
 from callrouter.db.connect import Connection
 from callrouter.people import audit, users
 from callrouter.people.model import Caller, Locale
-from callrouter.pool.inventory import Refused, account_named
+from callrouter.pool.inventory import OPERATOR, Refused, account_named
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,8 +37,9 @@ class Newcomers(msgspec.Struct, frozen=True, kw_only=True):
     domains: tuple[str, ...]
 
 
-Outcome = Literal["right", "unknown", "unverified", "disabled", "other"]
-"""`other`: the user of that e-mail signs in by another identity."""
+Outcome = Literal["right", "unknown", "unverified", "disabled", "other", "elsewhere"]
+"""`other`: the user of that e-mail signs in by another identity; `elsewhere`: an account has made a user of an e-mail
+that is another's, by its domain."""
 
 
 class Found(NamedTuple):
@@ -67,15 +69,35 @@ async def _by_email(conn: Connection, identity: Identity, newcomers: Newcomers |
         return await _welcome(conn, identity, email, newcomers, locale)
     if row["issuer"] == identity.issuer:
         return Found("other", row["account"], row["user"], email)
+    if await _is_anothers(conn, row["account"], email, newcomers):
+        return Found("elsewhere", row["account"], row["user"], email)
     if not row["disabled"]:
         await _bind(conn, identity, row["account"], row["user"], given_up=row["issuer"])
     return _found(row)
 
 
+async def require_not_anothers(conn: Connection, account: int, email: str, newcomers: Newcomers | None) -> None:
+    """For who adds a user to `account`. Raises Refused."""
+    if await _is_anothers(conn, account, email, newcomers):
+        domain = _domain(email)
+        raise Refused("people with an address of {domain} become users elsewhere when they sign in", domain=domain)
+
+
+async def _is_anothers(conn: Connection, account: int, email: str, newcomers: Newcomers | None) -> bool:
+    """By its domain it is newcomers', whose account is another one. The operator's own people may have any address."""
+    if newcomers is None or account == OPERATOR or _domain(email) not in newcomers.domains:
+        return False
+    return bool(await conn.fetchval("SELECT name FROM accounts WHERE id = $1", account) != newcomers.account)
+
+
+def _domain(email: str) -> str:
+    return email.strip().lower().rpartition("@")[2]
+
+
 async def _welcome(
     conn: Connection, identity: Identity, email: str, newcomers: Newcomers | None, locale: Locale
 ) -> Found:
-    if newcomers is None or email.rpartition("@")[2] not in newcomers.domains:
+    if newcomers is None or _domain(email) not in newcomers.domains:
         return Found("unknown", email=email)
     account = await account_named(conn, newcomers.account)
     try:

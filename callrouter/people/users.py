@@ -117,6 +117,20 @@ async def change_user(conn: Connection, account: int, user: int, change: Change,
         return after
 
 
+async def change_email(conn: Connection, account: int, user: int, email: str) -> User:
+    """By the operator: whose address it is decides who is let in by it. Raises Refused, Unknown."""
+    address = email_of(email)
+    async with conn.transaction():
+        before = await user_numbered(conn, user, account, lock=True)
+        try:
+            async with conn.transaction():
+                await conn.execute(SET_EMAIL, account, user, address)
+        except asyncpg.UniqueViolationError:
+            raise Refused("there is a user {email} already, here or in another account", email=address) from None
+        await audit.record(conn, account, None, "user.change", address, email=[before.email, address])
+        return await user_numbered(conn, user, account)
+
+
 async def set_password(
     conn: Connection, account: int, user: int, password_hash: str, *, must_change: bool = False,
     by: Caller | None = None, keep_session: int | None = None,
@@ -212,6 +226,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, CASE WHEN $6::text IS NOT NULL THEN now() EN
 CHANGE = """
 UPDATE users SET name = $3, role = $4, locale = $5,
     disabled_at = CASE WHEN $6 THEN coalesce(disabled_at, now()) END WHERE account_id = $1 AND id = $2"""
+SET_EMAIL = "UPDATE users SET email = $3 WHERE account_id = $1 AND id = $2"
 SET_HASH = """
 UPDATE users SET password_hash = $3, must_change_password = $4, password_at = now()
 WHERE account_id = $1 AND id = $2"""

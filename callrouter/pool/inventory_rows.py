@@ -1,4 +1,4 @@
-"""The inventory as it is listed: sites, pools, numbers, static bindings, of one account or of all. Changes nothing."""
+"""The inventory as it is listed: sites, pools and their numbers, of one account or of all. Changes nothing."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class StaticRow(msgspec.Struct, frozen=True, kw_only=True):
     valid_to: datetime | None
 
 
-Row = TypeVar("Row", SiteRow, PoolRow, NumberRow, StaticRow)
+Row = TypeVar("Row", SiteRow, PoolRow, NumberRow)
 
 
 async def sites(conn: Connection, account: int | None, after: int, limit: int) -> list[SiteRow]:
@@ -73,16 +73,8 @@ async def pools(conn: Connection, account: int | None, after: int, limit: int) -
     return await _rows(conn, PoolRow, POOLS, account, after, limit)
 
 
-async def numbers(conn: Connection, account: int | None, after: str, limit: int, pool: str | None) -> list[NumberRow]:
-    return await _rows(conn, NumberRow, NUMBERS, account, after, limit, pool)
-
-
 async def numbers_of_pool(conn: Connection, pool: int, after: str, limit: int) -> list[NumberRow]:
     return await _rows(conn, NumberRow, OF_POOL, pool, after, limit)
-
-
-async def static_bindings(conn: Connection, account: int | None, after: int, limit: int) -> list[StaticRow]:
-    return await _rows(conn, StaticRow, STATIC, account, after, limit)
 
 
 async def _rows(conn: Connection, kind: type[Row], query: str, *arguments: Any) -> list[Row]:
@@ -102,17 +94,6 @@ SELECT p.id, p.account_id AS account, p.name, count(n.number) FILTER (WHERE n.st
        count(n.number) FILTER (WHERE n.state = 'disabled') AS disabled
 FROM pools p LEFT JOIN numbers n ON n.pool_id = p.id
 WHERE ($1::bigint IS NULL OR p.account_id = $1) AND p.id > $2 GROUP BY p.account_id, p.id ORDER BY p.id LIMIT $3"""
-NUMBERS = """
-SELECT n.number, p.name AS pool, n.state, n.route, n.note, b.channel AS static_channel
-FROM numbers n LEFT JOIN pools p ON p.id = n.pool_id
-LEFT JOIN static_bindings b ON b.number = n.number AND tstzrange(b.valid_from, b.valid_to) @> now()
-WHERE ($1::bigint IS NULL OR n.account_id = $1) AND n.number > $2 AND ($4::text IS NULL OR p.name = $4)
-ORDER BY n.number LIMIT $3"""
 OF_POOL = """
 SELECT n.number, p.name AS pool, n.state, n.route, n.note, NULL AS static_channel
 FROM numbers n JOIN pools p ON p.id = n.pool_id WHERE n.pool_id = $1 AND n.number > $2 ORDER BY n.number LIMIT $3"""
-STATIC = """
-SELECT b.id, b.account_id AS account, b.number, s.name AS site, b.channel, b.source, b.medium, b.campaign, b.valid_from,
-       b.valid_to
-FROM static_bindings b JOIN sites s ON s.account_id = b.account_id AND s.id = b.site_id
-WHERE ($1::bigint IS NULL OR b.account_id = $1) AND b.id > $2 ORDER BY b.id LIMIT $3"""

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from urllib.parse import urlencode
 
+import asyncpg
 import msgspec
 
 from callrouter.db.connect import Connection
@@ -75,6 +76,9 @@ class CostTold(msgspec.Struct, frozen=True, kw_only=True):
     origin: str
 
 
+OF_ROW = tuple(name for name in CostTold.__struct_fields__ if name != "amount")
+
+
 class Rate(msgspec.Struct, frozen=True, kw_only=True):
     """One `currency` was worth `rate` of the account's from `day` on."""
 
@@ -124,8 +128,11 @@ async def read_costs(
     behind: tuple[date, int] = (date(1, 1, 1), 0), limit: int = 100,
 ) -> list[CostTold]:  # fmt: skip
     """Of these days, both included."""
-    rows = await connection.fetch(READ, account, since, until, origin, *behind, limit)
-    return [CostTold(**{**dict(row), "amount": plain(row["amount"])}) for row in rows]
+    return [cost_of(row) for row in await connection.fetch(READ, account, since, until, origin, *behind, limit)]
+
+
+def cost_of(row: asyncpg.Record) -> CostTold:
+    return CostTold(**{name: row[name] for name in OF_ROW}, amount=plain(row["amount"]))
 
 
 async def set_rate(connection: Connection, account: int, currency: str, day: date, rate: Decimal) -> None:

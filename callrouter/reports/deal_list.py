@@ -9,15 +9,34 @@ from typing import Literal, get_args
 import msgspec
 
 from callrouter.db.connect import Connection
+from callrouter.journal.columns import Column, Table
 from callrouter.journal.conditions import Values
-from callrouter.reports.deals import READ, Deal, deal_of
+from callrouter.reports.deals import FACTS, READ, Deal, deal_of
+from callrouter.reports.deals import LISTED as OWN
 
 State = Literal["open", "won", "lost"]
 STATES: tuple[State, ...] = get_args(State)
 WON: dict[State, str] = {"open": "won IS NULL", "won": "won", "lost": "NOT won"}
+CYCLE = "extract(epoch FROM closed_at - opened_at) / 86400.0"
 NAMED = ("stage", "funnel", "employee", "crm")
 MOST_NAMES = 200
 
+TABLE = Table(
+    fields=f"{OWN}, {', '.join(FACTS)}",
+    tables="deals",
+    key="id",
+    columns={
+        "id": Column("id", "whole"), "client": Column("client_id", "whole", gaps=True),
+        "linked_by": Column("linked_by"),
+        "appeal": Column("appeal_id::text", gaps=True), "crm": Column("crm"), "crm_id": Column("crm_id", gaps=True),
+        "title": Column("title"), "stage": Column("stage"), "funnel": Column("funnel"), "url": Column("url"),
+        "employee": Column("employee"), "revenue": Column("revenue", "number"), "currency": Column("currency"),
+        "opened_at": Column("opened_at", "moment"), "closed_at": Column("closed_at", "moment", gaps=True),
+        "won": Column("won", "flag", gaps=True), "cycle_days": Column(CYCLE, "number", gaps=True),
+        "ga_client_id": Column("ga_client_id"), "ym_client_id": Column("ym_client_id"),
+        "changed_at": Column("changed_at", "moment"),
+    },
+)  # fmt: skip
 SUMS = """
 SELECT currency, count(*) AS deals, count(*) FILTER (WHERE won) AS won, count(*) FILTER (WHERE NOT won) AS lost,
     coalesce(sum(revenue) FILTER (WHERE won), 0) AS won_revenue,
@@ -90,7 +109,8 @@ async def names_in_deals(connection: Connection, account: int) -> dict[str, list
     }
 
 
-def _where(account: int, asked: DealsAsked, values: Values) -> str:
+def asked_conditions(account: int, asked: DealsAsked, values: Values) -> list[str]:
+    """The first is the account's."""
     told = [f"account_id = {values.add(account, 'bigint')}"]
     if asked.since:
         told.append(f"opened_at >= {values.add(asked.since, 'timestamptz')}")
@@ -106,4 +126,8 @@ def _where(account: int, asked: DealsAsked, values: Values) -> str:
     if asked.q:
         part = values.add(asked.q, "text")
         told.append(f"(strpos(lower(title), lower({part})) > 0 OR crm_id = {part})")
-    return " AND ".join(told)
+    return told
+
+
+def _where(account: int, asked: DealsAsked, values: Values) -> str:
+    return " AND ".join(asked_conditions(account, asked, values))

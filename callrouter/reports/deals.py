@@ -135,7 +135,7 @@ async def tell(connection: Connection, account: int, told: Told, *, by: str) -> 
 async def change(
     connection: Connection, account: int, deal: int, told: Told, *, by: str, emptied: Collection[str] = ()
 ) -> Deal:
-    """What is not told stays, but for what is `emptied` (names of KEPT). History keeps what it was."""
+    """What is not told stays, but for what is `emptied` (names of KEPT). History keeps what it was. Raises Refused."""
     row = await connection.fetchrow(FIND + " FOR UPDATE", account, deal)
     if row is None:
         raise Unknown(f"there is no deal {deal}")
@@ -148,7 +148,12 @@ async def change(
         owner = Owner(None, "")
     changed = change_of(row, told, owner, by=by, emptied=emptied)
     if changed is not None:
-        await connection.execute(CHANGE, *changed)
+        try:
+            async with connection.transaction():
+                await connection.execute(CHANGE, *changed)
+        except asyncpg.UniqueViolationError:
+            known = told.crm_id or row["crm_id"]
+            raise Refused("another deal has the number {crm_id} of that CRM", crm_id=known) from None
     return await deal_numbered(connection, account, deal)
 
 

@@ -19,11 +19,13 @@ from callrouter.web.api.clients import client_handlers
 from callrouter.web.api.costs import cost_handlers
 from callrouter.web.api.deals import deal_handlers
 from callrouter.web.api.export import export_handlers
+from callrouter.web.api.files import Files
 from callrouter.web.api.inventory_changes import inventory_changes
 from callrouter.web.api.inventory_lists import inventory_lists
 from callrouter.web.api.journal import journal_handlers
 from callrouter.web.api.leaks import leak_handlers
 from callrouter.web.api.leases import lease_handlers
+from callrouter.web.api.list_exports import list_export_handlers
 from callrouter.web.api.live import live_handlers
 from callrouter.web.api.pool_routes import pool_handlers
 from callrouter.web.api.reconciliations import reconciliation_handlers
@@ -135,6 +137,7 @@ def _entrance(parts: Parts, app: Web) -> Entrance:
 def _resources(parts: Parts) -> list[HTTPRouteHandler]:
     """What programs ask."""
     access, reading, asking, clock = parts.access, parts.reading, parts.asking, parts.clock
+    files = Files()
     return [
         *lease_handlers(access, reading, parts.holders, clock),
         *leak_handlers(access, reading, clock, parts.settings.lifetimes.window),
@@ -142,7 +145,7 @@ def _resources(parts: Parts) -> list[HTTPRouteHandler]:
         *step_handlers(access, reading),
         *reconciliation_handlers(access, reading),
         *account_handlers(access, reading),
-        *user_handlers(access, reading),
+        *user_handlers(access, reading, parts.newcomers),
         *token_handlers(access, reading),
         audit_handler(access, reading),
         *report_handlers(access, asking),
@@ -153,7 +156,8 @@ def _resources(parts: Parts) -> list[HTTPRouteHandler]:
         *view_handlers(access, reading, asking),
         *live_handlers(access, asking, parts.feed),
         *client_handlers(access, asking),
-        *export_handlers(access, asking),
+        *export_handlers(access, asking, files),
+        *list_export_handlers(access, asking, files),
         *visit_handlers(access, asking),
         *inventory_lists(access, reading),
         *site_handlers(access, reading, parts.traces),
@@ -190,7 +194,7 @@ def _pages(parts: Parts, ground: Ground) -> Router:
             pool_page(ground, parts.holders, parts.clock),
             number_page(ground, parts.holders, parts.clock),
             account_page(ground),
-            users_page(ground, entering),
+            users_page(ground, entering, parts.newcomers),
             tokens_page(ground),
             record_page(ground),
             accounts_page(ground),

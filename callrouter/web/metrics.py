@@ -42,6 +42,6 @@ OPENID_SIGN_INS = Counter(
     "callrouter_web_openid_sign_ins_total",
     "Sign-ins by OpenID Connect, by outcome: right, away (the provider), untrusted (its answer), cancelled (there), "
     "cookie (not begun in this browser, or long ago), unknown (no such user), unverified (e-mail), disabled, other "
-    "(another identity is bound), slowed (too many before).",
+    "(another identity is bound), elsewhere (another account added him), slowed (too many before).",
     ["outcome"],
 )

@@ -17,6 +17,7 @@ from callrouter.clock import Clock
 from callrouter.db.connect import connect
 from callrouter.garbage import settle_collector
 from callrouter.journal.live import Feed
+from callrouter.people.openid import Newcomers
 from callrouter.pool.connect import close_client, open_client
 from callrouter.pool.directory import Directory
 from callrouter.pool.directory_source import DirectorySource
@@ -70,6 +71,11 @@ class Parts:
         self.feed = Feed(self._link)
         self.traces = Traces(self._client, clock, settings.namespace)
         self.provider = Provider(settings.openid, clock) if settings.openid else None
+
+    @property
+    def newcomers(self) -> Newcomers | None:
+        """Whoever is made a user when he first signs in by OpenID Connect."""
+        return self.settings.openid.newcomers if self.settings.openid else None
 
     def directory(self) -> Directory:
         return self._source.directory

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -12,6 +12,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from callrouter.appeals import late
+from callrouter.appeals import publish as publish_module
 from callrouter.appeals.directory import load_settings
 from callrouter.appeals.enrich import enrich
 from callrouter.appeals.journal import DEAD_LETTERS, Journal
@@ -194,6 +195,44 @@ def test_publisher_settles_pending_appeals_by_itself(database: str, tmp_path: Pa
                     return bool(await pool.fetchval("SELECT account_id = 7 FROM appeals"))
 
                 await until(is_settled)
+
+    asyncio.run(run())
+
+
+def test_what_is_pending_is_settled_under_steady_load(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish_module, "SETTLE_SECONDS", 0.05)
+    known = False
+
+    async def history(_connection: Connection, call: CallRecord) -> Resolution | None:
+        return a_resolution(7, 70, call.started_at) if known and call.linkedid == "1.1" else None
+
+    async def run() -> None:
+        nonlocal known
+        async with shop(database) as pool:
+            today = datetime.now(UTC)  # nobody gives it up yet
+            await publish(pool, tmp_path, [an_appeal(a_call("1.1", today))], attribute_late=history)
+            async with publishing(pool, tmp_path, history) as journal:
+
+                async def load() -> None:
+                    number = 2
+                    while True:
+                        await journal.append(an_appeal(a_call(f"1.{number}", today), a_resolution(8, 80, today)))
+                        number += 1
+                        await asyncio.sleep(0.01)
+
+                async def are(count: int, account: int) -> bool:
+                    found = await pool.fetchval("SELECT count(*) FROM appeals WHERE account_id = $1", account)
+                    return bool(found >= count)
+
+                loading = asyncio.create_task(load())
+                await until(lambda: are(1, 8))
+                known = True  # from now on no batch is the last one
+                await until(lambda: are(1, 7))
+                assert not loading.done()
+                loading.cancel()
+                await asyncio.gather(loading, return_exceptions=True)
 
     asyncio.run(run())
 

@@ -48,17 +48,17 @@ def outlet(server: MailServer, **other: Any) -> Outlet:
     return Outlet(**{"mail": mail, **other})
 
 
-async def scheduled(pool: Pool, *, days_ago: int = 1, **plan: Any) -> Schedule:
+async def scheduled(pool: Pool, *, days_ago: int = 1, account: int = ACCOUNT, **plan: Any) -> Schedule:
     """One that has been due since."""
     async with pool.acquire() as conn:
         wanted = Plan(**{name: plan.get(name, getattr(PLAN, name)) for name in Plan.__struct_fields__})
-        number = await store.add_schedule(conn, ACCOUNT, wanted, by=None, allowed=("*",), folder=True)
+        number = await store.add_schedule(conn, account, wanted, by=None, allowed=("*",), folder=True)
         await conn.execute(
             "UPDATE scheduled_reports SET done_until = now() - make_interval(days => $1) WHERE id = $2",
             days_ago,
             number,
         )
-        return await store.schedule_numbered(conn, ACCOUNT, number)
+        return await store.schedule_numbered(conn, account, number)
 
 
 @asynccontextmanager
@@ -185,6 +185,50 @@ def test_a_report_that_cannot_be_written_holds_up_no_other_and_strangers_get_non
             note = next(row["note"] for row in rows if row["state"] == "waiting")
             assert "could not be written" in note
             assert "a fault of ours" not in note
+
+    living(database, scene)
+
+
+def test_an_odd_address_stops_nobody_elses_report(database: str, tmp_path: Path) -> None:
+    odd = "a..b@windows.example"
+
+    async def scene(pool: Pool) -> None:
+        async with pool.acquire() as conn:
+            await users.add_user(conn, ACCOUNT, odd, role="manager")
+        with serving(MailServer(), tmp_path) as server:
+            await scheduled(pool, name="first", recipients=(odd, "anna@windows.example"))
+            await scheduled(pool, name="second", recipients=("boris@windows.example",))
+            async with workers(database, pool, outlet(server)):
+                rows = await until(pool, "state IN ('sent', 'failed')", 3)
+            assert {row["recipient"]: row["state"] for row in rows} == {
+                odd: "failed", "anna@windows.example": "sent", "boris@windows.example": "sent",
+            }  # fmt: skip
+            assert "no such address" in next(row["note"] for row in rows if row["recipient"] == odd)
+            assert len(server.taken) == 2
+
+    living(database, scene)
+
+
+def test_an_account_sends_so_many_mails_an_hour_and_the_rest_later(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "MOST_AN_HOUR", 1)
+    monkeypatch.setattr(sending, "AGAIN_AFTER", (timedelta(seconds=0.1),) * 300)
+
+    async def scene(pool: Pool) -> None:
+        with serving(MailServer(), tmp_path) as server:
+            await scheduled(pool, recipients=("anna@windows.example", "boris@windows.example"))
+            await scheduled(pool, account=8, recipients=("eve@doors.example",))
+            async with pool.acquire() as conn:
+                await users.add_user(conn, 8, "eve@doors.example", role="viewer")
+            async with workers(database, pool, outlet(server)):
+                rows = await until(pool, "state = 'sent' OR attempts > 1", 3)
+                assert sorted(row["state"] for row in rows) == ["sent", "sent", "waiting"], "another account's is sent"
+                assert "mails within an hour" in next(row["note"] for row in rows if row["state"] == "waiting")
+                assert len(server.taken) == 2
+                monkeypatch.setattr(sending, "HOURLY", timedelta())  # an hour later
+                await until(pool, "state = 'sent'", 3)
+            assert len(server.taken) == 3
 
     living(database, scene)
 

@@ -168,6 +168,18 @@ def test_an_openid_identity_is_forgotten(acme: Cli, database: str) -> None:
     assert made["openid"] is False
 
 
+def test_a_user_gets_another_address_and_the_old_one_is_free_again(acme: Cli, database: str) -> None:
+    for email in ("ann@acme.example", "max@acme.example"):
+        told(acme("add", email, "--role", "viewer", "--account", "Acme"))
+    assert "max@acme.example already" in refusal(acme("email", "ann@acme.example", "MAX@acme.example"))
+    assert "no e-mail" in refusal(acme("email", "ann@acme.example", "nonsense"))
+    (made,) = told(acme("email", "ann@acme.example", "Ann.Lee@acme.example"))
+    assert made["email"] == "ann.lee@acme.example"
+    told(acme("add", "ann@acme.example", "--role", "viewer"))
+    (row,) = asked(database, "SELECT details FROM audit WHERE action = 'user.change'")
+    assert row["details"]["email"] == ["ann@acme.example", "ann.lee@acme.example"]
+
+
 def test_users_are_listed_by_account_those_who_may_sign_in_first(acme: Cli) -> None:
     for email, account in (("zoe@acme.example", "Acme"), ("ann@acme.example", "Acme"), ("bob@acme.example", "Acme")):
         told(acme("add", email, "--role", "viewer", "--account", account))

@@ -3,110 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
 from prometheus_client import REGISTRY
 
 from callrouter import desk as desk_module
 from callrouter import handover
-from callrouter.appeals.journal import JournalFull
-from callrouter.appeals.model import CallAppeal
-from callrouter.calls.events import CallEnded, CallStarted
 from callrouter.clock import SystemClock
-from callrouter.desk import Desk, Question, dialplan_variables
-from callrouter.numbers import Number
-from callrouter.pool.model import Attribution, Resolution, StaticBinding
+from callrouter.desk import Desk
 from callrouter.pool.store import StoreUnavailable
-from callrouter.sessions.model import TrafficSource, Visit
-from tests.call_samples import a_call
+from tests.unit.desk_scene import AT, DEADLINE, Journal, Store, at_the_desk, ended, question, started
 from tests.waiting import until
-
-AT = datetime(2026, 5, 1, 12, tzinfo=UTC)
-NUMBER, CALLER = Number("74952220101"), Number("79165550001")
-DEADLINE = 0.05
-
-
-class Store:
-    """Answers as told: after a time, or not at all."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self.away = False
-        self.route = "sales"
-        self.asked: list[tuple[datetime, bool]] = []
-        self.ended: list[str] = []
-        self.remembered: list[Resolution] = []
-
-    async def resolve(
-        self, number: Number, caller: Number | None, at: datetime, *, live: bool = True, call: str = ""
-    ) -> Resolution:
-        self.asked.append((at, live))
-        await asyncio.sleep(self.seconds)
-        if self.away:
-            raise StoreUnavailable("away")
-        return resolution(number, caller, at, self.route)
-
-    async def call_ended(self, number: Number, call: str) -> None:
-        self.ended.append(call)
-
-    async def remember(self, resolution: Resolution, *, client: str = "") -> None:
-        self.remembered.append(resolution)
-
-
-class Journal(list[CallAppeal]):
-    full = False
-
-    async def append(self, appeal: CallAppeal) -> None:  # type: ignore[override]
-        if self.full:
-            raise JournalFull("full")
-        super().append(appeal)
-
-
-def resolution(number: Number, caller: Number | None, at: datetime, route: str = "sales") -> Resolution:
-    credited = Attribution(method="holder", confidence=0.9, account=2, site=1, session="s1")
-    return Resolution(number=number, caller=caller, at=at, attribution=credited, route=route)
 
 
 def counted(metric: str) -> float:
     return REGISTRY.get_sample_value(metric) or 0.0
-
-
-def question(uniqueid: str = "pbx1-1.1") -> Question:
-    return Question(pbx="pbx1", uniqueid=uniqueid, called_raw=NUMBER, caller_raw=CALLER, country="RU")
-
-
-def started(uniqueid: str = "pbx1-1.1") -> CallStarted:
-    return CallStarted(
-        pbx="pbx1", linkedid=uniqueid, uniqueid=uniqueid, channel="PJSIP/carrier-1", direction="inbound",
-        caller_raw=CALLER, called_raw=NUMBER, caller=CALLER, called=NUMBER, at=AT,
-    )  # fmt: skip
-
-
-def ended(uniqueid: str = "pbx1-1.1", **fields: object) -> CallEnded:
-    told: dict[str, Any] = {
-        "pbx": "pbx1",
-        "linkedid": uniqueid,
-        "caller": CALLER,
-        "called": NUMBER,
-        "started_at": AT,
-        "agi_ms": None,
-    } | fields
-    return CallEnded(a_call(**told))
-
-
-def at_the_desk(scenario: Callable[[Desk, Store, Journal], Awaitable[None]]) -> None:
-    async def run() -> None:
-        store, journal = Store(), Journal()
-        desk = Desk(store, journal, SystemClock(), deadline=DEADLINE)
-        await scenario(desk, store, journal)
-        await desk.stop()
-
-    asyncio.run(run())
 
 
 def test_an_asked_call_is_journalled_with_its_answer_and_the_time_it_cost() -> None:
@@ -227,16 +140,6 @@ def test_internal_calls_make_no_appeal_and_outbound_ones_no_question() -> None:
     at_the_desk(scenario)
 
 
-@pytest.mark.parametrize("dialled", ["s", "", "101", "not a number"])
-def test_what_is_no_number_is_answered_unattributed(dialled: str) -> None:
-    async def scenario(desk: Desk, store: Store, journal: Journal) -> None:
-        odd = Question(pbx="pbx1", uniqueid="pbx1-1.1", called_raw=dialled, caller_raw="anonymous", country="RU")
-        assert await desk.ask(odd) == {"CALLROUTER_ROUTE": "", "CALLROUTER_STATUS": "unattributed"}
-        assert store.asked == []
-
-    at_the_desk(scenario)
-
-
 def test_what_is_known_of_calls_in_progress_survives_a_restart(tmp_path: Path) -> None:
     async def scenario(desk: Desk, store: Store, journal: Journal) -> None:
         await desk.ask(question())
@@ -311,17 +214,6 @@ def test_a_second_question_that_fails_does_not_lose_the_first_answer() -> None:
     at_the_desk(scenario)
 
 
-def test_what_is_no_number_still_counts_the_time_that_the_dialplan_waited() -> None:
-    async def scenario(desk: Desk, store: Store, journal: Journal) -> None:
-        desk.take([started()], dialplan_asks=True, country="RU")
-        await desk.ask(msgspec.structs.replace(question(), called_raw="s"))
-        desk.take([ended(called=None)], dialplan_asks=True, country="RU")
-        assert await desk.finish(1)
-        assert journal[0].call.agi_ms is not None
-
-    at_the_desk(scenario)
-
-
 def test_an_appeal_that_the_journal_refuses_is_counted_and_stops_nothing() -> None:
     async def scenario(desk: Desk, store: Store, journal: Journal) -> None:
         lost = counted("callrouter_appeals_lost_total")
@@ -361,48 +253,3 @@ def test_a_call_that_was_asked_about_and_that_no_event_tells_of_is_counted_once_
         assert counted("callrouter_calls_unfollowed_total") == unfollowed + 1
 
     at_the_desk(scenario)
-
-
-def test_calls_that_nothing_routes_take_the_default_route() -> None:
-    async def run() -> None:
-        store = Store()
-        store.route = ""
-        desk = Desk(store, Journal(), SystemClock(), deadline=DEADLINE, default_route="reception")
-        assert (await desk.ask(question()))["CALLROUTER_ROUTE"] == "reception"
-        odd = msgspec.structs.replace(question(), called_raw="s")
-        assert (await desk.ask(odd))["CALLROUTER_ROUTE"] == "reception"
-        await desk.stop()
-
-    asyncio.run(run())
-
-
-def test_the_dialplan_gets_the_visit_or_the_channel_of_a_static_number() -> None:
-    traffic = TrafficSource(channel="paid_search", source="yandex", medium="cpc", campaign="spring", keyword="окна")
-    visit = Visit(
-        session="s1", visitor="v1", account=2, site=1, traffic=traffic, landing_page="", referrer="", started_at=AT,
-        seen_at=AT,
-    )  # fmt: skip
-    credited = Attribution(method="holder", confidence=0.914, account=2, site=1, session="s1")
-    known = Resolution(
-        number=NUMBER, caller=CALLER, at=AT, attribution=credited, visit=visit, route="sales", client="17", unique=True
-    )
-    assert dialplan_variables(known) == {
-        "CALLROUTER_ROUTE": "sales", "CALLROUTER_SOURCE": "yandex", "CALLROUTER_MEDIUM": "cpc",
-        "CALLROUTER_CAMPAIGN": "spring", "CALLROUTER_KEYWORD": "окна", "CALLROUTER_SITE": "1",
-        "CALLROUTER_SESSION": "s1", "CALLROUTER_CLIENT": "17", "CALLROUTER_MANAGER": "",
-        "CALLROUTER_UNIQUE": "1",
-        "CALLROUTER_CONFIDENCE": "0.91", "CALLROUTER_STATUS": "ok",
-    }  # fmt: skip
-    binding = StaticBinding(
-        number=NUMBER, account=2, site=1, channel="newspaper", source="izvestia", medium="print", campaign="may",
-        valid_from=AT,
-    )  # fmt: skip
-    static = Attribution(method="static", confidence=1.0, account=2, site=1, session=None)
-    told = dialplan_variables(Resolution(number=NUMBER, caller=None, at=AT, attribution=static, binding=binding))
-    assert (told["CALLROUTER_SOURCE"], told["CALLROUTER_MEDIUM"], told["CALLROUTER_CAMPAIGN"]) == (
-        "izvestia", "print", "may",
-    )  # fmt: skip
-    nobody = Attribution(method="unattributed", confidence=0.0, account=None, site=None, session=None)
-    told = dialplan_variables(Resolution(number=NUMBER, caller=None, at=AT, attribution=nobody))
-    assert told["CALLROUTER_STATUS"] == "unattributed"
-    assert told["CALLROUTER_SITE"] == ""

@@ -21,7 +21,7 @@ from callrouter.live_calls import Live, LiveCalls
 from callrouter.pbx import PbxLink
 from callrouter.pool.model import StaticBinding
 from tests.unit.calls.captures import SHAPES, capture
-from tests.unit.test_desk import CALLER, NUMBER, resolution
+from tests.unit.desk_scene import CALLER, NUMBER, resolution
 
 SHAPE = next(name for name in SHAPES if "22/attended_to_queue.filtered" in name)
 SOME = SHAPES[::40]

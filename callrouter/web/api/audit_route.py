@@ -21,6 +21,10 @@ from callrouter.web.problem import Refusal
 
 Since = Annotated[str | None, QueryParameter(description="ISO 8601 with an offset.")]
 User = Annotated[int | None, QueryParameter(ge=1, le=HIGHEST_ID, description="Done by this user.")]
+Token = Annotated[int | None, QueryParameter(ge=1, le=HIGHEST_ID, description="Done by this token.")]
+Subject = Annotated[
+    str | None, QueryParameter(max_length=audit.LONGEST_SUBJECT, description="To what: an id or a name, as it stands.")
+]
 Action = Annotated[str | None, QueryParameter(max_length=40, description="As `user.add`.")]
 Cursor = Annotated[str | None, QueryParameter(max_length=80, description="`next` of the page before.")]
 
@@ -34,7 +38,8 @@ def audit_handler(access: Access, reading: Reading) -> HTTPRouteHandler:
     @get("/audit", responses=examples.of(Audit, examples.AUDIT), summary="Who saw or changed what")
     async def listed(
         request: ApiRequest, *, since: Since = None, until: Since = None, action: Action = None, user: User = None,
-        account: AccountAsked = None, cursor: Cursor = None, limit: Limit = 100,
+        token: Token = None, subject: Subject = None, account: AccountAsked = None, cursor: Cursor = None,
+        limit: Limit = 100,
     ) -> Audit:  # fmt: skip
         """An account's own record; what the operator's people did in it has no name."""
         caller = await access.caller(request, "audit:read")
@@ -42,7 +47,7 @@ def audit_handler(access: Access, reading: Reading) -> HTTPRouteHandler:
             found = await audit.entries(
                 conn, asked_account(caller, account), since=time_in("since", since) if since else None,
                 until=time_in("until", until) if until else None, action=plain(action), user=user,
-                before=cursor_in(cursor) if cursor else None, limit=limit,
+                token=token, subject=plain(subject), before=cursor_in(cursor) if cursor else None, limit=limit,
             )  # fmt: skip
         return Audit(found, cursor_of(found[-1]) if len(found) == limit else None)
 

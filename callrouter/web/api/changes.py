@@ -13,6 +13,7 @@ import msgspec
 from litestar import Response
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
+from callrouter.db.connect import Connection
 from callrouter.people.model import Caller
 from callrouter.people.repeats import Done, OtherWrite, once
 from callrouter.pool.inventory import OPERATOR
@@ -52,6 +53,12 @@ def meant_account(caller: Caller, asked: int | None) -> int:
     if asked not in (None, caller.account) and caller.account != OPERATOR:
         raise Refusal(404, "unknown-account", "No such account")
     return caller.account if asked is None else asked
+
+
+async def require_account(conn: Connection, account: int) -> None:
+    """For the operator, who may name any. Raises Refusal."""
+    if not await conn.fetchval("SELECT true FROM accounts WHERE id = $1", account):
+        raise Refusal(404, "unknown-account", "No such account")
 
 
 def require_operator(caller: Caller) -> None:

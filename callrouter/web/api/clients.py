@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
-from litestar import delete, get, post
+from litestar import Response, delete, get, patch, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody, QueryParameter
 
 from callrouter.appeals.merging import Swallowed, undo_merge
 from callrouter.appeals.model import AppealKind
+from callrouter.db.connect import Connection
 from callrouter.journal import client_list, clients, erasure, history, joining
 from callrouter.journal.client_list import ClientPage, ClientsAsked
 from callrouter.journal.clients import Card
 from callrouter.journal.erasure import Erased
 from callrouter.journal.history import History, HistoryAsked, What
 from callrouter.journal.keyset import Behind
+from callrouter.journal.listing import Clock
 from callrouter.journal.period import moment
 from callrouter.journal.spelling import phones
 from callrouter.people import audit
 from callrouter.people.model import Caller
 from callrouter.web.api import examples, journal_examples
 from callrouter.web.api.access import Access, ApiRequest
-from callrouter.web.api.changes import Id
+from callrouter.web.api.changes import Id, Key
 from callrouter.web.api.filtered import Asking, cursor_read, fitting, known_clock
-from callrouter.web.api.journal import AccountAsked, CursorAsked, Limit
+from callrouter.web.api.journal import BODY_LIMIT, AccountAsked, CursorAsked, Limit, Seen, version_in
 from callrouter.web.metrics import API_SECONDS
 from callrouter.web.problem import Refusal
 
@@ -40,6 +42,21 @@ Whats = Annotated[list[What] | None, QueryParameter(description="appeal, visit, 
 Kinds = Annotated[list[AppealKind] | None, QueryParameter(description="Of appeals: only these.")]
 SortAsked = Annotated[client_list.Sort, QueryParameter(description="The youngest or most lately active first.")]
 Oldest = Annotated[bool, QueryParameter(description="The earliest first.")]
+
+
+class Sought(NamedTuple):
+    """The filters of clients, as they come in a URL."""
+
+    q: str | None
+    phone: str | None
+    since: str | None
+    until: str | None
+
+
+class ClientNote(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What colleagues should know of him."""
+
+    note: Annotated[str, msgspec.Meta(max_length=clients.LONGEST_NOTE)]
 
 
 class MergeWith(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -83,21 +100,18 @@ def client_handlers(access: Access, asking: Asking) -> list[HTTPRouteHandler]:
             caller = await access.caller(request, "clients:read")
             behind = cursor_read(lambda: client_list.client_behind(cursor)) if cursor else None
             async with asking.of(caller, account) as (conn, whose):
-                clock = await known_clock(conn, whose)
-                span = fitting(lambda: _span(clock.zone, since, until))
-                number = fitting(lambda: phones((phone,) if phone else (), clock.country))
-                asked = ClientsAsked(
-                    account=whose, sort=sort, q=plain(q or ""), phone=number, since=span[0], until=span[1],
-                    behind=behind, limit=limit,
+                asked = clients_asked(whose, await known_clock(conn, whose), Sought(q, phone, since, until))
+                return await client_list.read_clients(
+                    conn, msgspec.structs.replace(asked, sort=sort, behind=behind, limit=limit)
                 )  # fmt: skip
-                return await client_list.read_clients(conn, asked)
 
     @get(
         "/clients/{client:int}", responses=examples.of(Card, journal_examples.CARD, also=(410,)),
         summary="A client's card",
     )  # fmt: skip
-    async def card(request: ApiRequest, client: Id, account: AccountAsked = None) -> Card:
-        """Who he is over all numbers, e-mails and browsers. A client that became another by a merge says whom."""
+    async def card(request: ApiRequest, client: Id, account: AccountAsked = None) -> Response[Card]:
+        """Who he is over all numbers, e-mails and browsers. A client that became another by a merge says whom. The ETag
+        is the note's."""
         with API_SECONDS.labels(call="card").time():
             caller = await access.caller(request, "clients:read")
             async with asking.changing(caller, account) as (conn, whose):
@@ -106,9 +120,38 @@ def client_handlers(access: Access, asking: Asking) -> list[HTTPRouteHandler]:
                     survivor = await clients.survivor_of(conn, whose, client)
                     raise _merged(survivor) if survivor else unknown_client()
                 await audit.record(conn, whose, caller, "client.see", client)
-                return found
+            return Response(found, headers=_tag(found.note))
 
-    return [listed, card, _history(access, asking), *_hands(access, asking), _erase(access, asking)]
+    return [
+        listed, card, _note(access, asking), _history(access, asking), *_hands(access, asking),
+        _split(access, asking), _erase(access, asking),
+    ]  # fmt: skip
+
+
+def _note(access: Access, asking: Asking) -> HTTPRouteHandler:
+    @patch(
+        "/clients/{client:int}", responses=examples.of(ClientNote, journal_examples.CLIENT_NOTE, also=(412, 428)),
+        request_max_body_size=BODY_LIMIT, summary="Change a client's note",
+    )  # fmt: skip
+    async def note(
+        request: ApiRequest, client: Id, data: JSONBody[ClientNote], *, account: AccountAsked = None, seen: Seen = None
+    ) -> Response[ClientNote]:
+        """Name the version that you saw, so that nobody's words are overwritten."""
+        with API_SECONDS.labels(call="note").time():
+            caller = await access.caller(request, "clients:write")
+            version = version_in(seen)
+            async with asking.changing(caller, account) as (conn, whose):
+                try:
+                    kept = await clients.change_note(conn, whose, client, plain(data.note), seen=version)
+                except clients.StaleNote as stale:
+                    detail = f'Somebody changed it meanwhile; its ETag is now "{clients.note_version(stale.now)}".'
+                    raise Refusal(412, "changed-meanwhile", "The note is another by now", detail) from None
+                if kept is None:
+                    raise unknown_client()
+                await audit.record(conn, whose, caller, "client.change", client)
+            return Response(ClientNote(note=kept), headers=_tag(kept))
+
+    return note
 
 
 def _history(access: Access, asking: Asking) -> HTTPRouteHandler:
@@ -125,11 +168,12 @@ def _history(access: Access, asking: Asking) -> HTTPRouteHandler:
         with API_SECONDS.labels(call="history").time():
             caller = await access.caller(request, "clients:read")
             behind = cursor_read(lambda: Behind.of(cursor)) if cursor else None
-            async with asking.of(caller, account) as (conn, whose):
+            async with asking.changing(caller, account) as (conn, whose):
                 clock = await known_clock(conn, whose)
                 span = fitting(lambda: _span(clock.zone, since, until))
                 if not await clients.exists(conn, whose, client):
                     raise unknown_client()
+                await (audit.record_part if behind else audit.record)(conn, whose, caller, "client.see", client)
                 asked = HistoryAsked(
                     account=whose, client=client, what=tuple(what or ("appeal", "visit", "deal")),
                     kinds=tuple(kind or ()), since=span[0], until=span[1], ascends=oldest_first, limit=limit,
@@ -145,25 +189,31 @@ def _hands(access: Access, asking: Asking) -> list[HTTPRouteHandler]:
         summary="Make one client of two",
     )  # fmt: skip
     async def merged(
-        request: ApiRequest, client: Id, data: JSONBody[MergeWith], account: AccountAsked = None
+        request: ApiRequest, client: Id, data: JSONBody[MergeWith], *, account: AccountAsked = None, key: Key = None
     ) -> Merged:
         """The older survives. It can be undone."""
         caller = await access.caller(request, "clients:write")
-        async with asking.changing(caller, account) as (conn, whose):
+
+        async def work(conn: Connection, whose: int) -> Merged:
             survivor = await joining.merge_clients(conn, whose, client, data.other)
             if survivor is None:
                 raise unknown_client()
             await audit.record(conn, whose, caller, "client.merge", survivor, one=client, other=data.other)
             return Merged(client=survivor)
 
+        return await asking.once(caller, account, key, ("merge", client, data), work)
+
     @post(
-        "/clients/{client:int}/merges/{merge:int}/undo", responses=examples.of(Undone, {"undone": True}),
+        "/clients/{client:int}/merges/{merge:int}/undo", responses=examples.of(Undone, {"undone": True}, also=(409,)),
         status_code=200, summary="Undo a merge",
     )  # fmt: skip
-    async def undone(request: ApiRequest, client: Id, merge: Id, account: AccountAsked = None) -> Undone:
+    async def undone(
+        request: ApiRequest, client: Id, merge: Id, *, account: AccountAsked = None, key: Key = None
+    ) -> Undone:
         """What the merge moved goes back, as far as the client still has it."""
         caller = await access.caller(request, "clients:write")
-        async with asking.changing(caller, account) as (conn, whose):
+
+        async def work(conn: Connection, whose: int) -> Undone:
             card = await clients.read_card(conn, whose, client)
             if card is None or merge not in {each.id for each in card.merges}:
                 raise Refusal(404, "unknown-merge", "No such merge", "It is another client's, or undone.")
@@ -175,14 +225,23 @@ def _hands(access: Access, asking: Asking) -> list[HTTPRouteHandler]:
             await audit.record(conn, whose, caller, "client.split", client, merge=merge)
             return Undone(undone=True)
 
+        return await asking.once(caller, account, key, ("undo", client, merge), work)
+
+    return [merged, undone]
+
+
+def _split(access: Access, asking: Asking) -> HTTPRouteHandler:
     @post(
         "/clients/{client:int}/split", responses=examples.of(Split, {"client": 17, "new": 90}), status_code=200,
         summary="Make two clients of one",
     )  # fmt: skip
-    async def split(request: ApiRequest, client: Id, data: JSONBody[SplitOff], account: AccountAsked = None) -> Split:
+    async def split(
+        request: ApiRequest, client: Id, data: JSONBody[SplitOff], *, account: AccountAsked = None, key: Key = None
+    ) -> Split:
         """Numbers, e-mails or browsers that are somebody else's, with the appeals that came by them."""
         caller = await access.caller(request, "clients:write")
-        async with asking.changing(caller, account) as (conn, whose):
+
+        async def work(conn: Connection, whose: int) -> Split:
             try:
                 new = await joining.split_client(conn, whose, client, data.identities)
             except joining.NotHis as error:
@@ -192,7 +251,9 @@ def _hands(access: Access, asking: Asking) -> list[HTTPRouteHandler]:
             await audit.record(conn, whose, caller, "client.split", client, new=new)
             return Split(client=client, new=new)
 
-    return [merged, undone, split]
+        return await asking.once(caller, account, key, ("split", client, data), work)
+
+    return split
 
 
 def _erase(access: Access, asking: Asking) -> HTTPRouteHandler:
@@ -213,6 +274,13 @@ def _erase(access: Access, asking: Asking) -> HTTPRouteHandler:
     return erase
 
 
+def clients_asked(account: int, clock: Clock, sought: Sought) -> ClientsAsked:
+    """Raises Refusal 400."""
+    since, until = fitting(lambda: _span(clock.zone, sought.since, sought.until))
+    number = fitting(lambda: phones((sought.phone,) if sought.phone else (), clock.country))
+    return ClientsAsked(account=account, q=plain(sought.q or ""), phone=number, since=since, until=until)
+
+
 def _span(zone: ZoneInfo, since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
     start = moment(since, zone) if since else None
     end = moment(until, zone, ends=True) if until else None
@@ -223,6 +291,10 @@ def _span(zone: ZoneInfo, since: str | None, until: str | None) -> tuple[datetim
 
 def plain(text: str) -> str:
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def _tag(note: str) -> dict[str, str]:
+    return {"ETag": f'"{clients.note_version(note)}"'}
 
 
 def unknown_client() -> Refusal:

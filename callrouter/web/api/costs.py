@@ -10,25 +10,29 @@ from litestar import get, put
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody, QueryParameter
 
+from callrouter.journal.conditions import Values
 from callrouter.people import audit
 from callrouter.reports import costs, money
-from callrouter.reports.costs import Cost, CostTold, Rate
+from callrouter.reports.cost_list import TABLE, conditions_of
+from callrouter.reports.costs import Cost, CostTold, Rate, cost_of
 from callrouter.reports.money import NoSense
 from callrouter.web.api import examples, report_examples
 from callrouter.web.api.access import Access, ApiRequest
-from callrouter.web.api.changes import HIGHEST_ID, AccountAsked, Limit, meant_account
+from callrouter.web.api.changes import HIGHEST_ID, AccountAsked, Limit, meant_account, require_account
+from callrouter.web.api.filtered import known_clock, patience
+from callrouter.web.api.listed import CursorAsked, SortAsked, Where, operation_of, read_list
 from callrouter.web.api.reading import Reading
 from callrouter.web.problem import Refusal
 
 MOST_COSTS = 10_000
+OWN = ("since", "until", "sort", "cursor", "limit", "account")
+OF_COSTS = operation_of(TABLE)
 Day = FromPath[str]
 Origin = Annotated[
     str, QueryParameter(min_length=1, max_length=200, description="Who tells: costs of others for the day stay.")
 ]
-OriginAsked = Annotated[str, QueryParameter(max_length=200, description="Told by this one only.")]
 Since = Annotated[str, QueryParameter(max_length=10, description="A day.")]
 Until = Annotated[str, QueryParameter(max_length=10, description="A day, which is still in it.")]
-Cursor = Annotated[str | None, QueryParameter(max_length=40, description="`next` of the page before.")]
 Text = Annotated[str, msgspec.Meta(max_length=money.LONGEST_TEXT)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=money.LARGEST_COUNT)]
 
@@ -75,21 +79,24 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def cost_handlers(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
-    @get("/costs", responses=examples.of(Costs, report_examples.COSTS), summary="Costs")
+    @get(
+        "/costs", responses=examples.of(Costs, report_examples.COSTS), operation_class=OF_COSTS, summary="Costs",
+    )  # fmt: skip
     async def listed(
-        request: ApiRequest, since: Since, until: Until, *, origin: OriginAsked = "", cursor: Cursor = None,
-        limit: Limit = 100, account: AccountAsked = None,
+        request: ApiRequest, *, since: Since = "", until: Until = "", sort: SortAsked = "day",
+        cursor: CursorAsked = None, limit: Limit = 100, account: AccountAsked = None,
     ) -> Costs:  # fmt: skip
-        """By day."""
+        """By any of their fields; the earliest day first."""
         caller = await access.caller(request, "costs:read")
         whose = meant_account(caller, account)
-        async with reading.as_account(whose) as conn:
-            found = await costs.read_costs(
-                conn, whose, _day(since), _day(until), origin=origin.replace("\0", ""), behind=_cursor(cursor),
-                limit=limit,
+        first, last = (_day(text) if text else None for text in (since, until))
+        async with reading.as_account(whose) as conn, patience(conn):
+            values = Values()
+            found = await read_list(
+                conn, TABLE, Where(conditions_of(whose, first, last, values), values), request, own=OWN, sort=sort,
+                cursor=cursor, limit=limit, zone=(await known_clock(conn, whose)).zone,
             )  # fmt: skip
-        last = found[-1] if len(found) == limit else None
-        return Costs(items=found, next=f"{last.day}~{last.id}" if last else None)
+        return Costs(items=[cost_of(row) for row in found.rows], next=found.next)
 
     @put("/costs/{day:str}", responses=examples.of(Replaced, report_examples.REPLACED), summary="Tell a day's costs")
     async def replace(
@@ -101,6 +108,7 @@ def cost_handlers(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
         told = [_cost(of, each, index) for index, each in enumerate(data.items)]
         teller = _fits("origin", origin)
         async with reading.changing(caller.account) as conn:
+            await require_account(conn, whose)
             await costs.replace_costs(conn, whose, teller, [of], told)
             await audit.record(conn, whose, caller, "cost.change", f"{of} {teller}", costs=len(told))
         return Replaced(origin=teller, day=of, costs=len(told))
@@ -131,6 +139,7 @@ def _rates(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
         except NoSense as error:
             raise _no_sense(error) from None
         async with reading.changing(caller.account) as conn:
+            await require_account(conn, whose)
             await costs.set_rate(conn, whose, code, of, rate)
             await audit.record(conn, whose, caller, "cost.change", f"{code} {of}", rate=data.rate)
             return Rates(items=await costs.read_rates(conn, whose))
@@ -167,12 +176,3 @@ def _day(text: str) -> date:
 
 def _no_sense(why: object) -> Refusal:
     return Refusal(422, "no-sense", "The costs make no sense", str(why))
-
-
-def _cursor(text: str | None) -> tuple[date, int]:
-    if not text:
-        return date(1, 1, 1), 0
-    day, _, number = text.partition("~")
-    if not (number.isascii() and number.isdigit() and int(number[:20]) <= HIGHEST_ID):
-        raise Refusal(400, "bad-cursor", "That is no cursor of ours", "Send back `next` of the page before.")
-    return _day(day), int(number)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Annotated, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -13,11 +12,12 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody, QueryParameter
 
 from callrouter.db.connect import Connection
+from callrouter.journal.conditions import Values
 from callrouter.people import audit
 from callrouter.people.model import Caller
 from callrouter.reports import deals, money
-from callrouter.reports.deal_list import DealsAsked, State, read_deals
-from callrouter.reports.deals import Deal, Told
+from callrouter.reports.deal_list import TABLE, DealsAsked, State, asked_conditions
+from callrouter.reports.deals import Deal, Told, deal_of
 from callrouter.reports.money import NoSense
 from callrouter.reports.owner import Who
 from callrouter.web.api import examples, report_examples
@@ -32,20 +32,22 @@ from callrouter.web.api.changes import (
     Limit,
     asked_account,
     meant_account,
+    require_account,
     require_unchanged,
     tagged,
     told_once,
 )
+from callrouter.web.api.filtered import known_clock, patience
+from callrouter.web.api.listed import CursorAsked, SortAsked, Where, operation_of, read_list
 from callrouter.web.api.reading import Reading
 from callrouter.web.problem import Refusal
 
 T = TypeVar("T")
+OWN = ("since", "until", "outcome", "unlinked", "q", "sort", "cursor", "limit", "account")
+OF_DEALS = operation_of(TABLE)
 Text = Annotated[str, msgspec.Meta(max_length=money.LONGEST_TEXT)]
 Number = Annotated[int, msgspec.Meta(ge=1, le=HIGHEST_ID)]
 Since = Annotated[str | None, QueryParameter(description="Opened at or after: ISO 8601 with an offset.")]
-Client = Annotated[int | None, QueryParameter(ge=1, le=HIGHEST_ID)]
-Cursor = Annotated[str | None, QueryParameter(max_length=80, description="`next` of the page before.")]
-Name = Annotated[str, QueryParameter(max_length=money.LONGEST_TEXT)]
 StateAsked = Annotated[State | None, QueryParameter(description="`open`: neither won nor lost yet.")]
 Unlinked = Annotated[bool, QueryParameter(description="Only deals whose client is not known.")]
 Part = Annotated[
@@ -90,26 +92,28 @@ class Deals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def deal_handlers(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
-    @get("/deals", responses=examples.of(Deals, report_examples.DEALS), summary="Deals")
+    @get(
+        "/deals", responses=examples.of(Deals, report_examples.DEALS), operation_class=OF_DEALS, summary="Deals",
+    )  # fmt: skip
     async def listed(
-        request: ApiRequest, *, since: Since = None, until: Since = None, client: Client = None, stage: Name = "",
-        funnel: Name = "", employee: Name = "", crm: Name = "", outcome: StateAsked = None, unlinked: Unlinked = False,
-        q: Part = "", cursor: Cursor = None, limit: Limit = 100, account: AccountAsked = None,
+        request: ApiRequest, *, since: Since = None, until: Since = None, outcome: StateAsked = None,
+        unlinked: Unlinked = False, q: Part = "", sort: SortAsked = "-opened_at", cursor: CursorAsked = None,
+        limit: Limit = 100, account: AccountAsked = None,
     ) -> Deals:  # fmt: skip
-        """The latest opened first."""
+        """By any of their fields; the latest opened first."""
         caller = await access.caller(request, "deals:read")
         whose = meant_account(caller, account)
-        texts = {"stage": stage, "funnel": funnel, "employee": employee, "crm": crm, "q": q}
         asked = DealsAsked(
             since=time_in("since", since) if since else None, until=time_in("until", until) if until else None,
-            client=client, outcome=outcome, unlinked=unlinked,
-            **{name: text.replace("\0", "") for name, text in texts.items()},
+            outcome=outcome, unlinked=unlinked, q=q.replace("\0", ""),
         )  # fmt: skip
-        behind = _cursor(cursor) if cursor else None
-        async with reading.as_account(whose) as conn:
-            found = await read_deals(conn, whose, asked, behind=behind, limit=limit)
-        last = found[-1] if len(found) == limit else None
-        return Deals(items=found, next=f"{last.opened_at.isoformat()}~{last.id}" if last else None)
+        async with reading.as_account(whose) as conn, patience(conn):
+            values = Values()
+            found = await read_list(
+                conn, TABLE, Where(asked_conditions(whose, asked, values), values), request, own=OWN, sort=sort,
+                cursor=cursor, limit=limit, zone=(await known_clock(conn, whose)).zone,
+            )  # fmt: skip
+        return Deals(items=[deal_of(row) for row in found.rows], next=found.next)
 
     @post("/deals", responses=examples.of(Deal, report_examples.DEAL, status=201), summary="Tell of a deal")
     async def tell(
@@ -120,6 +124,7 @@ def deal_handlers(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
         whose = meant_account(caller, account)
 
         async def work(conn: Connection) -> Deal:
+            await require_account(conn, whose)
             told = await _told(conn, whose, data)
             deal = await deals.tell(conn, whose, told, by=by_caller(caller))
             await audit.record(conn, whose, caller, "deal.change", deal.id)
@@ -154,7 +159,7 @@ def _one(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
             await audit.record(conn, found.account, caller, "deal.change", deal)
         return tagged(changed, changed.version)
 
-    @delete("/deals/{deal:int}", summary="Remove a deal")
+    @delete("/deals/{deal:int}", responses=examples.refusals(), summary="Remove a deal")
     async def remove(request: ApiRequest, deal: Id, if_match: IfMatch = None) -> None:
         """For what was told by mistake: a deal that fell through has `won` false."""
         caller = await access.caller(request, "deals:write")
@@ -222,10 +227,3 @@ def _fits(name: str, text: str | None, read: Callable[[str], T], wrong: list[str
 def by_caller(caller: Caller) -> str:
     """As the history of a deal names him."""
     return f"user {caller.user}" if caller.user else f"token {caller.token}"
-
-
-def _cursor(text: str) -> tuple[datetime, int]:
-    at, _, number = text.partition("~")
-    if not (number.isascii() and number.isdigit() and int(number[:20]) <= HIGHEST_ID):
-        raise Refusal(400, "bad-cursor", "That is no cursor of ours", "Send back `next` of the page before.")
-    return time_in("cursor", at), int(number)

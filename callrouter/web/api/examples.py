@@ -152,6 +152,7 @@ def picture(kind: str) -> dict[int, ResponseSpec]:
 
 
 MORE_REFUSALS = {
+    409: ("Something else must be done first", "merged-again", "The survivor was merged again"),
     410: ("It became another by a merge", "merged-client", "This client became another"),
     412: ("It was changed meanwhile", "changed-meanwhile", "The note is another by now"),
     428: ("The version that was seen is not named", "no-version", "Say which version you saw"),
@@ -165,8 +166,13 @@ def of(
     """The responses of a handler: its answer with an example, and each way to refuse; `also` those of MORE_REFUSALS."""
     told = "Found" if status == 200 else "Taken"  # noqa: PLR2004
     found = ResponseSpec(answer, generate_examples=False, description=told, examples=[Example(value=example)])
-    refusals = REFUSALS | {status: MORE_REFUSALS[status] for status in also}
-    return {status: found, **{status: _refusal(status, *told) for status, told in refusals.items()}}
+    return {status: found, **refusals(also=also)}
+
+
+def refusals(*, also: Collection[int] = ()) -> dict[int, ResponseSpec]:
+    """Of a handler that answers nothing: each way to refuse."""
+    known = REFUSALS | {status: MORE_REFUSALS[status] for status in also}
+    return {status: _refusal(status, *told) for status, told in known.items()}
 
 
 def _refusal(status: int, description: str, kind: str, title: str) -> ResponseSpec:

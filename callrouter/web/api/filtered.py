@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -17,6 +17,7 @@ from callrouter.journal.filters import VISIT_FIELDS, Filters, Ids
 from callrouter.people.model import Caller
 from callrouter.pool.directory import OPERATOR
 from callrouter.web.api.access import ApiRequest
+from callrouter.web.api.changes import told_once
 from callrouter.web.api.reading import Reading
 from callrouter.web.problem import Refusal
 
@@ -59,6 +60,17 @@ class Asking:
         asked = account_asked(caller, account)
         async with self._reading.changing(asked) as conn, patience(conn):
             yield conn, asked
+
+    async def once(
+        self, caller: Caller, account: int | None, key: str | None, asked: tuple[object, ...],
+        work: Callable[[Connection, int], Awaitable[T]],
+    ) -> T:  # fmt: skip
+        """What `work` does in such a transaction, once for each Idempotency-Key. `asked`: what is to be done."""
+        whose = account_asked(caller, account)
+        answer: T = await told_once(
+            self._reading, caller, key, [*asked, whose], work=lambda conn: work(conn, whose)
+        )  # fmt: skip
+        return answer
 
     @asynccontextmanager
     async def as_service(self, caller: Caller, account: int | None) -> AsyncIterator[tuple[Connection, int]]:

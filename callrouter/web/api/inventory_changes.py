@@ -131,7 +131,7 @@ def _pools(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
         answer: AddedPool = await told_once(reading, caller, key, ["pool", data], work=work)
         return answer
 
-    @delete("/pools/{pool:int}", summary="Remove a pool")
+    @delete("/pools/{pool:int}", responses=examples.refusals(), summary="Remove a pool")
     async def remove(request: ApiRequest, pool: Id) -> None:
         """Only one that has no numbers and serves no site."""
         caller = await _operator(access, request)
@@ -211,7 +211,7 @@ def _static(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
         answer: AddedStatic = await told_once(reading, caller, key, ["static", data], work=work)
         return answer
 
-    @delete("/static-bindings/{binding:int}", summary="End a number's binding now")
+    @delete("/static-bindings/{binding:int}", responses=examples.refusals(), summary="End a number's binding now")
     async def end(request: ApiRequest, binding: Id) -> None:
         """What it was bound to until now stays known."""
         caller = await _operator(access, request)
@@ -222,7 +222,10 @@ def _static(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
             await number_inventory.end_static(conn, Number(row["number"]))
             await audit.record(conn, row["account_id"], caller, "static.end", row["number"])
 
-    @patch("/static-bindings/{binding:int}", summary="Set the end of a number's binding", status_code=204)
+    @patch(
+        "/static-bindings/{binding:int}", responses=examples.refusals(), summary="Set the end of a number's binding",
+        status_code=204,
+    )  # fmt: skip
     async def set_end(request: ApiRequest, binding: Id, data: JSONBody[StaticChange]) -> None:
         """Back into force, too, if the number was bound to nothing else since."""
         caller = await _operator(access, request)

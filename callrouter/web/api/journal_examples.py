@@ -47,6 +47,7 @@ CLIENTS = {
     }],
     "next": None,
 }  # fmt: skip
+CLIENT_NOTE = {"note": "Звонить после обеда"}
 CARD = {
     "id": 17, "number": "79161234567", "number_known": True, "name": "неизвестно", "name_known": False,
     "location": "Москва", "first_touch_at": "2026-03-01T09:00:00Z",

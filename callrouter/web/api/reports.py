@@ -32,7 +32,7 @@ from callrouter.reports.tables import Table, of_items, of_report
 from callrouter.web.api import examples, report_examples
 from callrouter.web.api.access import Access, ApiRequest
 from callrouter.web.api.changes import AccountAsked
-from callrouter.web.api.export import Bom, SeparatorAsked
+from callrouter.web.api.files import Bom, SeparatorAsked
 from callrouter.web.api.filtered import Asking, fitting, known_clock
 from callrouter.web.metrics import API_SECONDS
 from callrouter.web.problem import Refusal

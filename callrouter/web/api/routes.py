@@ -12,10 +12,13 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from callrouter import __version__
+from callrouter.journal.formats import MEDIA_TYPES
 from callrouter.pool.timeline import Item
+from callrouter.web.api.files import OF_ITS_FORMAT
 from callrouter.web.visitor.description import described
 
 BASE = "/api/v1"
+BINARY = {"type": "string", "format": "binary"}
 
 
 def api_router(handlers: Sequence[HTTPRouteHandler]) -> Router:
@@ -32,8 +35,20 @@ class Description(JsonRenderPlugin):
             told = schemas[item.__name__]
             told["properties"]["kind"] = {"const": item.__struct_config__.tag}
             told["required"] = sorted({*told.get("required", ()), "kind"})
+        for path in openapi_schema["paths"].values():
+            for operation in path.values():
+                _describe_formats(operation)
         described(openapi_schema)
         return super().render(request, openapi_schema)
+
+
+def _describe_formats(operation: dict[str, Any]) -> None:
+    """The types of the files that it answers with, by its parameter `format`."""
+    formats = [each["schema"] for each in operation.get("parameters", []) if each["name"] == "format"]
+    for asked in formats:
+        content = operation["responses"]["200"]["content"]
+        content.pop(OF_ITS_FORMAT, None)
+        content.update({MEDIA_TYPES[name]: {"schema": BINARY} for name in asked["enum"] if name in MEDIA_TYPES})
 
 
 def openapi_config() -> OpenAPIConfig:

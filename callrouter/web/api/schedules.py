@@ -30,6 +30,7 @@ from callrouter.web.api.changes import (
     Key,
     asked_account,
     meant_account,
+    require_account,
     require_unchanged,
     tagged,
     told_once,
@@ -119,6 +120,7 @@ def schedule_handlers(access: Access, reading: Reading, outlet: Outlet) -> list[
         whose = meant_account(caller, account)
 
         async def work(conn: Connection) -> ScheduleShown:
+            await require_account(conn, whose)
             plan = _plan(data, None)
             number = await store.add_schedule(
                 conn, whose, plan, by=caller, allowed=outlet.allowed, folder=outlet.folder is not None
@@ -157,7 +159,7 @@ def _one(access: Access, reading: Reading, outlet: Outlet) -> list[HTTPRouteHand
             now = await store.schedule_numbered(conn, found.account, schedule)
             return tagged(await _shown(conn, now), now.version)
 
-    @delete("/schedules/{schedule:int}", summary="Remove a scheduled report")
+    @delete("/schedules/{schedule:int}", responses=examples.refusals(), summary="Remove a scheduled report")
     async def remove(request: ApiRequest, schedule: Id) -> None:
         caller = await access.caller(request, "reports:write")
         async with reading.changing(caller.account) as conn:

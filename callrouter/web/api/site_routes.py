@@ -21,6 +21,7 @@ from callrouter.web.api.changes import (
     IfMatch,
     Key,
     meant_account,
+    require_account,
     require_unchanged,
     tagged,
     told_once,
@@ -41,6 +42,7 @@ def site_handlers(access: Access, reading: Reading, traces: Traces) -> list[HTTP
         owner = meant_account(caller, account)
 
         async def work(conn: Any) -> SiteDetails:
+            await require_account(conn, owner)
             return await add_site(conn, owner, data, by=caller)
 
         answer: SiteDetails = await told_once(reading, caller, key, ["site", owner, data], work=work)

@@ -21,6 +21,7 @@ from callrouter.web.api.changes import (
     Key,
     asked_account,
     meant_account,
+    require_account,
     told_once,
 )
 from callrouter.web.api.reading import Reading
@@ -60,6 +61,7 @@ def token_handlers(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
         async def work(conn: Any) -> Made:
             expires = tokens.require_future(data.expires_at, datetime.now(UTC))
             name, scopes = tokens.name_of(data.name), tuple(dict.fromkeys(data.scopes))
+            await require_account(conn, whose)
             return await tokens.add_token(conn, whose, name, scopes, expires, by=caller)
 
         answer: Made = await told_once(
@@ -67,7 +69,7 @@ def token_handlers(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
         )
         return answer
 
-    @delete("/tokens/{token:int}", summary="Revoke a token")
+    @delete("/tokens/{token:int}", responses=examples.refusals(), summary="Revoke a token")
     async def revoke(request: ApiRequest, token: Id) -> None:
         """It is refused from now on. Revoked before, or not yours: 404."""
         caller = await access.caller(request, "users:write")

@@ -11,9 +11,11 @@ from litestar.params import JSONBody
 
 from callrouter.people import users
 from callrouter.people.model import Locale
+from callrouter.people.openid import Newcomers, require_not_anothers
 from callrouter.people.passwords import LONGEST, Passwords, generated, require_strong
 from callrouter.people.roles import Role
 from callrouter.people.users import Change, User, settable
+from callrouter.pool.inventory import OPERATOR
 from callrouter.web.api import examples
 from callrouter.web.api.access import Access, ApiRequest
 from callrouter.web.api.changes import (
@@ -71,7 +73,7 @@ class AddedUser(msgspec.Struct, frozen=True):
     password: str | None
 
 
-def user_handlers(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
+def user_handlers(access: Access, reading: Reading, newcomers: Newcomers | None) -> list[HTTPRouteHandler]:
     passwords = Passwords()
 
     @get("/users", responses=examples.of(Users, examples.USERS), summary="Users")
@@ -89,6 +91,8 @@ def user_handlers(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
         hashed = await passwords.hash(drawn)
 
         async def work(conn: Any) -> AddedUser:
+            if caller.account != OPERATOR:
+                await require_not_anothers(conn, whose, data.email, newcomers)
             added = await users.add_user(
                 conn, whose, data.email, role=data.role, name=data.name, locale=data.locale, password_hash=hashed,
                 must_change=True, by=caller,

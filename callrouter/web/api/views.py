@@ -100,7 +100,7 @@ def _one(access: Access, asking: Asking) -> list[HTTPRouteHandler]:
             after = await views.change_view(conn, whose, caller, before, data)
         return tagged(after, after)
 
-    @delete("/views/{view:int}", summary="Delete a saved view")
+    @delete("/views/{view:int}", responses=examples.refusals(), summary="Delete a saved view")
     async def remove(request: ApiRequest, view: Id, account: AccountAsked = None) -> None:
         """Its owner may; a shared one an admin too."""
         caller = await access.caller(request, "appeals:read")

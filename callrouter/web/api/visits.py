@@ -7,7 +7,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from callrouter.journal import visits
-from callrouter.journal.filters import VISIT_FIELDS
+from callrouter.journal.filters import VISIT_FIELDS, Filters
 from callrouter.journal.keyset import Behind
 from callrouter.journal.visits import VisitInFull, VisitPage
 from callrouter.web.api import examples, journal_examples
@@ -34,10 +34,7 @@ def visit_handlers(access: Access, asking: Asking) -> list[HTTPRouteHandler]:
             behind = cursor_read(lambda: Behind.of(cursor)) if cursor else None
             async with asking.of(caller, account) as (conn, whose):
                 filters, clock = await asking.filters(conn, whose, request, OWN)
-                foreign = sorted(filters.asked - VISIT_FIELDS)
-                if foreign:
-                    detail = f"Visits have no {', '.join(foreign)}."
-                    raise Refusal(400, "bad-filter", "A filter does not fit", detail)
+                require_visit_fields(filters)
                 return await visits.read_visits(conn, whose, clock.zone, filters, behind=behind, limit=limit)
 
     @get(
@@ -55,3 +52,9 @@ def visit_handlers(access: Access, asking: Asking) -> list[HTTPRouteHandler]:
             return found
 
     return [listed, visit]
+
+
+def require_visit_fields(filters: Filters) -> None:
+    """Raises Refusal 400 for filters that only appeals have."""
+    if foreign := sorted(filters.asked - VISIT_FIELDS):
+        raise Refusal(400, "bad-filter", "A filter does not fit", f"Visits have no {', '.join(foreign)}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 
@@ -9,9 +10,10 @@ from callrouter.appeals.merging import Swallowed, undo_merge
 from callrouter.db.connect import Connection
 from callrouter.journal import clients, erasure, joining, notes
 from callrouter.journal.client_list import ClientListed
-from callrouter.journal.clients import Card
+from callrouter.journal.clients import Card, StaleNote
 from callrouter.journal.joining import IdentityNamed
 from callrouter.people import audit
+from callrouter.pool.inventory import Refused
 from callrouter.web.api.changes import Id
 from callrouter.web.api.clients import plain, unknown_client
 from callrouter.web.api.filtered import patience
@@ -26,6 +28,7 @@ COMPARED = (
     "name", "phones", "emails", "location", "first_touch", "last_appeal", "appeals", "calls", "visits", "deals",
     "revenue", "crm",
 )  # fmt: skip
+MEANWHILE = N_("Somebody else wrote here meanwhile. Both are put together below: look at it, and save again.")
 OFFERED = 20
 LONGEST_ID = 18
 """Digits."""
@@ -52,18 +55,21 @@ def _note(ground: Ground) -> HTTPRouteHandler:
     @post(f"{HERE}/{{client:int}}/note", request_max_body_size=FORM_LIMIT)
     async def note(request: AnyRequest, client: Id) -> Response[bytes]:
         view, form = await ground.write(request, "clients:write")
-        mine = plain(form.get("note", "").strip())
+        mine, trouble, status = plain(form.get("note", "").replace("\r\n", "\n").strip()), "", 412
         async with ground.reading.changing(view.whose) as conn:
-            await clients.lock(conn, view.whose, client)
             card = await _card(conn, view, client)
-            changed = form.get("read") != card.note
-            if not changed:
-                await clients.set_note(conn, view.whose, client, mine)
+            try:
+                await clients.change_note(conn, view.whose, client, mine, seen=form.get("read", ""))
                 await audit.record(conn, view.whose, view.caller, "client.change", client)
-        if changed:
+            except StaleNote as stale:
+                trouble = view.translated(MEANWHILE)
+                mine, card = notes.together(mine, stale.now), msgspec.structs.replace(card, note=stale.now)
+            except Refused as error:
+                trouble, status = view.refusal(error), 422
+        if trouble:
             return view.render(
-                "client_note.html", status=412, card=card, name=_called(view, card), here=f"{HERE}/{client}",
-                note=notes.together(mine, card.note),
+                "client_note.html", status=status, card=card, name=_called(view, card), here=f"{HERE}/{client}",
+                note=mine, trouble=trouble, read=clients.note_version(card.note),
             )  # fmt: skip
         return view.go(f"{HERE}/{client}", note="saved")
 

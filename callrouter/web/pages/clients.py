@@ -134,8 +134,9 @@ async def _opened(ground: Ground, view: View, client: int, *, seen: bool = True)
     async with ground.reading.changing(view.whose) as conn, patience(conn):
         card = await clients.read_card(conn, view.whose, client)
         survivor = None if card else await clients.survivor_of(conn, view.whose, client)
-        if card is not None and (seen or not await conn.fetchval(SEEN, view.whose, view.person.user, str(client))):
-            await audit.record(conn, view.whose, view.caller, "client.see", client)
+        if card is not None:
+            record = audit.record if seen else audit.record_part
+            await record(conn, view.whose, view.caller, "client.see", client)
     if survivor is not None:
         return view.go(f"{HERE}/{survivor}", note="became", was=client)
     if card is None:
@@ -149,13 +150,9 @@ def _shown(view: View, template: str, opened: Opened, **values: Any) -> Response
     return view.render(
         template, card=card, name=card.name if card.name_known else shown_number(view, card),
         number=shown_number(view, card), facts=facts(view, card, opened.fields), fields=opened.fields,
-        field_names=NAMES, words=appeal_words, shown_name=shown_name(view, card), here=f"{HERE}/{card.id}", **values,
+        field_names=NAMES, words=appeal_words, shown_name=shown_name(view, card), here=f"{HERE}/{card.id}",
+        read=clients.note_version(card.note), **values,
     )  # fmt: skip
-
-
-SEEN = """
-SELECT true FROM audit WHERE account_id = $1 AND at > now() - interval '1 hour' AND user_id = $2
-    AND action = 'client.see' AND subject = $3 LIMIT 1"""
 
 
 def clients_page(ground: Ground, *more: HTTPRouteHandler) -> Page:

@@ -65,7 +65,7 @@ def import_pages(ground: Ground, kind: Kind) -> list[HTTPRouteHandler]:
         await ground.open(request, scope)  # type: ignore[arg-type]
         disposition = f'attachment; filename="{kind}.csv"'
         body = ("\ufeff" + SAMPLES[kind]).encode()
-        return Response(body, media_type="text/csv; charset=utf-8", headers={"Content-Disposition": disposition})
+        return Response(body, media_type="text/csv", headers={"Content-Disposition": disposition})
 
     return [start, send, sample, *_confirming(ground, kind)]
 

@@ -37,7 +37,8 @@ LONGEST_CODE = 4096
 ERROR = re.compile(r"[a-z_]{1,40}")
 HIS_CHOICE = frozenset(["access_denied", "login_required", "interaction_required", "consent_required"])
 Trouble = Literal[
-    "away", "untrusted", "cancelled", "cookie", "unknown", "unverified", "disabled", "other", "slowed",
+    "away", "untrusted", "cancelled", "cookie", "unknown", "unverified", "disabled", "other",
+    "elsewhere", "slowed",
 ]  # fmt: skip
 
 
@@ -117,6 +118,8 @@ class OpenIdEntering:
                 self._rarely.warning("OPENID-NEWCOMER-REFUSED", reason=str(error))
                 return Came("unknown")
         if found.outcome != "right":
+            if found.outcome == "elsewhere":
+                self._rarely.warning("OPENID-ELSEWHERE", account=found.account, user=found.user)
             if found.user:
                 await entering.note_refused(found.account, found.user, address, way="openid", why=found.outcome)
             return Came(found.outcome)

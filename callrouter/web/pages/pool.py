@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -57,6 +58,10 @@ class _Found(NamedTuple):
     stand: dict[Number, NumberNow]
 
 
+_Work = Callable[[Connection, str, Form, Caller], Awaitable[None]]
+"""What is done with a pool, by its name, as a form says. Raises Refused."""
+
+
 def pool_page(ground: Ground, store: Store, clock: Clock) -> Page:
     looks = _Looks(ground, store, clock)
 
@@ -68,52 +73,41 @@ def pool_page(ground: Ground, store: Store, clock: Clock) -> Page:
 
 
 def _changes(ground: Ground, looks: _Looks) -> list[HTTPRouteHandler]:
-    @post(f"{HERE}/{{pool:int}}/numbers", request_max_body_size=TEXT_LIMIT)
-    async def add(request: AnyRequest, pool: Id) -> Response[bytes]:
+    async def done(
+        request: AnyRequest, pool: int, work: _Work, *, to: str = "", note: str = "saved"
+    ) -> Response[bytes]:  # fmt: skip
         view, form = await ground.write(request, "operate")
         require_operator(view.caller)
         try:
             async with ground.reading.changing(view.account) as conn:
-                await _add(conn, await _named(conn, pool), form, by=view.caller)
+                await work(conn, await _named(conn, pool), form, view.caller)
         except Refused as error:
             return await looks.page(view, pool, form, trouble=view.refusal(error), status=422)
-        return view.go(f"{HERE}/{pool}", note="saved")
+        return view.go(to or f"{HERE}/{pool}", note=note)
+
+    @post(f"{HERE}/{{pool:int}}/numbers", request_max_body_size=TEXT_LIMIT)
+    async def add(request: AnyRequest, pool: Id) -> Response[bytes]:
+        return await done(request, pool, _add)
 
     @post(f"{HERE}/{{pool:int}}/changes", request_max_body_size=FORM_LIMIT)
     async def change(request: AnyRequest, pool: Id) -> Response[bytes]:
-        view, form = await ground.write(request, "operate")
-        require_operator(view.caller)
-        try:
-            async with ground.reading.changing(view.account) as conn:
-                await _change(conn, form, by=view.caller)
-        except Refused as error:
-            return await looks.page(view, pool, form, trouble=view.refusal(error), status=422)
-        return view.go(f"{HERE}/{pool}", note="saved")
+        return await done(request, pool, _change)
 
     @post(f"{HERE}/{{pool:int}}/remove", request_max_body_size=FORM_LIMIT)
     async def remove(request: AnyRequest, pool: Id) -> Response[bytes]:
-        view, _ = await ground.write(request, "operate")
-        require_operator(view.caller)
-        try:
-            async with ground.reading.changing(view.account) as conn:
-                name = await _named(conn, pool)
-                await inventory.remove_pool(conn, name)
-                await audit.record(conn, view.account, view.caller, "pool.remove", name)
-        except Refused as error:
-            return await looks.page(view, pool, {}, trouble=view.refusal(error), status=422)
-        return view.go(HERE, note="removed")
+        return await done(request, pool, _remove, to=HERE, note="removed")
 
     return [add, change, remove]
 
 
-async def _add(conn: Connection, pool: str, form: Form, *, by: Caller) -> None:
+async def _add(conn: Connection, pool: str, form: Form, by: Caller) -> None:
     country = form.get("country", "") if form.get("country", "").isalpha() else "RU"
     listing = read_numbers(form.get("numbers", ""), country)
     await number_inventory.import_numbers(conn, pool, listing, move=bool(form.get("move")))
     await audit.record(conn, by.account, by, "numbers.import", pool, numbers=len(listing.numbers))
 
 
-async def _change(conn: Connection, form: Form, *, by: Caller) -> None:
+async def _change(conn: Connection, _pool: str, form: Form, by: Caller) -> None:
     numbers = [Number(name.removeprefix("number ")) for name in form if name.startswith("number ")]
     if not numbers:
         raise Refused("choose the numbers first")
@@ -132,6 +126,11 @@ async def _change(conn: Connection, form: Form, *, by: Caller) -> None:
                 raise Refused("choose the pool to move them to")
             await number_inventory.move_numbers(conn, numbers, target)
     await audit.record(conn, by.account, by, action, target, numbers=numbers[:20])
+
+
+async def _remove(conn: Connection, pool: str, _form: Form, by: Caller) -> None:
+    await inventory.remove_pool(conn, pool)
+    await audit.record(conn, by.account, by, "pool.remove", pool)
 
 
 async def _named(conn: Connection, pool: int) -> str:

@@ -35,9 +35,6 @@ CHUNK = 256 * 1024
 MOST_AT_ONCE = 4 * CHUNK
 """Of a part that is asked for: players ask on."""
 RANGE = re.compile(r"bytes=(\d{1,12})-(\d{0,12})", re.ASCII)
-HEARD = """
-SELECT true FROM audit WHERE account_id = $1 AND at > now() - interval '1 hour' AND user_id = $2
-    AND action = 'recording.hear' AND subject = $3 LIMIT 1"""
 PARTIAL, NOT_THERE = 206, 416
 
 
@@ -94,9 +91,8 @@ def recording_route(ground: Ground, asking: Asking, recordings: Recordings) -> H
             path, url = recordings.find(name), recordings.elsewhere(name)
             if path is None and url is None:
                 raise Refusal(404, "no-recording", "There is no recording")
-            begins = asked is None or int(asked[1]) == 0
-            if begins or not await conn.fetchval(HEARD, whose, view.person.user, str(appeal)):
-                await audit.record(conn, whose, view.caller, "recording.hear", appeal)
+            record = audit.record if asked is None or int(asked[1]) == 0 else audit.record_part
+            await record(conn, whose, view.caller, "recording.hear", appeal)
         if path is None:
             return Response(b"", status_code=SEE_OTHER, headers={"Location": url or ""})
         size, kind = path.stat().st_size, TYPES[path.suffix.lower()]

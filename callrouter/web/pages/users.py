@@ -6,6 +6,7 @@ from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 
 from callrouter.people import accounts, users
+from callrouter.people.openid import Newcomers, require_not_anothers
 from callrouter.people.passwords import Passwords, generated
 from callrouter.people.roles import ROLES, SCOPES_OF, Role, may_give
 from callrouter.people.users import Change, User, settable
@@ -33,7 +34,7 @@ ROLE_TEXTS: dict[Role, str] = {
 }
 
 
-def users_page(ground: Ground, entering: Entering) -> Page:
+def users_page(ground: Ground, entering: Entering, newcomers: Newcomers | None) -> Page:
     @get(HERE)
     async def listed(request: AnyRequest) -> Response[bytes]:
         return await _list(ground, await ground.open(request, "users:read"), {})
@@ -45,6 +46,8 @@ def users_page(ground: Ground, entering: Entering) -> Page:
         hashed = await entering.passwords.hash(password)
         try:
             async with ground.reading.changing(view.account) as conn:
+                if not view.is_operator:
+                    await require_not_anothers(conn, view.account, form.get("email", ""), newcomers)
                 added = await users.add_user(
                     conn, _whose(view, form), form.get("email", ""), role=_role(form), name=form.get("name", ""),
                     locale=known(form.get("locale", "")) or view.locale, password_hash=hashed, must_change=True,

@@ -72,6 +72,9 @@ def test_deals_are_told_changed_and_removed_by_whoever_read_the_last_state(setti
                 deal["id"]
             ]
             assert (await client.get("/api/v1/deals", headers=theirs)).json()["items"] == []
+            await client.post("/api/v1/deals", json=DEAL | {"crm_id": "taken"}, headers=mine)
+            twice = await client.patch(path, json={"crm_id": "taken"}, headers=mine)
+            assert (twice.status_code, "taken" in twice.json()["title"]) == (422, True)
             assert (await client.delete(path, headers=mine)).status_code == 204
             assert (await client.get(path, headers=mine)).status_code == 404
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from typing import Any
 
 from callrouter.appeals.touching import judge_marked
@@ -260,12 +261,41 @@ def test_each_user_chooses_his_fields_and_a_note_is_not_overwritten_unseen(datab
         assert "You chose to see no fields here" in await page(browser, CARD)
         await browser.post(f"{CARD}/fields", do="usual")
         assert "First touch</dt>" in await page(browser, CARD)
-        assert (await browser.post(f"{CARD}/note", read="", note=" Любит кофе \n<b> ")).status_code == 303
+
+    living(database, scene)
+
+
+def test_nobodys_words_are_lost_when_two_write_on_one_client_at_once(database: str) -> None:
+    async def scene(here: House) -> None:
+        browser = await begin(here)
+        other = await here.signed_in("ann")
+
+        def read(html: str) -> str:
+            return str(re.findall(r'name="read" value="([^"]*)"', html)[0])
+
+        async def stored() -> str:
+            return str(await here.postgres.fetchval("SELECT note FROM clients WHERE id = $1", ANNA))
+
+        seen = read(await page(browser, CARD))
+        assert (
+            await browser.post(f"{CARD}/note", read=seen, note=" Любит кофе \r\n<b>\r\n\r\nи чай ")
+        ).status_code == 303
         html = await page(browser, CARD)
         assert "Любит кофе" in html
         assert "<b>" not in html
-        assert (await other.post(f"{CARD}/note", read="", note="mine")).status_code == 412
-        assert "client.change" in await here.actions()
+        late = await other.post(f"{CARD}/note", read=seen, note="mine")
+        assert late.status_code == 412
+        assert "Somebody else wrote here meanwhile" in late.text
+        both = f"{await stored()}\n\nmine"
+        assert unescape(re.findall(r"<textarea[^>]*>\n(.*?)</textarea>", late.text, re.DOTALL)[0]) == both
+        assert "mine" not in await stored(), "nothing is saved unseen"
+        sent = both.replace("\n", "\r\n")
+        assert (await other.post(f"{CARD}/note", read=read(late.text), note=sent)).status_code == 303
+        assert await stored() == both
+        too_long = await browser.post(f"{CARD}/note", read=read(await page(browser, CARD)), note="x" * 5001)
+        assert (too_long.status_code, "x" * 5001 in too_long.text) == (422, True)
+        assert await stored() == both
+        assert (await here.actions()).count("client.change") == 2
 
     living(database, scene)
 

@@ -20,6 +20,7 @@ from callrouter.journal.notes import Note
 from callrouter.journal.query import NAMES
 from callrouter.journal.visits import VisitInFull, VisitPage
 from callrouter.web.api import journal_examples
+from callrouter.web.api.clients import ClientNote
 from callrouter.web.api.journal import Appeals
 from tests.integration.web.journal import START, Journal, an_appeal, play, put, put_visit, refused
 
@@ -329,8 +330,8 @@ def test_clients_are_joined_parted_and_given_back(valkey_url: str, database: str
         assert ((await here.told("/clients/9"))["appeals"], (await here.told("/clients/7"))["appeals"]) == (1, 3)
         assert await here.told("/clients/9/merge", method="POST", body={"other": 7}) == {"client": 7}
         undo = f"/clients/7/merges/{(await here.told('/clients/7'))['merges'][0]['id']}/undo"
-        since = {"customer": "79160000050", "client_id": 7}
-        await put(here.postgres, an_appeal(51, **since), an_appeal(52, client_id=7, customer=None, email=None))
+        theirs = an_appeal(51, customer="79160000050", client_id=7)
+        await put(here.postgres, theirs, an_appeal(52, client_id=7, customer=None, email=None))
         await here.told(undo, method="POST")
         assert ((await here.told("/clients/9"))["appeals"], (await here.told("/clients/7"))["appeals"]) == (2, 4)
         marked = "SELECT array_agg(DISTINCT client_id ORDER BY client_id) FROM touch_marks WHERE since = '-infinity'"
@@ -376,6 +377,7 @@ def test_a_client_who_is_forgotten_is_nowhere_and_what_was_counted_stays(valkey_
     ("example", "kind"),
     [
         ("APPEALS", Appeals), ("APPEAL", AppealInFull), ("NOTE", Note), ("CLIENTS", ClientPage), ("CARD", Card),
+        ("CLIENT_NOTE", ClientNote),
         ("HISTORY", History), ("VISITS", VisitPage), ("VISIT", VisitInFull),
     ],
 )  # fmt: skip

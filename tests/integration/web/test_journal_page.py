@@ -280,6 +280,26 @@ def test_a_recording_of_a_named_server_is_heard_there_and_recorded_here(people_d
     living(people_database, scene, recordings_from=("https://records.example",))
 
 
+def test_that_a_recording_was_heard_is_recorded_once_in_whatever_parts_it_is_asked_for(
+    people_database: str, tmp_path: Path
+) -> None:
+    (tmp_path / "call.wav").write_bytes(bytes(2048))
+
+    async def scene(house: House) -> None:
+        await with_appeals(house)
+        await put(house.postgres, an_appeal(9, recording="call.wav"))
+        path = f"/appeals/{an_appeal(9).id}/recording"
+        vic, max_ = await house.signed_in("vic"), await house.signed_in("max")
+        for number, (browser, part) in enumerate(
+            [(vic, "bytes=100-199"), (max_, "bytes=00-"), (vic, "bytes=0-")], start=1
+        ):  # each new hearing, and then the rest of it
+            for asked in (part, "bytes=200-299", "bytes=300-"):
+                assert (await browser.get(path, range=asked)).status_code == 206
+            assert (await house.actions()).count("recording.hear") == number
+
+    living(people_database, scene, recordings=tmp_path)
+
+
 def test_the_operators_people_see_the_journal_of_the_account_they_look_at(people_database: str) -> None:
     async def scene(house: House) -> None:
         await with_appeals(house, 1, 2)

@@ -7,8 +7,12 @@ import contextlib
 import json
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
+
+import pytest
 
 from callrouter.appeals.settings import Settings
 from callrouter.appeals.store import write
@@ -18,6 +22,7 @@ from callrouter.journal.news import CallNews, decode_call, encode_call
 from callrouter.numbers import Number
 from callrouter.pool.model import Attribution, Resolution
 from callrouter.ringing import Ringing
+from callrouter.web.api import live as api_live
 from tests.integration.web.journal import START, Journal, an_appeal, play, put
 
 SECONDS = 20.0
@@ -66,6 +71,8 @@ async def watching(here: Journal, query: str = "", account: int = 2) -> AsyncIte
             assert dict(message["headers"])[b"content-type"].startswith(b"text/event-stream")
             return
         text += message.get("body", b"").decode()
+        if not message.get("more_body"):
+            screen.events.put_nowait(("over", None))
         while "\n\n" in text:
             block, _, text = text.partition("\n\n")
             lines = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
@@ -132,6 +139,73 @@ def test_appeals_and_ringing_calls_are_on_the_screen_of_their_account_at_once(va
             assert seen["id"] == str(an_appeal(1, account=3).id), "and nothing of ours before"
 
     play(valkey_url, database, scene)
+
+
+def test_a_stream_ends_by_time_however_much_happens(
+    valkey_url: str, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(here: Journal) -> None:
+        await put(here.postgres, an_appeal(1))
+        notice = json.dumps({"account": 2, "ids": [str(an_appeal(1).id)]})
+
+        async def busy() -> None:
+            while True:
+                await here.postgres.execute("SELECT pg_notify('callrouter_appeals', $1)", notice)
+                await asyncio.sleep(0.02)
+
+        loading = asyncio.create_task(busy())
+        soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+        async with watching(here, urlencode({"until": soon})) as period:
+            await period.next("over")
+        monkeypatch.setattr(api_live, "LONGEST_SECONDS", 0.5)
+        async with watching(here) as screen:
+            await screen.next("appeal")
+            await screen.next("over")
+        assert not loading.done()
+        loading.cancel()
+        await asyncio.gather(loading, return_exceptions=True)
+
+    play(valkey_url, database, scene)
+
+
+def test_who_missed_something_is_told_anew_which_calls_last() -> None:
+    async def never() -> Any:
+        await asyncio.Event().wait()
+
+    class Told:
+        """A watcher's filters, without a database behind them."""
+
+        account, lasts = 2, 60.0
+
+        async def told(self, news: list[Any]) -> AsyncIterator[bytes]:
+            for each in news:
+                calls = isinstance(each, CallNews)
+                yield api_live.event(each.state if calls else "missed", each.call if calls else None)
+
+    async def run() -> None:
+        feed = Feed(never)
+        feed._listening.set()
+
+        def tell(call: int, state: Any = "ringing") -> None:
+            feed._call(None, 0, "", encode_call(CallNews(state=state, account=2, call=UUID(int=call), at=START)))
+
+        for call in (1, 2):
+            tell(call)
+        stream = api_live._events(feed, Told())  # type: ignore[arg-type]
+
+        async def told(count: int) -> list[tuple[str, int]]:
+            blocks = [(await anext(stream)).decode().split("\n") for _ in range(count)]
+            return [(block[0].removeprefix("event: "), block[1].count("0001")) for block in blocks]
+
+        await anext(stream)
+        assert await told(3) == [("hello", 0), ("ringing", 1), ("ringing", 0)]
+        tell(1, "ended")
+        for _ in range(MOST_WAITING + 1):  # which he takes too slowly
+            feed._tell(Notice(2, (UUID(int=9),)))
+        assert await told(3) == [("hello", 0), ("missed", 0), ("ringing", 0)], "the first does not ring on"
+        await feed.stop()
+
+    asyncio.run(run())
 
 
 def test_who_watches_too_slowly_is_told_that_he_missed_something() -> None:

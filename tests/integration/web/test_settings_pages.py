@@ -178,6 +178,24 @@ def test_an_account_adds_so_much_itself_and_its_operator_more(
     living(people_database, scene)
 
 
+def test_a_sites_country_does_not_widen_whom_orders_may_call(people_database: str) -> None:
+    async def scene(here: House) -> None:
+        ann, op = await furnished(here, "ann", "op")
+
+        async def called(answer: Any) -> list[str]:
+            assert answer.status_code in {200, 201}, answer.text
+            return list(answer.json()["callback"]["countries"])
+
+        assert await called(await ann.api("PATCH", "/sites/1", {"country": "US"})) == ["RU"]
+        assert await called(await ann.api("PATCH", "/sites/1", {"country": "GB"})) == ["RU"]
+        new = {"domains": ["new.example"], "country": "US"}
+        assert await called(await ann.api("POST", "/sites", new)) == ["RU"]
+        assert await called(await ann.api("POST", "/sites", {"domains": ["at.home.example"]})) == []
+        assert await called(await op.api("PATCH", "/sites/2", {"country": "US"})) == [], "the operator knows"
+
+    living(people_database, scene)
+
+
 def test_a_form_keeps_what_was_typed_and_tells_each_mistake_at_its_field(people_database: str) -> None:
     async def scene(here: House) -> None:
         ann, op = await furnished(here, "ann", "op")

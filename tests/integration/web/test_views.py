@@ -60,6 +60,25 @@ def test_a_view_is_saved_once_changed_by_who_saw_it_and_deleted(valkey_url: str,
     play(valkey_url, database, scene)
 
 
+def test_what_becomes_of_shared_views_is_recorded(valkey_url: str, database: str) -> None:
+    async def scene(here: Journal) -> None:
+        async def recorded() -> list[tuple[str, dict[str, Any]]]:
+            rows = await here.postgres.fetch(
+                "SELECT subject, details FROM audit WHERE account_id = 2 AND action = 'view.change' ORDER BY at, id"
+            )
+            return [(row["subject"], row["details"]) for row in rows]
+
+        made = await here.told("/views", method="POST", body={"name": "Наше", "query": "q=a", "shared": True})
+        path = f"/views/{made['id']}"
+        await here.told(path, method="PATCH", body={"query": "q=b"}, if_match="*")
+        await here.told(path, method="PATCH", body={"name": "Иначе"}, if_match="*")
+        await here.ask(path, method="DELETE")
+        names = ["Наше", "Наше", "Иначе", "Иначе"]
+        assert await recorded() == list(zip(names, [{"added": True}, {}, {}, {"removed": True}], strict=True))
+
+    play(valkey_url, database, scene)
+
+
 def test_calls_that_ring_are_remembered_until_they_end_and_no_longer_than_calls_last() -> None:
     async def never() -> Any:
         raise ConnectionRefusedError
