@@ -117,7 +117,8 @@ def _dial_outcome(story: Story) -> LostReason | None:
     legs = [leg for leg in story.legs if leg.status != "ANSWER"]
     if not legs:
         return None
-    outcomes = {outcome_of(leg) for leg in legs if leg.ended is None or leg.ended >= legs[-1].began}
+    last = legs[-1]  # it counts though the PBX's clock was set back while it rang
+    outcomes = {outcome_of(leg) for leg in legs if leg is last or leg.ended is None or leg.ended >= last.began}
     return next(reason for reason in PREFERENCE if reason in outcomes)
 
 

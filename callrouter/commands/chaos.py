@@ -31,6 +31,7 @@ from callrouter.lab.stack import ProcessFailed
 NOT_HERE = (LabUnavailable, ServerUnavailable, AsteriskFailed, ProcessFailed, SippFailed, OSError)
 FAULT_LIST = "Faults:\n\n\b\n" + "\n".join(f"{name:20} {fault.text}" for name, fault in FAULTS.items())
 MUCH_S = 3.0
+FILE_WIDTH = 120
 SHOWN = 40
 """Complaints on the screen; all of them are in the JSON."""
 
@@ -63,6 +64,8 @@ def chaos(*, minutes: float, rate: float, seed: int, faults: tuple[str, ...], fo
     """
     choices = Choices(minutes=minutes, rate=rate, seed=seed, faults=faults)
     console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        console.width = FILE_WIDTH
     began = time.monotonic()
     try:
         with contextlib.ExitStack() as stack:

@@ -296,6 +296,12 @@ def test_an_event_without_headers_is_counted_and_survived(name: str) -> None:
     assert len(tracker.feed(hangs_up(T + 1, CUSTOMER))) + len(tracker.finish()) <= 1
 
 
+def test_a_call_that_is_lost_while_the_clock_of_the_pbx_is_set_back_is_told_all_the_same() -> None:
+    ends = event("DialEnd", T - 3600, CUSTOMER, DestUniqueid=AGENT, DialStatus="BUSY")
+    call = only([arrives(), *rung(T + 1), ends, hangs_up(T - 3600, AGENT, "17"), hangs_up(T - 3599, CUSTOMER, "17")])
+    assert (call.status, call.lost_reason) == ("lost", "busy")
+
+
 def test_an_absurd_time_is_malformed() -> None:
     tracker = CallTracker(PROFILE)
     for text in ("nan", "inf", "-1", "1e300", "yesterday"):
