@@ -135,11 +135,10 @@ def test_a_pbx_that_hangs_is_noticed_and_taken_back(new_pbx: Build) -> None:
 
 def test_hostile_values_reach_the_dialplan_as_text_through_agi(new_pbx: Build) -> None:
     async def scenario() -> None:
-        async with door() as address, new_pbx(mode="agi", agi=address) as pbx, watching(pbx) as watcher:
+        async with door() as address, new_pbx(mode="agi", agi=address) as pbx:
             await pbx.place(CALL)
             after = variables_after(pbx)
             assert (after["STATUS"], after["ROUTE"], after["UNIQUE"]) == ("ok", "support", "1")
-            assert [e["Value"] for e in watcher.seen("VarSet") if e["Variable"] == "CALLROUTER_STATUS"][-1] == "ok"
 
     asyncio.run(scenario())
 

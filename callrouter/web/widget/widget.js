@@ -13,15 +13,15 @@
   let memory = null;
   const recall = () => {
     try {
-      memory = JSON.parse(localStorage.getItem(entry));
-    } catch (blocked) {}
+      memory = JSON.parse(localStorage[entry] || null);
+    } catch {}
     return memory;
   };
   const keep = (what) => {
     memory = what;
     try {
-      localStorage.setItem(entry, JSON.stringify(what));
-    } catch (blocked) {}
+      localStorage[entry] = JSON.stringify(what);
+    } catch {}
   };
   // Whether the number in memory is his still. Clocks are put back a little now and then; a larger leap proves nothing.
   const holds = () => allowed && memory?.number && Date.now() - memory.at > -6e4 && Date.now() - memory.at < memory.hold * 1e3;
@@ -50,10 +50,10 @@
       if (shown.number.startsWith(code) && place <= 0 && ['', code, trunk, '00' + code, code + '0'].includes(told.slice(0, -rest.length)))
         return text.replace(/\d/g, (sign) => place++ < 0 ? sign : rest[place - 1]);
     }
-    return link ? '+' + shown.number : shown.display;
+    return !link && shown.display || '+' + shown.number;
   };
   const swap = (text, link) => spans(text).reverse().reduce((done, [from, to]) => (
-    done.slice(0, from) + dress(text.slice(from, to), link) + done.slice(to)), text);
+    done.slice(0, from) + dress(done.slice(from, to), link) + done.slice(to)), text);
 
   // What was written where, so that it can be taken back.
   let written = [], fights = 0;
@@ -68,10 +68,9 @@
     for (const [node, label, was, text] of written.reverse()) if ((label ? node.getAttribute(label) : node.data) === text) put(node, label, was);
     // What the page made copies of is nobody's number, too: they get the site's own.
     if (written[0] && !site.select) {
-      const former = [...shown.number.slice(site.plans[0][0].length)].join('~');
+      const own = site.plans[0][0], former = [...shown.number.slice(own.length)].join('~');
       digits = pattern(former, 'g');
-      const own = site.plans[0][0] + site.core.replace(/~|\|.*/g, '');
-      shown = {number: own, display: own};
+      shown = {number: own + site.core.replace(/~|\|.*/g, '')};
       scan(document.body);
       digits = pattern(site.core += '|' + former, 'g');
     }
@@ -83,7 +82,7 @@
 
   // Where numbers stand. Text that a framework is about to take over is left alone until it has.
   const foreign = 'head,script,style,textarea,select,[contenteditable],[data-callrouter-skip]';
-  const framework = '#__nuxt,#___gatsby,[data-reactroot],[data-server-rendered],astro-island';
+  const framework = 'astro-island,#___gatsby,#__nuxt,[data-reactroot],[data-server-rendered]';
   let settled = false, waits, places = 0, seen = false, person = false;
   const fits = (place) => place && !place.closest(foreign) && (!site.select || place.closest(site.select))
     && (settled || !place.closest(framework) && !document.querySelector('[src*="/_next/"]') || !(waits = 1));
@@ -186,17 +185,17 @@
     if (event && !event.isTrusted || person || !places || !visible()) return;
     person = true;
     sight.disconnect();
-    if (allowed) tell(told);
+    allowed && tell(told);
   };
   const sight = new IntersectionObserver((entries) => {
     if (entries.some((each) => each.isIntersecting)) seen = true, sign();
   });
 
-  const show = (phone, display) => {
-    if (stopped || shown && shown.number === phone) return;
+  const show = (phone, spelled) => {
+    if (stopped || shown?.number === phone) return;
     if (shown) conceal();
     if (!phone) return;
-    shown = {number: phone, display};
+    shown = {number: phone, display: spelled};
     if (spots) spots.forEach((write) => write()), observer.takeRecords();
     else survey();
     spots = 0;
@@ -234,12 +233,11 @@
     clearTimeout(next);
     next = setTimeout(() => visible() && (told && allowed && memory.token ? alive() : tell(repeated)), seconds * 1e3);
   };
-  const failed = (status) => {
+  const failed = (code) => {
     busy = false;
-    if (/^4(?!29)/.test(status)) {
+    if (/^4(?!29)/.test(code)) {
       if (!memory?.token) return;
-      memory.token = '';
-      told = false;
+      memory.token = told = '';
     }
     later(5 * 2 ** Math.min(failures++, 6));
   };
@@ -298,16 +296,15 @@
 
   // Another page without a new document.
   const moved = () => {
-    const bare = (url) => url.replace(/#(?![/!]).*/, '');
-    if (!told || bare(address) === bare(location.href)) return;
-    address = location.href;
+    const bare = (text) => text.replace(/#(?![/!]).*/, '');
+    if (!told || bare(address) === bare(address = location.href)) return;
     page = draw();
     setTimeout(() => alive({url: location.href, request: page}), 99);
   };
   for (const label of ['pushState', 'replaceState']) {
     const own = history[label];
-    history[label] = function () {
-      own.apply(this, arguments);
+    history[label] = (...said) => {
+      own.apply(history, said);
       moved();
     };
   }
@@ -362,8 +359,6 @@
     if (!yes) {
       keep(0);
       conceal();
-      clearTimeout(next);
-      clearTimeout(begin);
     } else if (started) {
       told = false;
       start();
@@ -373,11 +368,11 @@
   // Forms. What is secret does not leave the page.
   const send = (what) => (said) => post(what, {...facts(), request: draw(), ...said});
   on('submit', (event) => {
-    const form = event.target;
-    if (form.dataset.callrouterForm === undefined) return;
-    const fields = [...form.elements].filter((each) => each.value && (each.checked || !/password|hidden|file|radio|checkbox/.test(each.type))
+    const sent = event.target;
+    if (sent.dataset.callrouterForm === undefined) return;
+    const filled = [...sent.elements].filter((each) => each.value && (each.checked || !/pass|hid|file|radio|check/.test(each.type))
       && !/pass|card|cc-|cv[vc]|secret|token|iban|ssn|one-time/i.test(each.autocomplete + each.name + each.id));
-    send('form')({form: form.dataset.callrouterForm, fields: fields.map(({name, value, type, autocomplete}) => (
+    send('form')({form: sent.dataset.callrouterForm, fields: filled.map(({name, value, type, autocomplete}) => (
       {name, value, type, autocomplete}))}).catch(() => 0);
   });
 

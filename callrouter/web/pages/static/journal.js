@@ -77,7 +77,9 @@ function isOfThisPage(row) {
 
 function replace(old, row) {
   const focused = old.contains(document.activeElement);
+  const opened = old.querySelector('.popover:popover-open');
   old.replaceWith(row);
+  if (opened) document.getElementById(opened.id)?.showPopover();
   if (focused) row.querySelector('.open')?.focus({ preventScroll: true });
 }
 
