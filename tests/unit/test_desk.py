@@ -235,6 +235,8 @@ def test_a_call_that_was_asked_about_and_is_taken_for_an_internal_one_is_counted
         await desk.ask(question())
         desk.take([ended(direction="internal")], dialplan_asks=True, country="RU")
         assert counted("callrouter_calls_unfollowed_total") == unfollowed + 1
+        assert await desk.finish(1)
+        assert store.ended == ["pbx1-1.1"], "its number is let go"
 
     at_the_desk(scenario)
 
@@ -251,5 +253,7 @@ def test_a_call_that_was_asked_about_and_that_no_event_tells_of_is_counted_once_
         desk.forget_old({"pbx1"})
         assert list(desk.in_hand()) == [("pbx1", "pbx1-1.2")]
         assert counted("callrouter_calls_unfollowed_total") == unfollowed + 1
+        assert await desk.finish(1)
+        assert store.ended == ["pbx1-1.1"], "the number of a call that nobody follows is let go"
 
     at_the_desk(scenario)
