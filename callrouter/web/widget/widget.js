@@ -83,9 +83,9 @@
   // Where numbers stand. Text that a framework is about to take over is left alone until it has.
   const foreign = 'head,script,style,textarea,select,[contenteditable],[data-callrouter-skip]';
   const framework = 'astro-island,#___gatsby,#__nuxt,[data-reactroot],[data-server-rendered]';
-  let settled = false, waits, places = 0, seen = false, person = false;
+  let settled = false, waits, taken, places = 0, seen = false, person = false;
   const fits = (place) => place && !place.closest(foreign) && (!site.select || place.closest(site.select))
-    && (settled || !place.closest(framework) && !document.querySelector('[src*="/_next/"]') || !(waits = 1));
+    && (settled || !taken && !place.closest(framework) || !(waits = 1));
   // Found before there is a number to show: where to write it then. 0: nobody kept count, the page is searched again.
   let spots = 0;
   const found = (place, write) => {
@@ -138,6 +138,7 @@
   };
   const dial = '[href*="tel:" i],[href*="sms:" i]';
   const scan = (root) => {
+    taken = settled || document.querySelector('[src*="/_next/"]');
     runs(root, spans(root.textContent, true)).forEach(texts);
     if (root.matches?.(dial)) links(root);
     root.querySelectorAll(dial).forEach(links);
@@ -239,14 +240,14 @@
       if (!memory?.token) return;
       memory.token = told = '';
     }
-    later(5 * 2 ** Math.min(failures++, 6));
+    later(5 << Math.min(failures++, 6));
   };
   // After an answer: the number is good for the hold, and a sign of life is due before a quarter of it is gone.
   const extend = (answer) => {
     last = Date.now();
     keep({...memory, token: answer.token, hold: answer.hold_s, at: last, shut: 0});
     failures = 0;
-    later(answer.hold_s * .2);
+    later(answer.hold_s / 5);
     lapse();
   };
   const lapse = () => {
@@ -290,7 +291,7 @@
         return tell(answer.state === 'lost');
       }
       extend(answer);
-      if (answer.number) show(answer.number, memory.display);
+      show(answer.number || shown?.number, memory.display);
     }).catch(failed);
   };
 
