@@ -2,7 +2,7 @@
 
 Between Redis and Postgres: lease and visit history, the pools' numbers, the sweeper, leases that the store lost. In
 Postgres: partitions, forgetting what is kept no longer, multichannel appeals, sums for reports, callback orders that
-nobody carried out, numbers that leaked. Besides, it sends scheduled reports.
+nobody carried out, numbers that leaked, what erased clients left in the store. Besides, it sends scheduled reports.
 
 Only wiring. Any number of workers may run at once: each log has one reader at a time, each sweep is one script.
 """

@@ -40,7 +40,8 @@ GATHER_SECONDS = 0.2
 """From one batch to the next: a commit costs as much for one appeal as for many, and nobody reads faster than that."""
 SETTLE_SECONDS = 10.0
 JUDGE_SECONDS = 5.0
-"""Whom it takes longer to judge is the worker's."""
+LEAVE_JUDGING_SECONDS = 60.0
+"""Whom it takes longer to judge is the worker's. One judges at a time: for so long nobody here stands in his way."""
 FIRST_PAUSE_SECONDS = 0.1
 LAST_PAUSE_SECONDS = 15.0
 DRAIN_SECONDS = 10.0
@@ -104,6 +105,7 @@ class Publisher:
         self._settling: Place | None = None
         """How far those that wait for the history have been asked about, in this round; None: there is none."""
         self._still_waiting = 0
+        self._judges_from = float("-inf")
 
     async def run(self) -> None:
         """Publish what the journal holds and will hold, until stopped; then once more what is left."""
@@ -289,10 +291,14 @@ class Publisher:
 
         One step: a backlog of marks is the worker's, and no appeal waits in the journal for it.
         """
+        if self._clock.monotonic() < self._judges_from:
+            return
         try:
             async with self._pool.acquire() as connection, asyncio.timeout(JUDGE_SECONDS):
                 await judge_marked(connection)
         except (*TROUBLE, *POISON) as error:
+            if isinstance(error, TimeoutError):
+                self._judges_from = self._clock.monotonic() + LEAVE_JUDGING_SECONDS
             metrics.publish_failures.labels("judge").inc()
             if not isinstance(error, asyncpg.LockNotAvailableError):
                 self._log_rarely("TOUCHES-NOT-JUDGED", error)

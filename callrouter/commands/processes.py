@@ -41,7 +41,7 @@ def worker(config_file: Path | None) -> None:
     """Run anywhere, in any number: what no call and no page waits for.
 
     That is lease and visit history to Postgres, the pools' numbers, the sweeper, partitions, retention, multichannel
-    appeals, sums for reports, scheduled reports, stale callback orders, and the search for leaked numbers.
+    appeals, sums for reports, scheduled reports, stale callback orders, erasures, and the search for leaked numbers.
     """
     found = loaded(config_file)
     _run(found, lambda reactor: Worker(found, reactor, write_report))

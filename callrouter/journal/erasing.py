@@ -7,7 +7,7 @@ or no worker runs, nothing of it is lost. Done twice: the second time for what w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import asyncpg
 import structlog
@@ -21,10 +21,12 @@ log = structlog.get_logger()
 
 EVERY_SECONDS = 2.0
 RETRY_SECONDS = 10.0
+AT_ONCE = 200
+"""Names that one script looks up: the store serves nobody else while it runs."""
 
 
 class Erasing:
-    """Any number of workers may: each erasure is one's at a time, and doing it again changes nothing."""
+    """Any number of workers may: doing an erasure again, even at once, changes nothing."""
 
     def __init__(self, store: LeaseStore, postgres: Pool, directory: Callable[[], Directory]) -> None:
         self._store = store
@@ -50,17 +52,28 @@ class Erasing:
             due = await conn.fetchrow(DUE)
             if due is None:
                 return False
+            await conn.execute(LATER, due["account_id"], due["id"])
+        async with self._postgres.acquire() as conn:
             sites = [row["id"] for row in await conn.fetch(SITES, due["account_id"])]
-            await self._forget(due, [f"{site}:{visitor}" for site in sites for visitor in due["visitors"]])
+        await self._forget(due, [f"{site}:{visitor}" for site in sites for visitor in due["visitors"]])
+        async with self._postgres.acquire() as conn, conn.transaction():
             await _forget_rows(conn, due)
         return True
 
     async def _forget(self, due: asyncpg.Record, visitors: list[str]) -> None:
         """In every slot: a caller is remembered where he called, and wherever the account's calls are looked up."""
-        counts = str(len(due["phones"])), str(len(visitors))
-        words = (*counts, *due["phones"], *visitors, *due["sessions"])
         for slot in self._directory().slots():
-            await self._store.forget(slot, due["account_id"], words)
+            for words in _told(due["phones"], visitors, due["sessions"]):
+                await self._store.forget(slot, due["account_id"], words)
+
+
+def _told(phones: Sequence[str], visitors: Sequence[str], sessions: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """The words of scripts/forget.lua, some names at a time: how many are phones, how many visitors, and the names."""
+    for kind, names in enumerate((phones, visitors, sessions)):
+        for start in range(0, len(names), AT_ONCE):
+            some = names[start : start + AT_ONCE]
+            counts = (len(some) if place == kind else 0 for place in range(2))
+            yield (*map(str, counts), *some)
 
 
 async def _forget_rows(conn: Connection, due: asyncpg.Record) -> None:
@@ -84,6 +97,8 @@ DELETE FROM visits v USING unnest($2::text[], $3::text[]) AS w (visitor, name)
 WHERE v.account_id = $1 AND v.visitor = w.visitor AND v.started_at <= $4 AND EXISTS (
     SELECT FROM visits t
     WHERE t.account_id = $1 AND t.started_at = v.started_at AND t.session = md5(v.session || w.name))"""
+# Taken before it is tried: one that fails keeps no other waiting, and if its worker dies another comes.
+LATER = "UPDATE erasures SET due_at = now() + interval '30 seconds' WHERE account_id = $1 AND id = $2"
 SITES = "SELECT id FROM sites WHERE account_id = $1"
 AGAIN = """
 UPDATE erasures SET carried_out_at = coalesce(carried_out_at, now()), due_at = now() + interval '10 minutes'

@@ -5,7 +5,7 @@ Knows SQL. When the day is over it is added up as a whole, as any other (`sums`)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -14,7 +14,7 @@ from callrouter.journal.period import day_start
 from callrouter.reports.facts import Scope
 from callrouter.reports.figures import Part
 from callrouter.reports.stretches import Marks, Stretch, cut, holding, over
-from callrouter.reports.sums import at_account, write_sums
+from callrouter.reports.sums import at_account, say_too_long, write_sums
 
 ENOUGH = 300
 """Rows of a stretch. Fewer are counted as quickly as sums are read, and a change costs to add so many up again."""
@@ -87,7 +87,7 @@ class _Day:
             await self._write(scope, wanted)
             return True
 
-        return await at_account(self._connection, self._account, self._part, work)
+        return await self._alone(work)
 
     async def further(self, enough: int) -> bool:
         """Add up what has enough rows behind the last stretch; all of the day, if any of it may have changed."""
@@ -107,7 +107,14 @@ class _Day:
             await self._write(scope, wanted, anew=anew)
             return True
 
-        return await at_account(self._connection, self._account, self._part, work)
+        return await self._alone(work)
+
+    async def _alone(self, work: Callable[[Scope], Awaitable[bool]]) -> bool:
+        try:
+            return await at_account(self._connection, self._account, self._part, work)
+        except TimeoutError:
+            say_too_long(self._account, self._part, self._day)
+            return False
 
     async def _known(self) -> tuple[Marks, list[Stretch]]:
         of_day = self._account, self._part, self._day

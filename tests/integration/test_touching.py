@@ -7,20 +7,23 @@ import random
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import msgspec
 import pytest
+from prometheus_client import REGISTRY
 
-from callrouter.appeals import touching
+from callrouter.appeals import publish, touching
 from callrouter.appeals.credit import credits_of
 from callrouter.appeals.merging import merge, undo_merge
 from callrouter.appeals.multichannel import Rule, Touch, stories
 from callrouter.appeals.touching import judge_marked
 from callrouter.db.connect import Connection, Pool, open_pool
-from tests.integration.publishing import shop
+from tests.call_samples import a_call, a_resolution, an_appeal
+from tests.integration.publishing import publishing, shop
 from tests.waiting import until
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -81,6 +84,34 @@ def test_a_client_whom_it_takes_too_long_to_judge_keeps_nobody_waiting(
             judging.cancel()
 
     asyncio.run(run())
+
+
+def test_a_publisher_that_judges_too_long_leaves_it_to_the_worker_for_a_while(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        monkeypatch.setattr(publish, "JUDGE_SECONDS", 0.1)
+        monkeypatch.setattr(publish, "GATHER_SECONDS", 0.01)
+        async with shop(database) as pool:
+            await add_clients(pool, 100)
+            async with pool.acquire() as connection:
+                await told_visitor(100, "slow")(connection)
+            await pool.execute("""
+                CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN PERFORM pg_sleep(1); RETURN NEW; END $$;
+                CREATE TRIGGER slow BEFORE INSERT ON client_visitors FOR EACH ROW EXECUTE FUNCTION slow()""")
+            before = judging_failed()
+            async with publishing(pool, tmp_path) as journal:
+                for number in range(5):
+                    await journal.append(an_appeal(a_call(f"1.{number}", NOON + number * HOUR), a_resolution(7, 70)))
+                    await until(lambda: journal.backlog_bytes() == 0)
+            assert judging_failed() == before + 1
+
+    asyncio.run(run())
+
+
+def judging_failed() -> float:
+    return REGISTRY.get_sample_value("callrouter_appeals_publish_failures_total", {"kind": "judge"}) or 0.0
 
 
 async def until_marked(pool: Pool, clients: set[int]) -> None:

@@ -175,7 +175,8 @@ def told_right(calls: list[Placed], rows: list[Row], **fields: object) -> None:
         wanted = fields
         if row["agi_ms"] == DEADLINE * 1000 and not fields.get("late", True):  # the machine was busy: that is late
             wanted = fields | {"late": True}
-        assert {name: row[name] for name in wanted} == wanted
+        told = {name: row[name] for name in wanted}
+        assert told == wanted, f"{told} of {dict(row)}"
 
 
 async def several(scene: Scene, talks: list[float]) -> asyncio.Task[list[Placed]]:
@@ -192,7 +193,7 @@ async def in_hand(scene: Scene, calls: int) -> bool:
 
 
 async def connected(scene: Scene) -> bool:
-    return await scene.metric("router", "callrouter_ami_up") == 1
+    return await scene.metric("router", f'callrouter_ami_up{{pbx="{scene.pbx.name}"}}') == 1  # callbacks have their own
 
 
 def entered_bridges(scene: Scene) -> int:

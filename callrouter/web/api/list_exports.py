@@ -46,6 +46,7 @@ class Part(NamedTuple):
     next: str | None
 
 
+Told = Callable[[asyncpg.Record], msgspec.Struct]
 Read = Callable[[Connection, str | None], Awaitable[Part]]
 """The page behind a cursor."""
 
@@ -110,7 +111,11 @@ def _cell(row: msgspec.Struct, name: str) -> object:
 
 def list_export_handlers(access: Access, asking: Asking, files: Files) -> list[HTTPRouteHandler]:
     exports = _Exports(access, asking, files)
-    return [_visits(exports, asking), _clients(exports), _deals(exports), _costs(exports)]
+    deals, costs = _What("deals", "deals:read", Deal), _What("costs", "costs:read", CostTold)
+    return [
+        _visits(exports, asking), _clients(exports), _table(exports, deals, deal_list.TABLE, "opened_at", deal_of),
+        _table(exports, costs, cost_list.TABLE, "day", cost_of),
+    ]  # fmt: skip
 
 
 def _visits(exports: _Exports, asking: Asking) -> HTTPRouteHandler:
@@ -167,44 +172,24 @@ def _clients(exports: _Exports) -> HTTPRouteHandler:
     return export
 
 
-def _deals(exports: _Exports) -> HTTPRouteHandler:
-    what = _What("deals", "deals:read", Deal)
-
+def _table(exports: _Exports, what: _What, table: Table, sort: str, told: Told) -> HTTPRouteHandler:
     @get(
-        "/deals/export", responses=described("The rows"), operation_class=operation_of(deal_list.TABLE),
-        summary="Deals as a file",
+        f"/{what.name}/export", responses=described("The rows"), operation_class=operation_of(table),
+        summary=f"{what.name.capitalize()} as a file",
     )  # fmt: skip
     async def export(
         request: ApiRequest, *, account: AccountAsked = None, file_format: FormatAsked = "csv", bom: Bom = False,
         separator: SeparatorAsked = "comma",
     ) -> Stream:  # fmt: skip
-        """By any of their fields, without a limit; the earliest opened first."""
-        prepare = _of_table(request, deal_list.TABLE, "opened_at", deal_of)
-        return await exports.answer(request, what, _Asked(account, file_format, bom, separator), prepare)
-
-    return export
-
-
-def _costs(exports: _Exports) -> HTTPRouteHandler:
-    what = _What("costs", "costs:read", CostTold)
-
-    @get(
-        "/costs/export", responses=described("The rows"), operation_class=operation_of(cost_list.TABLE),
-        summary="Costs as a file",
-    )  # fmt: skip
-    async def export(
-        request: ApiRequest, *, account: AccountAsked = None, file_format: FormatAsked = "csv", bom: Bom = False,
-        separator: SeparatorAsked = "comma",
-    ) -> Stream:  # fmt: skip
-        """By any of their fields, without a limit; the earliest day first."""
-        prepare = _of_table(request, cost_list.TABLE, "day", cost_of)
+        """By any of their fields, without a limit; the earliest first."""
+        prepare = _of_table(request, table, sort, told)
         return await exports.answer(request, what, _Asked(account, file_format, bom, separator), prepare)
 
     return export
 
 
 def _of_table(
-    request: ApiRequest, table: Table, sort: str, told: Callable[[asyncpg.Record], msgspec.Struct]
+    request: ApiRequest, table: Table, sort: str, told: Told
 ) -> Callable[[Connection, int, Clock], Awaitable[Read]]:
     async def prepare(_conn: Connection, whose: int, clock: Clock) -> Read:
         require_fitting(table, request, OWN, clock.zone)

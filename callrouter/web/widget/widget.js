@@ -52,8 +52,8 @@
     }
     return !link && shown.display || '+' + shown.number;
   };
-  const swap = (text, link) => spans(text).reverse().reduce((done, [from, to]) => (
-    done.slice(0, from) + dress(done.slice(from, to), link) + done.slice(to)), text);
+  const swap = (text, link) => spans(text).reverse()
+    .reduce((done, [from, to]) => done.slice(0, from) + dress(done.slice(from, to), link) + done.slice(to), text);
 
   // What was written where, so that it can be taken back.
   let written = [], fights = 0;
@@ -177,9 +177,7 @@
       setTimeout(() => fights--, 1e3);
     }
   });
-  const watch = (root) => observer.observe(root, {
-    childList: true, subtree: true, characterData: true, attributeFilter: ['href']
-  });
+  const watch = (root) => observer.observe(root, {childList: true, subtree: true, characterData: true, attributeFilter: ['href']});
 
   // A human sign: a number in sight, or a hand on the page; nothing counts while the page is hidden.
   const sign = (event) => {
@@ -220,9 +218,8 @@
       ym_counter: metrika && pick(/\byaCounter(\d+)/, Object.keys(window))
     };
     noted = JSON.stringify(known);
-    return {url: location.href, title: document.title, consent: !!allowed, ...known && {
-      ...known, visitor: memory?.visitor, token: memory?.token
-    }};
+    return {url: location.href, title: document.title, consent: !!allowed,
+      ...known && {...known, visitor: memory?.visitor, token: memory?.token}};
   };
   // Analytics often come later than this script: what they call the visitor is told when they do.
   const heed = (seconds) => setTimeout(() => {
@@ -357,13 +354,8 @@
   const consent = (yes) => {
     if (allowed === !!yes) return;
     allowed = !!yes;
-    if (!yes) {
-      keep(0);
-      conceal();
-    } else if (started) {
-      told = false;
-      start();
-    }
+    if (!yes) keep(0), conceal();
+    else if (started) told = false, start();
   };
 
   // Forms. What is secret does not leave the page.
@@ -373,8 +365,8 @@
     if (sent.dataset.callrouterForm === undefined) return;
     const filled = [...sent.elements].filter((each) => each.value && (each.checked || !/pass|hid|file|radio|check/.test(each.type))
       && !/pass|card|cc-|cv[vc]|secret|token|iban|ssn|one-time/i.test(each.autocomplete + each.name + each.id));
-    send('form')({form: sent.dataset.callrouterForm, fields: filled.map(({name, value, type, autocomplete}) => (
-      {name, value, type, autocomplete}))}).catch(() => 0);
+    send('form')({form: sent.dataset.callrouterForm, fields:
+      filled.map(({name, value, type, autocomplete}) => ({name, value, type, autocomplete}))}).catch(() => 0);
   });
 
   const api = window.callrouter = {

@@ -10,6 +10,7 @@ import pytest
 
 from callrouter.appeals.credit import MODELS
 from callrouter.appeals.touching import judge_marked
+from callrouter.journal import erasing
 from callrouter.journal.client_list import client_behind
 from callrouter.journal.erasing import Erasing
 from callrouter.numbers import Number
@@ -61,11 +62,11 @@ async def texts_of_all_tables(here: Journal) -> dict[str, str]:
 async def carried_out(here: Journal, valkey_url: str, directory: Directory) -> None:
     """As a worker does: at once, and again when what was on its way has come."""
     async with store(valkey_url) as leases:
-        erasing = Erasing(leases, here.postgres, lambda: directory)
+        worker = Erasing(leases, here.postgres, lambda: directory)
         for _ in range(2):
-            assert await erasing.carry_out()
-            assert not await erasing.carry_out()
             await here.postgres.execute("UPDATE erasures SET due_at = now()")
+            assert await worker.carry_out()
+            assert not await worker.carry_out()
     assert not await here.postgres.fetchval("SELECT count(*) FROM erasures")
 
 
@@ -123,7 +124,11 @@ def test_a_browser_that_another_client_uses_too_stays_his(valkey_url: str, datab
     play(valkey_url, database, scene)
 
 
-def test_whoever_had_become_him_is_forgotten_with_him(valkey_url: str, database: str) -> None:
+def test_whoever_had_become_him_is_forgotten_with_him(
+    valkey_url: str, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasing, "AT_ONCE", 1)
+
     async def scene(here: Journal) -> None:
         await people_with_a_past(here.postgres)
         await put(here.postgres, an_appeal(7700, at=NOW, client_id=LATER, candidates=None))
@@ -204,6 +209,7 @@ def test_an_erasure_waits_in_postgres_while_the_store_is_away(valkey_url: str, d
             await here.told(f"/clients/{ANNA}", method="DELETE")
             with pytest.raises(StoreUnavailable):
                 await Erasing(away, here.postgres, lambda: DIRECTORY).carry_out()
+            assert not await Erasing(away, here.postgres, lambda: DIRECTORY).carry_out(), "others have their turn"
         waits = await here.postgres.fetchrow("SELECT phones, visitors, carried_out_at FROM erasures")
         assert waits is not None
         assert tuple(waits) == (["79161234567"], ["v1"], None)
