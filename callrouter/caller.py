@@ -9,8 +9,9 @@ the client had been called by then, the PBX remembers (`callbacks.line.memory_of
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import timedelta
 
 import structlog
@@ -88,10 +89,12 @@ class Caller:
         host, port = address(self.pbx.ami)
         settings = AmiSettings(
             name=f"{self.pbx.name} callbacks", host=host, port=port, username=self.pbx.callback_user,
-            secret=self.pbx.callback_secret, events=("DBGetResponse", "DBGetComplete"), variables=None,
+            secret=self.pbx.callback_secret, events=("DBGetResponse", "DBGetComplete"), variables=None, listens=False,
         )  # fmt: skip
         self._connection = AmiConnection(settings, self._on_event, self._on_state, clock)
         self._up, self._detail = False, "not yet connected"
+        self._ringing = 0
+        """Of how many orders Asterisk has yet to say whether an employee answered: an event says it."""
         self._in_hand: dict[int, Order] = {}
         self._ends: dict[str, asyncio.Future[CallRecord]] = {}
         """Of calls that carry out orders, by linkedid."""
@@ -227,7 +230,8 @@ class Caller:
 
     async def _place(self, order: Order, settings: CallbackSettings, linkedid: str, action: Mapping[str, str]) -> None:
         try:
-            answers = await self._connection.action(action, timeout=settings.ring_s + ANSWER_SECONDS)
+            async with self._listening():
+                answers = await self._connection.action(action, timeout=settings.ring_s + ANSWER_SECONDS)
         except (ConnectionError, TimeoutError) as error:
             self._count("unknown")
             self._say.warning(
@@ -237,6 +241,19 @@ class Caller:
         except ValueError as error:
             answers = [{"Response": "Error", "Message": str(error)}]
         await self._judge(order, settings, linkedid, answers)
+
+    @contextlib.asynccontextmanager
+    async def _listening(self) -> AsyncIterator[None]:
+        """With OriginateResponse told. Raises ConnectionError or TimeoutError before anything is asked."""
+        self._ringing += 1
+        try:
+            await self._connection.action({"Action": "Events", "EventMask": "call"})
+            yield
+        finally:
+            self._ringing -= 1
+            if not self._ringing:
+                with contextlib.suppress(ConnectionError, TimeoutError):  # a new connection hears nothing either
+                    await self._connection.action({"Action": "Events", "EventMask": "off"})
 
     async def _judge(self, order: Order, settings: CallbackSettings, linkedid: str, answers: list[Event]) -> None:
         if answers[0].get("Response") != "Success":

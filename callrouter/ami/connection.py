@@ -56,6 +56,8 @@ class AmiSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Prefixes of the channel variables whose VarSet events are delivered; None: all."""
     only: dict[str, dict[str, tuple[str, ...]]] = {}
     """The same for any event: name → header → prefixes, one of which is enough."""
+    listens: bool = True
+    """False: no events until the action `Events` asks for them. Each told costs Asterisk a wake-up, filters or not."""
 
     def reader(self) -> EventReader:
         """A reader that delivers what is set here, and what the connection itself needs."""
@@ -247,7 +249,10 @@ class AmiConnection(Manager):  # type: ignore[misc] # panoramisk has no types
 
     async def _log_in(self, protocol: AmiProtocol) -> None:
         """Events are on from the first moment, so that nothing falls between them and the snapshot."""
-        login = {"Action": "Login", "Username": self.settings.username, "Secret": self.settings.secret, "Events": "on"}
+        login = {
+            "Action": "Login", "Username": self.settings.username, "Secret": self.settings.secret,
+            "Events": "on" if self.settings.listens else "off",
+        }  # fmt: skip
         self._fresh.set()
         try:
             answer = (await self.action(login, timeout=self.settings.connect_timeout))[0]

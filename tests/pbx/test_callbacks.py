@@ -22,7 +22,7 @@ from callrouter.lab.visitors import Visitor
 from callrouter.numbers import Number
 from tests.captures.make import Tap
 from tests.pbx.poll import until
-from tests.pbx.scene import Play, Scene
+from tests.pbx.scene import Play, Scene, several
 
 Row = Mapping[str, Any]
 BUSY, SILENT, SOON = Manner(refuses=486), Manner(answers=False), Manner(talk_s=0.7)
@@ -110,6 +110,22 @@ def test_an_employee_is_rung_then_the_client_and_both_legs_are_one_appeal_of_the
         )
 
     play(scenario)
+
+
+def test_the_connection_that_places_calls_hears_nothing_of_all_the_others(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        before = await heard(scene, "pbx1"), await heard(scene, "pbx1 callbacks")
+        calls = await (await several(scene, [0.5] * 5))
+        await scene.appeals(*calls)
+        assert await heard(scene, "pbx1") - before[0] > 20_000
+        assert await heard(scene, "pbx1 callbacks") - before[1] < 1_000, "Asterisk writes to it for nothing"
+
+    play(scenario)
+
+
+async def heard(scene: Scene, connection: str) -> float:
+    """Bytes so far."""
+    return await scene.metric("router", f'callrouter_ami_received_bytes_total{{pbx="{connection}"}}')
 
 
 def test_a_client_who_is_busy_or_does_not_answer_is_a_lost_call_with_its_group(play: Play) -> None:
