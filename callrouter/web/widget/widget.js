@@ -347,7 +347,7 @@
     if (allowed === null) allowed = kept === 0 ? false : !!kept || !site.reserve || null;
     if (allowed === false || site.reserve > 1 && !allowed) return;
     lapse();
-    resume() || survey();
+    resume() || setTimeout(survey);
     if (!allowed || navigator.webdriver) tell(false);
     else begin = setTimeout(() => told || tell(false), 200);
   };
