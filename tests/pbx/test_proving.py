@@ -29,9 +29,10 @@ def as_it_was(truths: list[Truth], rows: list[Row]) -> None:
 
 
 def plans() -> list[CallPlan]:
+    """The caller talks on for longer than a busy machine takes to carry out a transfer."""
     outcomes = (Outcome.ANSWERED_IN_QUEUE, Outcome.BUSY, Outcome.ABANDONED_IN_QUEUE, Outcome.ATTENDED_TRANSFER)
     return [
-        CallPlan(outcome=outcome, caller=f"791655810{n:02}", did=f"74952223{n:03}", talk_s=0.5, wait_s=3.0)
+        CallPlan(outcome=outcome, caller=f"791655810{n:02}", did=f"74952223{n:03}", talk_s=1.5, wait_s=3.0)
         for n, outcome in enumerate(outcomes)
     ]
 
@@ -41,7 +42,7 @@ def test_calls_while_the_router_was_dead_are_told_as_if_it_had_watched(play: Pla
 
     async def scenario(scene: Scene) -> None:
         before = await scene.conn.fetchval("SELECT count(*) FROM appeals")
-        going, ending = await several(scene, [7.0]), await several(scene, [2.0])
+        going, ending = await several(scene, [9.0]), await several(scene, [2.0])
         await until(lambda: in_hand(scene, 2))
         await scene.stack.stop("router", by=signal.SIGKILL)
         unseen = await asyncio.gather(*(scene.pbx.place(plan) for plan in plans()))

@@ -156,18 +156,18 @@ def test_a_replayed_request_is_no_second_visitor(port: int) -> None:
 
 
 def test_requests_beyond_the_rate_are_refused_by_address_and_by_site(settings: WebSettings, tmp_path: Path) -> None:
-    limits = Limits(requests_per_address=5, address_burst=2, requests_per_site=20, site_burst=2)
+    limits = Limits(requests_per_address=1, address_burst=2, requests_per_site=4, site_burst=2)
 
     async def scenario(port: int) -> None:
         async with httpx.AsyncClient(timeout=20) as client:
             mine = [(await Crowd(port).visit(client, "203.0.113.7", human=False)).status_code for _ in range(30)]
             assert mine.count(429) > 10
             assert (await Crowd(port).visit(client, "203.0.113.8", human=False)).status_code == 200
-            for n in range(60):
-                last = await Crowd(port).visit(client, f"198.51.100.{n}", human=False)
-            assert last.status_code == 429
-            assert last.headers["content-type"] == "application/problem+json"
-            assert last.headers["retry-after"]
+            crowd = [await Crowd(port).visit(client, f"198.51.100.{n}", human=False) for n in range(60)]
+            beyond = [answer for answer in crowd if answer.status_code == 429]
+            assert len(beyond) > 10
+            assert beyond[-1].headers["content-type"] == "application/problem+json"
+            assert beyond[-1].headers["retry-after"]
             other = await Crowd(port, 2, "https://doors.example").visit(client, "198.51.100.1", human=False)
             assert other.status_code == 200
 
