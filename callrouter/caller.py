@@ -251,9 +251,13 @@ class Caller:
             yield
         finally:
             self._ringing -= 1
-            if not self._ringing:
-                with contextlib.suppress(ConnectionError, TimeoutError):  # a new connection hears nothing either
-                    await self._connection.action({"Action": "Events", "EventMask": "off"})
+            self._background.start("quiet-callbacks", self._hear_no_more())
+
+    async def _hear_no_more(self) -> None:
+        """Beside the order, which does not wait for it. A connection that was made anew hears nothing as it is."""
+        if not self._ringing:
+            with contextlib.suppress(ConnectionError, TimeoutError):
+                await self._connection.action({"Action": "Events", "EventMask": "off"})
 
     async def _judge(self, order: Order, settings: CallbackSettings, linkedid: str, answers: list[Event]) -> None:
         if answers[0].get("Response") != "Success":

@@ -165,6 +165,21 @@ def test_employees_are_rung_again_and_when_nobody_answers_the_order_is_missed_an
     play(scenario)
 
 
+def test_of_orders_that_ring_at_once_each_is_told_how_it_ended(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        await set_for_all(scene, route="direct", attempts=1)
+        clients = [a_client(), a_client()]
+        rung = manners(scene, _241=SILENT)
+        for number, client in enumerate(clients, start=1):
+            await order(scene, await scene.visitor(), client)
+            await until(lambda number=number: len(rung) == number, 20)
+        for client in clients:  # the first ended while the second rang
+            row = await told(scene, client)
+            assert (row["details"]["outcome"], row["lost_reason"]) == ("no_employee", "no_answer")
+
+    play(scenario)
+
+
 def test_the_second_attempt_reaches_the_client_and_is_the_same_appeal(play: Play) -> None:
     async def scenario(scene: Scene) -> None:
         await set_for_all(scene, route="direct", attempts=3)
