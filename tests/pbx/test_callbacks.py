@@ -170,9 +170,10 @@ def test_of_orders_that_ring_at_once_each_is_told_how_it_ended(play: Play) -> No
         await set_for_all(scene, route="direct", attempts=1)
         clients = [a_client(), a_client()]
         rung = manners(scene, _241=SILENT)
-        for number, client in enumerate(clients, start=1):
-            await order(scene, await scene.visitor(), client)
-            await until(lambda number=number: len(rung) == number, 20)
+        await order(scene, await scene.visitor(), clients[0])
+        await until(lambda: len(rung) == 1, 20)
+        await order(scene, await scene.visitor(), clients[1])
+        await until(lambda: len(rung) == 2, 20)
         for client in clients:  # the first ended while the second rang
             row = await told(scene, client)
             assert (row["details"]["outcome"], row["lost_reason"]) == ("no_employee", "no_answer")
