@@ -1,4 +1,4 @@
-"""An account's clients, page by page: by name, e-mail, number or id, the youngest or the most lately active first."""
+"""An account's clients, page by page: by name, e-mail, number or id, in the order of age or activity."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from callrouter.journal.filters import ANY_PHONE, Phones
 from callrouter.journal.keyset import Behind
 from callrouter.journal.spelling import SHORTEST_PART, phones
 
-Sort = Literal["-id", "-last_seen_at"]
+Sort = Literal["-id", "id", "-last_seen_at", "last_seen_at"]
 LONGEST_SEARCH = 200
 SPELLED = re.compile(r"\+?[\d\s()./-]+", re.ASCII)
 ID = re.compile(r"#?\s*(\d{1,18})", re.ASCII)
@@ -85,7 +85,7 @@ async def read_clients(conn: Connection, asked: ClientsAsked) -> ClientPage:
     values = Values()
     account = values.add(asked.account, "bigint")
     where = [f"c.account_id = {account}", *_conditions(asked, values)]
-    build = _by_activity if asked.sort == "-last_seen_at" else _by_age
+    build = _by_activity if asked.sort.endswith("last_seen_at") else _by_age
     rows = [ClientListed(**dict(row)) for row in await conn.fetch(build(asked, where, values), *values.all)]
     last = rows[asked.limit - 1] if len(rows) > asked.limit else None
     following = Behind(last.last_seen_at or last.first_touch_at, str(last.id)).text() if last else None
@@ -132,29 +132,36 @@ def _conditions(asked: ClientsAsked, values: Values) -> list[str]:
 
 
 def _by_age(asked: ClientsAsked, where: list[str], values: Values) -> str:
+    behind, way = _way(asked.sort)
     if asked.behind is not None:
-        where.append(f"c.id < {values.add(int(asked.behind.id), 'bigint')}")
+        where.append(f"c.id {behind} {values.add(int(asked.behind.id), 'bigint')}")
     return f"""
         SELECT c.id, c.name, c.first_touch_at,
             {_one("phone")} AS phone, {_one("email")} AS email,
             (SELECT max(i.last_seen_at) FROM client_identities i WHERE {HIS}) AS last_seen_at
         FROM clients c WHERE {" AND ".join(where)}
-        ORDER BY c.account_id DESC, c.id DESC LIMIT {values.add(asked.limit + 1, "int")}"""  # noqa: S608 - made of constants; values are parameters
+        ORDER BY c.account_id {way}, c.id {way} LIMIT {values.add(asked.limit + 1, "int")}"""  # noqa: S608 - made of constants; values are parameters
 
 
 def _by_activity(asked: ClientsAsked, where: list[str], values: Values) -> str:
     """Each client stands where the identity does by which he was heard of last: read in the order of an index."""
     where.append(f"l.account_id = {values.add(asked.account, 'bigint')}")
+    behind, way = _way(asked.sort)
     if asked.behind is not None:
         at, client = values.add(asked.behind.at, "timestamptz"), values.add(int(asked.behind.id), "bigint")
-        where.append(f"(l.last_seen_at, l.client_id) < ({at}, {client})")
+        where.append(f"(l.last_seen_at, l.client_id) {behind} ({at}, {client})")
     return f"""
         SELECT c.id, c.name, c.first_touch_at, {_one("phone")} AS phone, {_one("email")} AS email, l.last_seen_at
         FROM client_identities l JOIN clients c ON (c.account_id, c.id) = (l.account_id, l.client_id)
         WHERE {" AND ".join(where)} AND NOT EXISTS (
             SELECT FROM client_identities i
             WHERE {HIS} AND (i.last_seen_at, i.kind, i.value) > (l.last_seen_at, l.kind, l.value))
-        ORDER BY l.last_seen_at DESC, l.client_id DESC LIMIT {values.add(asked.limit + 1, "int")}"""  # noqa: S608 - made of constants; values are parameters
+        ORDER BY l.last_seen_at {way}, l.client_id {way} LIMIT {values.add(asked.limit + 1, "int")}"""  # noqa: S608 - made of constants; values are parameters
+
+
+def _way(sort: Sort) -> tuple[str, str]:
+    """How a row behind compares, and SQL's word for the direction."""
+    return ("<", "DESC") if sort.startswith("-") else (">", "ASC")
 
 
 def _has(kind: str, what: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,7 @@ from callrouter.journal.filters import Filters
 from callrouter.journal.keyset import Behind
 
 MOST_PAGES = 500
+Sort = Literal["-started_at", "started_at"]
 
 
 class VisitTold(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,17 +78,19 @@ class VisitPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def read_visits(
-    conn: Connection, account: int, zone: ZoneInfo, filters: Filters, *, behind: Behind | None, limit: int
-) -> VisitPage:
-    """The latest first. `filters` are those that `concerns_visits` allows."""
+    conn: Connection, account: int, zone: ZoneInfo, filters: Filters, *, sort: Sort = "-started_at",
+    behind: Behind | None, limit: int,
+) -> VisitPage:  # fmt: skip
+    """`filters` are those that `concerns_visits` allows."""
     values = Values()
     where = visit_conditions(filters, account, zone, values)
+    sign, way = ("<", "DESC") if sort.startswith("-") else (">", "ASC")
     if behind is not None:
         at, last = values.add(behind.at, "timestamptz"), values.add(behind.id, "text")
-        where += f" AND v.started_at <= {at} AND (v.started_at, v.session) < ({at}, {last})"
+        where += f" AND v.started_at {sign}= {at} AND (v.started_at, v.session) {sign} ({at}, {last})"
     sql = f"""
         SELECT {COLUMNS} FROM visits v {BOUNCE} WHERE {where}
-        ORDER BY v.started_at DESC, v.session DESC LIMIT {values.add(limit + 1, "int")}"""  # noqa: S608 - made of constants; values are parameters
+        ORDER BY v.started_at {way}, v.session {way} LIMIT {values.add(limit + 1, "int")}"""  # noqa: S608 - made of constants; values are parameters
     rows = [visit_told(row) for row in await conn.fetch(sql, *values.all)]
     following = Behind(rows[limit - 1].started_at, rows[limit - 1].session).text() if len(rows) > limit else None
     return VisitPage(items=tuple(rows[:limit]), next=following)

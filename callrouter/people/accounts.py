@@ -37,10 +37,8 @@ class AccountChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     multichannel_days: int | None = None
 
 
-async def read_accounts(
-    conn: Connection, only: int | None = None, *, after: int = 0, limit: int = 500
-) -> list[Account]:  # fmt: skip
-    rows = await conn.fetch(f"{ACCOUNTS} AND id > $2 ORDER BY id LIMIT $3", only, after, limit)
+async def read_accounts(conn: Connection, only: int | None = None) -> list[Account]:
+    rows = await conn.fetch(f"{ACCOUNTS} ORDER BY id LIMIT 500", only)
     return [Account(**dict(row)) for row in rows]
 
 
@@ -89,9 +87,8 @@ def _require_sound(change: AccountChange) -> None:
         raise Refused("touches are looked for in 1 to {most} days before the appeal", most=MOST_DAYS)
 
 
-ACCOUNTS = """
-SELECT id, name, time_zone, currency, multichannel, multichannel_touches, multichannel_days, created_at
-FROM accounts WHERE ($1::bigint IS NULL OR id = $1)"""
+FIELDS = "id, name, time_zone, currency, multichannel, multichannel_touches, multichannel_days, created_at"
+ACCOUNTS = f"SELECT {FIELDS} FROM accounts WHERE ($1::bigint IS NULL OR id = $1)"  # noqa: S608 - made of constants
 CHANGE = """
 UPDATE accounts SET time_zone = $2, currency = $3, multichannel = $4, multichannel_touches = $5, multichannel_days = $6
 WHERE id = $1"""

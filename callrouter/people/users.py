@@ -216,9 +216,10 @@ def _told(row: asyncpg.Record) -> User:
     return User(**dict(row))
 
 
-USERS = """
-SELECT id, account_id AS account, email, name, role, locale, password_hash IS NOT NULL AS password,
-       oidc_subject IS NOT NULL AS openid, disabled_at, created_at, signed_in_at FROM users"""
+FIELDS = """
+    id, account_id AS account, email, name, role, locale, password_hash IS NOT NULL AS password,
+    oidc_subject IS NOT NULL AS openid, disabled_at, created_at, signed_in_at"""
+USERS = f"SELECT {FIELDS} FROM users"  # noqa: S608 - made of constants
 ORDER = "ORDER BY account_id, disabled_at IS NOT NULL, lower(email)"
 ADD = """
 INSERT INTO users (account_id, email, name, role, locale, password_hash, must_change_password, password_at)

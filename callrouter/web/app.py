@@ -26,6 +26,7 @@ from callrouter.web.api.journal import journal_handlers
 from callrouter.web.api.leaks import leak_handlers
 from callrouter.web.api.leases import lease_handlers
 from callrouter.web.api.list_exports import list_export_handlers
+from callrouter.web.api.listed import Lists
 from callrouter.web.api.live import live_handlers
 from callrouter.web.api.pool_routes import pool_handlers
 from callrouter.web.api.reconciliations import reconciliation_handlers
@@ -159,7 +160,7 @@ def _resources(parts: Parts) -> list[HTTPRouteHandler]:
         *export_handlers(access, asking, files),
         *list_export_handlers(access, asking, files),
         *visit_handlers(access, asking),
-        *inventory_lists(access, reading),
+        *inventory_lists(Lists(access, reading)),
         *site_handlers(access, reading, parts.traces),
         *pool_handlers(access, reading, parts.holders, clock),
         *inventory_changes(access, reading),

@@ -9,6 +9,7 @@ from litestar import Response, get, patch, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody
 
+from callrouter.journal.people_list import ACCOUNTS
 from callrouter.people import accounts, audit
 from callrouter.people.accounts import Account, AccountChange
 from callrouter.pool import inventory
@@ -16,18 +17,18 @@ from callrouter.pool.inventory import Refused
 from callrouter.web.api import examples
 from callrouter.web.api.access import Access, ApiRequest
 from callrouter.web.api.changes import (
-    After,
+    AccountAsked,
     Id,
     IfMatch,
     Key,
     Limit,
-    asked_account,
     meant_account,
     require_operator,
     require_unchanged,
     tagged,
     told_once,
 )
+from callrouter.web.api.listed import CursorAsked, Lists, Page, SortAsked, operation_of
 from callrouter.web.api.reading import Reading
 
 LONGEST_NAME = 120
@@ -41,17 +42,23 @@ class NewAccount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 class Accounts(msgspec.Struct, frozen=True):
     items: list[Account]
-    next: int | None = None
+    next: str | None = None
 
 
 def account_handlers(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
-    @get("/accounts", responses=examples.of(Accounts, examples.ACCOUNTS), summary="Accounts")
-    async def listed(request: ApiRequest, after: After = 0, limit: Limit = 100) -> Accounts:
-        """The operator sees all, an account itself."""
-        caller = await access.caller(request, "settings:read")
-        async with reading.as_account(caller.account) as conn:
-            found = await accounts.read_accounts(conn, asked_account(caller, None), after=after, limit=limit)
-        return Accounts(found, found[-1].id if len(found) == limit else None)
+    lists = Lists(access, reading)
+
+    @get(
+        "/accounts", responses=examples.of(Accounts, examples.ACCOUNTS), operation_class=operation_of(ACCOUNTS),
+        summary="Accounts",
+    )  # fmt: skip
+    async def listed(
+        request: ApiRequest, *, account: AccountAsked = None, sort: SortAsked = "id", cursor: CursorAsked = None,
+        limit: Limit = 100,
+    ) -> Accounts:  # fmt: skip
+        """The operator sees all, an account itself; by any of their fields."""
+        found = await lists.found(request, "settings:read", ACCOUNTS, Page(account, sort, cursor, limit))
+        return Accounts(found.told(Account), found.next)
 
     @post("/accounts", responses=examples.of(Account, examples.ACCOUNT, status=201), summary="Add an account")
     async def add(request: ApiRequest, data: JSONBody[NewAccount], key: Key = None) -> Account:

@@ -26,7 +26,6 @@ Id = Annotated[int, PathParameter(ge=1, le=HIGHEST_ID)]
 AccountAsked = Annotated[
     int | None, QueryParameter(ge=1, le=HIGHEST_ID, description="Of this account only; the operator's tokens may ask.")
 ]
-After = Annotated[int, QueryParameter(ge=0, le=HIGHEST_ID, description="`next` of the page before.")]
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Items of a page.")]
 Key = Annotated[
     str | None,

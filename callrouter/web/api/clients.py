@@ -40,7 +40,9 @@ Since = Annotated[str | None, QueryParameter(max_length=64, description="A day o
 Until = Annotated[str | None, QueryParameter(max_length=64, description="A day, which is still in it, or a time.")]
 Whats = Annotated[list[What] | None, QueryParameter(description="appeal, visit, deal; all if not given.")]
 Kinds = Annotated[list[AppealKind] | None, QueryParameter(description="Of appeals: only these.")]
-SortAsked = Annotated[client_list.Sort, QueryParameter(description="The youngest or most lately active first.")]
+SortAsked = Annotated[
+    client_list.Sort, QueryParameter(description="By age or activity; with - the youngest or most lately active first.")
+]
 Oldest = Annotated[bool, QueryParameter(description="The earliest first.")]
 
 
@@ -95,7 +97,7 @@ def client_handlers(access: Access, asking: Asking) -> list[HTTPRouteHandler]:
         since: Since = None, until: Until = None, sort: SortAsked = "-id", cursor: CursorAsked = None,
         limit: Limit = 100,
     ) -> ClientPage:  # fmt: skip
-        """The youngest first, or the most lately active; `since` and `until` are of the first touch."""
+        """The youngest first, or as `sort` says; `since` and `until` are of the first touch."""
         with API_SECONDS.labels(call="clients").time():
             caller = await access.caller(request, "clients:read")
             behind = cursor_read(lambda: client_list.client_behind(cursor)) if cursor else None

@@ -147,24 +147,32 @@ def _pools(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
 
 def _numbers(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
     @post("/numbers", responses=examples.of(Changed, examples.CHANGED, status=201), summary="Put numbers into a pool")
-    async def put(request: ApiRequest, data: JSONBody[NewNumbers]) -> Changed:
+    async def put(request: ApiRequest, data: JSONBody[NewNumbers], key: Key = None) -> Changed:
         """Telling it twice changes nothing more."""
         caller = await _operator(access, request)
         listed = _listed(data)
-        async with reading.changing(caller.account) as conn:
+
+        async def work(conn: Any) -> Changed:
             done = await number_inventory.import_numbers(conn, data.pool, listed, move=data.move)
             await audit.record(conn, caller.account, caller, "numbers.import", data.pool, numbers=len(listed))
-        return Changed(changed=done.added + done.changed, unchanged=done.unchanged)
+            return Changed(changed=done.added + done.changed, unchanged=done.unchanged)
+
+        answer: Changed = await told_once(reading, caller, key, ["numbers", data], work=work)
+        return answer
 
     @post("/numbers/changes", responses=examples.of(Changed, examples.CHANGED, status=201), summary="Change numbers")
-    async def change(request: ApiRequest, data: JSONBody[NumbersChange]) -> Changed:
+    async def change(request: ApiRequest, data: JSONBody[NumbersChange], key: Key = None) -> Changed:
         """All of them, or none."""
         caller = await _operator(access, request)
         numbers = [_number(each) for each in data.numbers]
-        async with reading.changing(caller.account) as conn:
+
+        async def work(conn: Any) -> Changed:
             action, changed = await _change(conn, numbers, data)
             await audit.record(conn, caller.account, caller, action, data.pool or "", numbers=numbers[:20])
-        return Changed(changed=changed, unchanged=len(set(numbers)) - changed)
+            return Changed(changed=changed, unchanged=len(set(numbers)) - changed)
+
+        answer: Changed = await told_once(reading, caller, key, ["numbers changed", data], work=work)
+        return answer
 
     return [put, change]
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 import asyncpg
+import msgspec
 from litestar.openapi.spec import OpenAPIType, Operation, Parameter, Schema
 from litestar.params import QueryParameter
 
@@ -15,10 +16,15 @@ from callrouter.db.connect import Connection
 from callrouter.journal import columns
 from callrouter.journal.columns import Table
 from callrouter.journal.conditions import Values
-from callrouter.web.api.access import ApiRequest
-from callrouter.web.api.filtered import cursor_read, fitting
+from callrouter.journal.listing import UTC_ZONE
+from callrouter.people.roles import Scope
+from callrouter.web.api.access import Access, ApiRequest
+from callrouter.web.api.changes import asked_account
+from callrouter.web.api.filtered import cursor_read, fitting, patience
+from callrouter.web.api.reading import Reading
 from callrouter.web.problem import Refusal
 
+T = TypeVar("T", bound=msgspec.Struct)
 SortAsked = Annotated[str, QueryParameter(max_length=64, description="A column; with - the largest or latest first.")]
 CursorAsked = Annotated[str | None, QueryParameter(max_length=4096, description="`next` of the page before.")]
 WORDING = {
@@ -38,6 +44,42 @@ class Where(NamedTuple):
 class Found(NamedTuple):
     rows: list[asyncpg.Record]
     next: str | None
+
+    def told(self, kind: type[T]) -> list[T]:
+        """The rows, of which `kind` has some columns."""
+        names = [field.name for field in msgspec.structs.fields(kind)]
+        return [kind(**{name: row[name] for name in names}) for row in self.rows]
+
+
+class Page(NamedTuple):
+    """Which rows are asked for besides the filters: whose, in which order, behind which, how many."""
+
+    account: int | None
+    sort: str
+    cursor: str | None
+    limit: int
+
+
+OF_PAGE = Page._fields
+
+
+class Lists:
+    """Reads what is set up: each account its own, the operator all of them. Times without a zone are UTC."""
+
+    def __init__(self, access: Access, reading: Reading) -> None:
+        self._access = access
+        self._reading = reading
+
+    async def found(self, request: ApiRequest, scope: Scope, table: Table, page: Page) -> Found:
+        """Raises Refusal."""
+        caller = await self._access.caller(request, scope)
+        whose, values = asked_account(caller, page.account), Values()
+        where = [] if whose is None else [f"{table.owner} = {values.add(whose, 'bigint')}"]
+        async with self._reading.as_account(caller.account) as conn, patience(conn):
+            return await read_list(
+                conn, table, Where(where, values), request, own=OF_PAGE, sort=page.sort, cursor=page.cursor,
+                limit=page.limit, zone=UTC_ZONE,
+            )  # fmt: skip
 
 
 async def read_list(

@@ -10,6 +10,7 @@ from litestar import delete, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody
 
+from callrouter.journal.people_list import TOKENS
 from callrouter.people.roles import Scope, may_give
 from callrouter.pool.inventory import Unknown
 from callrouter.web.api import examples, tokens
@@ -19,11 +20,13 @@ from callrouter.web.api.changes import (
     AccountAsked,
     Id,
     Key,
+    Limit,
     asked_account,
     meant_account,
     require_account,
     told_once,
 )
+from callrouter.web.api.listed import CursorAsked, Lists, Page, SortAsked, operation_of
 from callrouter.web.api.reading import Reading
 from callrouter.web.api.tokens import Made, Token
 from callrouter.web.problem import Refusal
@@ -39,15 +42,23 @@ class NewToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 class Tokens(msgspec.Struct, frozen=True):
     items: list[Token]
+    next: str | None = None
 
 
 def token_handlers(access: Access, reading: Reading) -> list[HTTPRouteHandler]:
-    @get("/tokens", responses=examples.of(Tokens, examples.TOKENS), summary="Tokens")
-    async def listed(request: ApiRequest, account: AccountAsked = None) -> Tokens:
-        """Revoked and expired ones too."""
-        caller = await access.caller(request, "users:read")
-        async with reading.as_account(caller.account) as conn:
-            return Tokens(await tokens.list_tokens(conn, asked_account(caller, account)))
+    lists = Lists(access, reading)
+
+    @get(
+        "/tokens", responses=examples.of(Tokens, examples.TOKENS), operation_class=operation_of(TOKENS),
+        summary="Tokens",
+    )  # fmt: skip
+    async def listed(
+        request: ApiRequest, *, account: AccountAsked = None, sort: SortAsked = "id", cursor: CursorAsked = None,
+        limit: Limit = 100,
+    ) -> Tokens:  # fmt: skip
+        """By any of their fields but `scopes`; revoked and expired ones too."""
+        found = await lists.found(request, "users:read", TOKENS, Page(account, sort, cursor, limit))
+        return Tokens([tokens.token_of(row) for row in found.rows], found.next)
 
     @post("/tokens", responses=examples.of(Made, examples.MADE_TOKEN, status=201), summary="Make a token")
     async def make(request: ApiRequest, data: JSONBody[NewToken], key: Key = None) -> Made:

@@ -8,11 +8,12 @@ import re
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
 
+import asyncpg
 import msgspec
 
 from callrouter.db.connect import Connection
+from callrouter.journal.people_list import TOKENS
 from callrouter.people import audit
 from callrouter.people.bounds import require_room
 from callrouter.people.model import Caller
@@ -89,12 +90,14 @@ async def revoke_token(conn: Connection, token: int, *, account: int | None = No
 
 async def list_tokens(conn: Connection, account: int | None = None) -> list[Token]:
     """Of one account, or of all; those in force first, then the latest of the others."""
-    return [_token(dict(row)) for row in await conn.fetch(LIST, account)]
+    return [token_of(row) for row in await conn.fetch(LIST, account)]
 
 
-def _token(row: dict[str, Any]) -> Token:
-    scopes = _allowed(row.pop("scopes"), row.pop("role"))
-    return Token(scopes=scopes, stopped=row.pop("disabled_at") is not None, **row)
+def token_of(row: asyncpg.Record) -> Token:
+    """Of the columns of `journal.people_list.TOKENS`."""
+    names = [name for name in Token.__struct_fields__ if name not in {"scopes", "stopped"}]
+    told = {name: row[name] for name in names}
+    return Token(scopes=_allowed(row["scopes"], row["role"]), stopped=row["disabled_at"] is not None, **told)
 
 
 def name_of(text: str) -> str:
@@ -133,13 +136,10 @@ INSERT INTO tokens (account_id, name, hash, scopes, expires_at, user_id) VALUES 
 REVOKE = """
 UPDATE tokens SET revoked_at = now() WHERE id = $1 AND ($2::bigint IS NULL OR account_id = $2) AND revoked_at IS NULL
 RETURNING account_id, name"""
-LIST = """
-SELECT t.id, t.account_id AS account, a.name AS account_name, t.name, t.scopes, t.created_at, t.expires_at,
-       t.last_used_at, t.revoked_at, coalesce(nullif(u.name, ''), u.email) AS maker, u.role, u.disabled_at
-FROM tokens t JOIN accounts a ON a.id = t.account_id
-LEFT JOIN users u ON u.account_id = t.account_id AND u.id = t.user_id WHERE ($1::bigint IS NULL OR t.account_id = $1)
+LIST = f"""
+SELECT {TOKENS.fields} FROM {TOKENS.tables} WHERE ($1::bigint IS NULL OR t.account_id = $1)
 ORDER BY t.revoked_at IS NOT NULL OR coalesce(t.expires_at < now(), false),
-    CASE WHEN t.revoked_at IS NULL AND coalesce(t.expires_at > now(), true) THEN t.id ELSE -t.id END LIMIT 10000"""
+    CASE WHEN t.revoked_at IS NULL AND coalesce(t.expires_at > now(), true) THEN t.id ELSE -t.id END LIMIT 10000"""  # noqa: S608 - made of constants
 # `idle`: a token in steady use is noted once a minute.
 FIND = """
 SELECT t.account_id, t.id, t.hash, t.scopes, u.role,

@@ -9,6 +9,7 @@ from litestar import Response, get, patch, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody
 
+from callrouter.journal.people_list import USERS
 from callrouter.people import users
 from callrouter.people.model import Locale
 from callrouter.people.openid import Newcomers, require_not_anothers
@@ -24,12 +25,14 @@ from callrouter.web.api.changes import (
     Id,
     IfMatch,
     Key,
+    Limit,
     asked_account,
     meant_account,
     require_unchanged,
     tagged,
     told_once,
 )
+from callrouter.web.api.listed import CursorAsked, Lists, Page, SortAsked, operation_of
 from callrouter.web.api.reading import Reading
 
 Email = Annotated[str, msgspec.Meta(min_length=3, max_length=254)]
@@ -64,6 +67,7 @@ class NewPassword(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 class Users(msgspec.Struct, frozen=True):
     items: list[User]
+    next: str | None = None
 
 
 class AddedUser(msgspec.Struct, frozen=True):
@@ -73,14 +77,24 @@ class AddedUser(msgspec.Struct, frozen=True):
     password: str | None
 
 
+def without_password(told: NewUser | NewPassword) -> object:
+    """By which a repeated request is known: a quick hash of a password would be kept as long as its key."""
+    return msgspec.structs.replace(told, password="given" if told.password else None)
+
+
 def user_handlers(access: Access, reading: Reading, newcomers: Newcomers | None) -> list[HTTPRouteHandler]:
     passwords = Passwords()
 
-    @get("/users", responses=examples.of(Users, examples.USERS), summary="Users")
-    async def listed(request: ApiRequest, account: AccountAsked = None) -> Users:
-        caller = await access.caller(request, "users:read")
-        async with reading.as_account(caller.account) as conn:
-            return Users(await users.list_users(conn, asked_account(caller, account)))
+    lists = Lists(access, reading)
+
+    @get("/users", responses=examples.of(Users, examples.USERS), operation_class=operation_of(USERS), summary="Users")
+    async def listed(
+        request: ApiRequest, *, account: AccountAsked = None, sort: SortAsked = "id", cursor: CursorAsked = None,
+        limit: Limit = 100,
+    ) -> Users:  # fmt: skip
+        """By any of their fields; disabled ones too."""
+        found = await lists.found(request, "users:read", USERS, Page(account, sort, cursor, limit))
+        return Users(found.told(User), found.next)
 
     @post("/users", responses=examples.of(AddedUser, examples.ADDED_USER, status=201), summary="Add a user")
     async def add(request: ApiRequest, data: JSONBody[NewUser], key: Key = None) -> AddedUser:
@@ -100,7 +114,12 @@ def user_handlers(access: Access, reading: Reading, newcomers: Newcomers | None)
             return AddedUser(added, None if data.password else drawn)
 
         answer: AddedUser = await told_once(
-            reading, caller, key, ["user", data], work=work, keep=lambda done: AddedUser(done.user, None)
+            reading,
+            caller,
+            key,
+            ["user", without_password(data)],
+            work=work,
+            keep=lambda done: AddedUser(done.user, None),
         )
         return answer
 
@@ -137,7 +156,7 @@ def _password(access: Access, reading: Reading, passwords: Passwords) -> HTTPRou
         responses=examples.of(AddedUser, examples.ADDED_USER, status=201),
         summary="Give a user another password",
     )
-    async def give(request: ApiRequest, user: Id, data: JSONBody[NewPassword]) -> AddedUser:
+    async def give(request: ApiRequest, user: Id, data: JSONBody[NewPassword], key: Key = None) -> AddedUser:
         """To be changed when he signs in; his browsers are signed out. Drawn, and told this once, if none is given."""
         caller = await access.caller(request, "users:write")
         async with reading.as_account(caller.account) as conn:
@@ -145,8 +164,19 @@ def _password(access: Access, reading: Reading, passwords: Passwords) -> HTTPRou
         drawn = data.password or generated()
         require_strong(drawn, email=found.email, name=found.name)
         hashed = await passwords.hash(drawn)
-        async with reading.changing(caller.account) as conn:
+
+        async def work(conn: Any) -> AddedUser:
             await users.set_password(conn, found.account, user, hashed, must_change=True, by=caller)
-        return AddedUser(found, None if data.password else drawn)
+            return AddedUser(found, None if data.password else drawn)
+
+        answer: AddedUser = await told_once(
+            reading,
+            caller,
+            key,
+            ["password", user, without_password(data)],
+            work=work,
+            keep=lambda done: AddedUser(done.user, None),
+        )
+        return answer
 
     return give

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from litestar import get
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath
+from litestar.params import FromPath, QueryParameter
 
 from callrouter.journal import visits
 from callrouter.journal.filters import VISIT_FIELDS, Filters
@@ -17,7 +19,8 @@ from callrouter.web.api.journal import AccountAsked, CursorAsked, Limit
 from callrouter.web.metrics import API_SECONDS
 from callrouter.web.problem import Refusal
 
-OWN = ("account", "cursor", "limit")
+OWN = ("account", "sort", "cursor", "limit")
+SortAsked = Annotated[visits.Sort, QueryParameter(description="With - the latest first.")]
 LONGEST_SESSION = 100
 
 
@@ -26,16 +29,17 @@ def visit_handlers(access: Access, asking: Asking) -> list[HTTPRouteHandler]:
         "/visits", responses=examples.of(VisitPage, journal_examples.VISITS), operation_class=OfVisits, summary="Visits"
     )  # fmt: skip
     async def listed(
-        request: ApiRequest, *, account: AccountAsked = None, cursor: CursorAsked = None, limit: Limit = 100
-    ) -> VisitPage:
-        """The latest first, by the same filters as the journal, as far as visits have such fields."""
+        request: ApiRequest, *, account: AccountAsked = None, sort: SortAsked = "-started_at",
+        cursor: CursorAsked = None, limit: Limit = 100,
+    ) -> VisitPage:  # fmt: skip
+        """The latest first, or the earliest, by the same filters as the journal, as far as visits have such fields."""
         with API_SECONDS.labels(call="visits").time():
             caller = await access.caller(request, "visits:read")
             behind = cursor_read(lambda: Behind.of(cursor)) if cursor else None
             async with asking.of(caller, account) as (conn, whose):
                 filters, clock = await asking.filters(conn, whose, request, OWN)
                 require_visit_fields(filters)
-                return await visits.read_visits(conn, whose, clock.zone, filters, behind=behind, limit=limit)
+                return await visits.read_visits(conn, whose, clock.zone, filters, sort=sort, behind=behind, limit=limit)
 
     @get(
         "/visits/{session:str}", responses=examples.of(VisitInFull, journal_examples.VISIT), summary="A visit in full"

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from callrouter.journal import inventory_list
+from callrouter.journal import inventory_list, people_list
 from callrouter.journal.columns import Cursor, Table
 from callrouter.journal.keyset import cursor_text
 from callrouter.reports import cost_list, deal_list
@@ -141,7 +141,56 @@ def test_pages_in_every_order_have_each_row_once_whatever_is_written_meanwhile(
     play(valkey_url, database, scene)
 
 
-def test_the_inventory_is_filtered_by_every_column(valkey_url: str, database: str) -> None:
+SET_UP: list[tuple[str, Table]] = [
+    ("/accounts", people_list.ACCOUNTS), ("/users", people_list.USERS), ("/tokens", people_list.TOKENS),
+    ("/sites", inventory_list.SITES), ("/pools", inventory_list.POOLS), ("/numbers", inventory_list.NUMBERS),
+    ("/static-bindings", inventory_list.STATIC),
+]  # fmt: skip
+
+
+def test_what_is_set_up_is_sorted_by_every_column_and_read_page_by_page(valkey_url: str, database: str) -> None:
+    async def scene(here: Journal) -> None:
+        await here.postgres.execute(
+            """INSERT INTO sites (account_id, id, name) SELECT 2, n, 'сайт ' || n FROM generate_series(11, 16) n;
+               INSERT INTO pools (account_id, id, name) SELECT 2, n, 'Пул ' || n FROM generate_series(1, 6) n;
+               INSERT INTO numbers (account_id, number, note)
+               SELECT 2, '7495111000' || n, n % 2 FROM generate_series(1, 6) n;
+               INSERT INTO static_bindings (account_id, site_id, number, channel)
+               SELECT 2, 1, '7495111000' || n, 'Газета ' || n % 3 FROM generate_series(1, 6) n;
+               INSERT INTO users (account_id, email, name, role, disabled_at)
+               SELECT 2, n || '@shop.example', 'N' || n % 3, 'viewer', CASE WHEN n = 2 THEN now() END
+               FROM generate_series(1, 6) n;
+               INSERT INTO tokens (account_id, name, hash, scopes, user_id)
+               SELECT 2, 'T' || id % 2, sha256(email::bytea), '{deals:read}', id FROM users WHERE account_id = 2"""
+        )
+        for path, table in SET_UP:
+            whole = (await here.told(f"{path}?limit=500"))["items"]
+            assert len(whole) >= (1 if path == "/accounts" else 6), path
+            for sort in table.sorts:
+                rows: list[dict[str, Any]] = []
+                cursor: str | None = ""
+                while cursor is not None:
+                    page = await here.told(f"{path}?{urlencode({'sort': sort, 'limit': 2, 'cursor': cursor})}")
+                    rows += page["items"]
+                    cursor = page["next"]
+                assert sorted(row[table.key] for row in rows) == sorted(row[table.key] for row in whole), sort
+                field = sort.removeprefix("-")
+                if table.columns[field].kind not in {"text", "flag"}:
+                    values = [plain(table, field, row[field]) for row in rows]
+                    assert values == sorted(values, reverse=sort.startswith("-")), (path, sort)
+            refused(await here.ask(f"{path}?sort=nonsense"), 400, "bad-sort")
+            refused(await here.ask(f"{path}?cursor=nonsense"), 400, "bad-cursor")
+        assert [user["email"] for user in (await here.told("/users?disabled_at.empty=false"))["items"]] == [
+            "2@shop.example"
+        ]
+        assert [token["stopped"] for token in (await here.told("/tokens?stopped=true"))["items"]] == [True]
+        assert len((await here.told("/users?name=N1&sort=-email"))["items"]) == 2
+        assert (await here.told("/users?name=N1", account=3))["items"] == []
+
+    play(valkey_url, database, scene)
+
+
+def test_what_is_set_up_is_filtered_by_every_column(valkey_url: str, database: str) -> None:
     async def scene(here: Journal) -> None:
         await here.postgres.execute(
             """UPDATE sites SET domains = '{okna.example}', own_numbers = '{74951112233}' WHERE id = 1;
@@ -150,13 +199,18 @@ def test_the_inventory_is_filtered_by_every_column(valkey_url: str, database: st
                INSERT INTO numbers (account_id, number, pool_id, note) VALUES (2, '74951110001', 5, 'важный');
                INSERT INTO numbers (account_id, number, state) VALUES (2, '74951110002', 'disabled');
                INSERT INTO static_bindings (account_id, site_id, number, channel, campaign)
-               VALUES (2, 1, '74951110002', 'Газета', 'май')"""
+               VALUES (2, 1, '74951110002', 'Газета', 'май');
+               INSERT INTO users (account_id, email, role) VALUES (2, 'a@shop.example', 'viewer');
+               INSERT INTO tokens (account_id, name, hash, scopes, user_id)
+               SELECT 2, 'CRM', sha256('x'), '{deals:read}', id FROM users"""
         )
         for path, table, some, none in (
             ("/sites", inventory_list.SITES, "domains=okna.example&pools=Наш&name.has=кн", "pools=Пустой"),
             ("/pools", inventory_list.POOLS, "active.min=1&name=Наш", "active.min=1&name=Пустой"),
             ("/numbers", inventory_list.NUMBERS, "pool=Наш&note.has=ВАЖ&state=active",
              "state=active&static_channel=Газета"),
+            ("/users", people_list.USERS, "email.has=shop&openid=false&role=viewer", "role=viewer&password=true"),
+            ("/tokens", people_list.TOKENS, "name=CRM&maker=a@shop.example", "name=CRM&stopped=true"),
             ("/static-bindings", inventory_list.STATIC, "channel=Газета&valid_to.empty=true", "campaign.not=май"),
         ):  # fmt: skip
             assert len((await here.told(f"{path}?{some}"))["items"]) == 1, path

@@ -225,15 +225,18 @@ def test_an_erasure_waits_in_postgres_while_the_store_is_away(valkey_url: str, d
     play(valkey_url, database, scene)
 
 
-def test_clients_by_activity_go_on_where_the_cursor_says(valkey_url: str, database: str) -> None:
+def test_clients_in_each_order_go_on_where_the_cursor_says(valkey_url: str, database: str) -> None:
     async def scene(here: Journal) -> None:
         await people_with_a_past(here.postgres)
-        first = await here.told("/clients?sort=-last_seen_at&limit=1")
-        rest = await here.told(f"/clients?sort=-last_seen_at&cursor={first['next']}")
-        told = [*first["items"], *rest["items"]]
-        assert [each["last_seen_at"] for each in told] == sorted((each["last_seen_at"] for each in told), reverse=True)
-        assert len({each["id"] for each in told}) == len(told) == 3
-        assert client_behind(first["next"]).id == str(first["items"][0]["id"])
+        # By activity only those who have a number, an e-mail or a browser by which they were heard of.
+        for sort, clients in (("-last_seen_at", 3), ("last_seen_at", 3), ("-id", 4), ("id", 4)):
+            first = await here.told(f"/clients?sort={sort}&limit=1")
+            rest = await here.told(f"/clients?sort={sort}&cursor={first['next']}")
+            told = [*first["items"], *rest["items"]]
+            by = [each[sort.removeprefix("-")] for each in told]
+            assert by == sorted(by, reverse=sort.startswith("-")), sort
+            assert len({each["id"] for each in told}) == len(told) == clients
+            assert client_behind(first["next"]).id == str(first["items"][0]["id"])
         assert (await here.ask("/clients?sort=name")).status_code == 400
 
     play(valkey_url, database, scene)

@@ -307,6 +307,9 @@ def test_a_visit_in_full_has_its_pages_its_client_and_its_appeals(valkey_url: st
         assert [each["session"] for each in (await here.told("/visits?limit=1"))["items"]] == ["s2"]
         rest = (await here.told("/visits?limit=1"))["next"]
         assert [each["session"] for each in (await here.told(f"/visits?limit=1&cursor={rest}"))["items"]] == ["s1"]
+        first = await here.told("/visits?limit=1&sort=started_at")
+        second = await here.told(f"/visits?limit=1&sort=started_at&cursor={first['next']}")
+        assert [page["items"][0]["session"] for page in (first, second)] == ["s1", "s2"]
         assert (await here.told("/visits?source=google"))["items"] == []
 
     play(valkey_url, database, scene)

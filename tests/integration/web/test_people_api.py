@@ -193,8 +193,14 @@ def test_a_write_told_twice_is_done_once_and_tells_no_secret_again(people_databa
         repeated = (await ann.api("POST", "/tokens", body, **{"idempotency-key": "two"})).json()
         assert (repeated["id"], repeated["secret"]) == (made["id"], "")
         assert (await dan.api("POST", "/tokens", body, **{"idempotency-key": "two"})).json()["id"] != made["id"]
+        given = f"/users/{here.people['vic'].id}/password"
+        drawn, none = [(await ann.api("POST", given, {}, **{"idempotency-key": "three"})).json() for _ in range(2)]
+        assert (none["user"], none["password"]) == (drawn["user"], None)
+        assert len(drawn["password"]) > 10
+        assert (await here.actions()).count("user.password") == 1
         stored = await here.postgres.fetchval("SELECT string_agg(r::text, ' ') FROM repeated_writes r")
         assert first["password"] not in stored
+        assert drawn["password"] not in stored
         assert made["secret"] not in stored
         await ann.get("/settings/tokens")
         form = {"name": "form", "once": "abc", "scope deals:read": "yes"}
