@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 import tempfile
 import time
@@ -28,7 +29,12 @@ from callrouter.soak.run import soak as run
     type=click.FloatRange(1, 1000),
     help="Calls a second; else the highest that is held, found by trying, without callrouter and with it.",
 )
-@click.option("--apart", is_flag=True, help="Asterisk has a processor core of its own, as on a host of its own.")
+@click.option(
+    "--apart/--together",
+    default=lambda: len(os.sched_getaffinity(0)) > 1,
+    show_default="apart, if there are two cores",
+    help="Asterisk has a processor core of its own, as on a host of its own; or shares all.",
+)
 @click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Keep data and logs here.")
 def soak(*, calls: int, rate: float | None, apart: bool, folder: Path | None) -> None:
     """Place a great many real calls, as fast as Asterisk holds, and prove that each has its appeal.
@@ -37,8 +43,8 @@ def soak(*, calls: int, rate: float | None, apart: bool, folder: Path | None) ->
     with callrouter, memory and CPU a call of each process, and as last line one JSON object. The exit status is 0
     only if no appeal is missing, extra or wrong, memory stays, and the rate with callrouter is 0.9 of that without.
 
-    Where Asterisk shares its cores with all the rest, phones and databases too, that ratio tells mostly how they are
-    shared; --apart leaves one core to Asterisk alone, without callrouter as with it.
+    Where Asterisk shares its cores with all the rest, phones and databases too (--together), that ratio tells mostly
+    how they are shared; so one core is Asterisk's alone, without callrouter as with it.
     """
     console = Console(stderr=True, highlight=False)
     began = time.monotonic()
