@@ -88,7 +88,7 @@ def _conclude(console: Console, result: Soaked) -> None:
     where = ", Asterisk on a core of its own" if result.apart else ""
     right = "[green]everything right[/green]" if result.right else "[red]not everything is right[/red]"
     console.print(
-        f"{right}: {result.calls} calls at {result.rate:g} a second{where}{ratio}; "
+        f"{right}: {result.calls} calls at {result.rate_played:g} a second{where}{ratio}; "
         f"{found.pbx_calls} in the PBX's record, {found.appeals} appeals, "
         f"{found.missing} missing, {found.extra} extra, {found.wrong} wrong; "
         f"{found.failed} calls that the phones could not play",

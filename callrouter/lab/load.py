@@ -68,7 +68,7 @@ async def placed_by_sipp(
         process = await asyncio.create_subprocess_exec(
             *pbx.software.sipp, f"127.0.0.1:{pbx.sip_port}", "-sf", str(SCENARIO), "-inf", "callers.csv",
             "-i", "127.0.0.1", "-r", str(rate), "-m", str(len(customers)), "-l", str(at_once), "-nostdin",
-            "-timeout", str(int(len(customers) / rate) + 60), "-trace_logs", "-log_file", "notes",
+            "-timeout", str(int(len(customers) / rate * 1.5) + 60), "-trace_logs", "-log_file", "notes",
             "-trace_err", "-error_file", "errors",
             cwd=folder, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT, env={**os.environ, "TERM": "dumb"},

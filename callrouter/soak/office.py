@@ -101,7 +101,7 @@ async def office(software: PbxSoftware, folder: Path) -> AsyncIterator[AsteriskL
     port = free_port(socket.SOCK_DGRAM)
     pbx.additions = {
         "extensions.conf": _dialplan(), "pjsip.conf": _endpoints(port), "queues.conf": _queues(),
-        "asterisk.conf": "[options]\nverbose = 0\nmaxfiles = 65536\n",
+        "asterisk.conf": "[options](+)\nverbose = 0\nmaxfiles = 65536\n",
         "manager.conf": f"[general](+)\ndisabledevents = {UNREAD}\n",
         "cel.conf": "[manager](+)\nenabled = no\n", "cdr_manager.conf": "[general](+)\nenabled = no\n",
         "stasis.conf": UNTOLD,
