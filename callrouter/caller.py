@@ -9,15 +9,15 @@ the client had been called by then, the PBX remembers (`callbacks.line.memory_of
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
-from callrouter.ami.connection import AmiConnection, AmiSettings, State
+from callrouter.ami.connection import AmiSettings
+from callrouter.ami.occasional import Occasional
 from callrouter.ami.wire import Event
 from callrouter.appeals import orders
 from callrouter.appeals.orders import Order, Outcome
@@ -89,12 +89,9 @@ class Caller:
         host, port = address(self.pbx.ami)
         settings = AmiSettings(
             name=f"{self.pbx.name} callbacks", host=host, port=port, username=self.pbx.callback_user,
-            secret=self.pbx.callback_secret, events=("DBGetResponse", "DBGetComplete"), variables=None, listens=False,
+            secret=self.pbx.callback_secret, events=("DBGetResponse", "DBGetComplete"), variables=None, mask="call",
         )  # fmt: skip
-        self._connection = AmiConnection(settings, self._on_event, self._on_state, clock)
-        self._up, self._detail = False, "not yet connected"
-        self._ringing = 0
-        """Of how many orders Asterisk has yet to say whether an employee answered: an event says it."""
+        self._line = Occasional(settings, clock)
         self._in_hand: dict[int, Order] = {}
         self._ends: dict[str, asyncio.Future[CallRecord]] = {}
         """Of calls that carry out orders, by linkedid."""
@@ -103,17 +100,18 @@ class Caller:
         IN_HAND.labels(self.pbx.name).set_function(lambda: len(self._in_hand))
 
     async def start(self) -> None:
-        await self._connection.start()
+        await self._line.start()
+        self._background.keep("callbacks-line", self._line.tend)
         self._background.keep("callbacks", self._run)
         self._background.keep("hold-callbacks", self._keep_holding)
 
     async def stop(self) -> None:
         """Calls go on without us; their orders are taken up again as what they are."""
         await self._background.stop()
-        await self._connection.stop()
+        await self._line.stop()
 
     def parts(self) -> dict[str, Part]:
-        return {f"callbacks {self.pbx.name}": Part(ok=self._up, detail=self._detail)}
+        return {f"callbacks {self.pbx.name}": Part(ok=self._line.ok, detail=self._line.detail)}
 
     def take(self, events: Iterable[CallEvent]) -> None:
         """What the call tracker tells: here the ends of the calls that were begun here."""
@@ -123,20 +121,19 @@ class Caller:
                 if waiting is not None and not waiting.done():
                     waiting.set_result(event.record)
 
-    def _on_event(self, event: Event, at: float) -> None:
-        """Answers come with their actions; nothing else matters here."""
-
-    def _on_state(self, state: State, detail: str) -> None:
-        self._up, self._detail = state == "up", detail
-
     async def _run(self) -> None:
         while True:
-            if self._up and self.link.attached and self._directory().known:
+            if self.link.attached and self._directory().known:
                 try:
-                    await self._take_up()
+                    if await self._are_due() and await self._line.wake():
+                        await self._take_up()
                 except TROUBLE as error:
                     self._say.warning("CALLBACK-ORDERS-UNKNOWN", pbx=self.pbx.name, reason=str(error) or "no answer")
             await asyncio.sleep(POLL_SECONDS)
+
+    async def _are_due(self) -> bool:
+        async with self._postgres.acquire() as connection:
+            return await orders.are_due(connection, self.pbx.name)
 
     async def _take_up(self) -> None:
         room = AT_ONCE - len(self._in_hand)
@@ -230,8 +227,8 @@ class Caller:
 
     async def _place(self, order: Order, settings: CallbackSettings, linkedid: str, action: Mapping[str, str]) -> None:
         try:
-            async with self._listening():
-                answers = await self._connection.action(action, timeout=settings.ring_s + ANSWER_SECONDS)
+            async with self._line.connected() as connection:
+                answers = await connection.action(action, timeout=settings.ring_s + ANSWER_SECONDS)
         except (ConnectionError, TimeoutError) as error:
             self._count("unknown")
             self._say.warning(
@@ -241,23 +238,6 @@ class Caller:
         except ValueError as error:
             answers = [{"Response": "Error", "Message": str(error)}]
         await self._judge(order, settings, linkedid, answers)
-
-    @contextlib.asynccontextmanager
-    async def _listening(self) -> AsyncIterator[None]:
-        """With OriginateResponse told. Raises ConnectionError or TimeoutError before anything is asked."""
-        self._ringing += 1
-        try:
-            await self._connection.action({"Action": "Events", "EventMask": "call"})
-            yield
-        finally:
-            self._ringing -= 1
-            self._background.start("quiet-callbacks", self._hear_no_more())
-
-    async def _hear_no_more(self) -> None:
-        """Beside the order, which does not wait for it. A connection that was made anew hears nothing as it is."""
-        if not self._ringing:
-            with contextlib.suppress(ConnectionError, TimeoutError):
-                await self._connection.action({"Action": "Events", "EventMask": "off"})
 
     async def _judge(self, order: Order, settings: CallbackSettings, linkedid: str, answers: list[Event]) -> None:
         if answers[0].get("Response") != "Success":
@@ -300,7 +280,8 @@ class Caller:
     async def _was_called(self, order: Order) -> bool:
         """Whether the PBX has dialled the client. Raises ConnectionError or TimeoutError: then nobody knows."""
         family, _, key = line.memory_of(order.serial).partition("/")
-        answers = await self._connection.action({"Action": "DBGet", "Family": family, "Key": key})
+        async with self._line.connected() as connection:
+            answers = await connection.action({"Action": "DBGet", "Family": family, "Key": key})
         return any(answer.get("Val") == str(order.serial) for answer in answers)
 
     async def _put_off(self, order: Order, pause: timedelta, *, uncounted: bool = False) -> None:

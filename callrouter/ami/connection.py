@@ -7,6 +7,7 @@ semi-public, so the version is pinned). Knows no calls: events go, as they are r
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Callable, Mapping
 from itertools import count
@@ -56,8 +57,8 @@ class AmiSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Prefixes of the channel variables whose VarSet events are delivered; None: all."""
     only: dict[str, dict[str, tuple[str, ...]]] = {}
     """The same for any event: name → header → prefixes, one of which is enough."""
-    listens: bool = True
-    """False: no events until the action `Events` asks for them. Each told costs Asterisk a wake-up, filters or not."""
+    mask: str = "on"
+    """Which events are asked for at the login: `on` for all, or their classes."""
 
     def reader(self) -> EventReader:
         """A reader that delivers what is set here, and what the connection itself needs."""
@@ -119,12 +120,14 @@ class AmiConnection(Manager):  # type: ignore[misc] # panoramisk has no types
         self._task = self.loop.create_task(self._stay_connected(), name=f"ami {self.settings.name}")
 
     async def stop(self) -> None:
-        """End the connection, or the wait for one. Nothing connects again."""
+        """End the connection, or the wait for one. Nothing connects again until `start`."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         self.close()
+        with contextlib.suppress(KeyError):
+            metrics.AMI_UP.remove(self.settings.name)  # neither up nor down: nobody wants it
 
     async def action(self, headers: Mapping[str, Any], *, timeout: float | None = None) -> list[Event]:  # noqa: ASYNC109
         """Send an action; the answer, followed by the events of a list if it is one.
@@ -251,7 +254,7 @@ class AmiConnection(Manager):  # type: ignore[misc] # panoramisk has no types
         """Events are on from the first moment, so that nothing falls between them and the snapshot."""
         login = {
             "Action": "Login", "Username": self.settings.username, "Secret": self.settings.secret,
-            "Events": "on" if self.settings.listens else "off",
+            "Events": self.settings.mask,
         }  # fmt: skip
         self._fresh.set()
         try:

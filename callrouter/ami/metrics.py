@@ -6,7 +6,11 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from callrouter.tally import TallyCounter, TallyHistogram
 
-AMI_UP = Gauge("callrouter_ami_up", "1 while logged in to this Asterisk's manager interface", ["pbx"])
+AMI_UP = Gauge(
+    "callrouter_ami_up",
+    "1 while logged in to this Asterisk's manager interface; none while callbacks need it not",
+    ["pbx"],
+)
 AMI_BYTES = Counter("callrouter_ami_received_bytes", "Bytes received from the manager interface", ["pbx"])
 AMI_EVENTS = Counter("callrouter_ami_events", "Manager events delivered to the call tracker", ["pbx"])
 AMI_BLOCKS = Counter("callrouter_ami_blocks", "Manager messages seen, including those skipped unparsed", ["pbx"])

@@ -67,18 +67,20 @@ SETTLED = """
 UPDATE callback_orders SET state = 'called', outcome = w.outcome, settled_at = now(), claimed_until = NULL
 FROM unnest($1::bigint[], $2::text[]) AS w (serial, outcome) WHERE callback_orders.serial = w.serial"""
 
-CLAIM = """
+DUE = """state IN ('waiting', 'dialling') AND next_at <= now() AND pbx IN ('', $1)
+        AND (claimed_until IS NULL OR claimed_until < now())"""
+ARE_DUE = f"SELECT EXISTS (SELECT FROM callback_orders WHERE {DUE})"  # noqa: S608 - made of constants
+CLAIM = f"""
 UPDATE callback_orders o
 SET state = 'dialling', attempts = o.attempts + 1, pbx = $1, claimed_by = $2,
     claimed_until = now() + $3::interval, dialled_at = now()
 FROM (
     SELECT account_id, id, state, attempts FROM callback_orders
-    WHERE state IN ('waiting', 'dialling') AND next_at <= now() AND pbx IN ('', $1)
-        AND (claimed_until IS NULL OR claimed_until < now())
+    WHERE {DUE}
     ORDER BY next_at LIMIT $4 FOR UPDATE SKIP LOCKED) due
 WHERE (o.account_id, o.id) = (due.account_id, due.id)
 RETURNING o.account_id AS account, o.id, o.serial, o.site_id AS site, o.phone, o.due_at, o.latest_at, o.ordered_at,
-    o.attempts AS attempt, due.state = 'dialling' AS left_behind, o.latest_at < now() AS is_late"""
+    o.attempts AS attempt, due.state = 'dialling' AS left_behind, o.latest_at < now() AS is_late"""  # noqa: S608 - made of constants
 
 HOLD = """
 UPDATE callback_orders SET claimed_until = now() + $3::interval
@@ -202,6 +204,11 @@ async def _take(connection: Connection, row: AppealRow) -> None:
 
 
 # By the router that carries them out
+
+
+async def are_due(connection: Connection, pbx: str) -> bool:
+    """Whether there is one that `claim` would find."""
+    return bool(await connection.fetchval(ARE_DUE, pbx))
 
 
 async def claim(connection: Connection, pbx: str, router: str, lease: timedelta, limit: int) -> list[Order]:

@@ -112,15 +112,24 @@ def test_an_employee_is_rung_then_the_client_and_both_legs_are_one_appeal_of_the
     play(scenario)
 
 
-def test_the_connection_that_places_calls_hears_nothing_of_all_the_others(play: Play) -> None:
+def test_the_connection_that_places_calls_rests_while_no_order_is_due(play: Play) -> None:
     async def scenario(scene: Scene) -> None:
+        await until(lambda: rests(scene), 20)
         before = await heard(scene, "pbx1"), await heard(scene, "pbx1 callbacks")
         calls = await (await several(scene, [0.5] * 5))
         await scene.appeals(*calls)
         assert await heard(scene, "pbx1") - before[0] > 20_000
-        assert await heard(scene, "pbx1 callbacks") - before[1] < 1_000, "Asterisk writes to it for nothing"
+        assert await heard(scene, "pbx1 callbacks") == before[1], "Asterisk wakes it for nothing"
+        assert await rests(scene)
+        assert "callbacks pbx1" in await scene.health()
 
     play(scenario)
+
+
+async def rests(scene: Scene) -> bool:
+    """The connection for callbacks: neither up nor down."""
+    _, text = await scene.stack.fetch(f"{scene.stack.ops('router')}/metrics")
+    return 'callrouter_ami_up{pbx="pbx1"}' in text and 'callrouter_ami_up{pbx="pbx1 callbacks"}' not in text
 
 
 async def heard(scene: Scene, connection: str) -> float:

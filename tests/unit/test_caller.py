@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from callrouter import caller as caller_module
+from callrouter.ami import occasional
 from callrouter.appeals.orders import Order
 from callrouter.callbacks.settings import CallbackSettings
 from callrouter.caller import Caller
@@ -41,11 +42,14 @@ def an_order() -> Order:
     )  # fmt: skip
 
 
-def test_a_call_whose_answer_never_came_is_not_waited_for_any_longer() -> None:
+def test_a_call_whose_answer_never_came_is_not_waited_for_any_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(occasional, "CONNECT_SECONDS", 0.2)
+
     async def scenario() -> None:
         caller = a_caller()
         await caller._call(an_order(), Site(id=70, account=7, callback=CallbackSettings(enabled=True, route="sales")))
         assert caller._ends == {}, "it is nobody's soon, and is found out about then"
+        await caller.stop()
 
     asyncio.run(scenario())
 

@@ -41,6 +41,11 @@ class FakeAsterisk:
         self._writers: list[asyncio.StreamWriter] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
+    @property
+    def here(self) -> int:
+        """How many are connected now."""
+        return len(self._tasks)
+
     def received(self, name: str) -> list[Event]:
         return [action for action in self.actions if action["Action"] == name]
 
