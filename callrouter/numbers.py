@@ -17,6 +17,8 @@ EXTENSION_DIGITS = 6
 """Up to so many digits are an internal extension (or a short code), never an outside number."""
 
 
+REMEMBERED = 16384
+"""Spellings whose meaning is kept, of 200 bytes each: a call asks for its two several times, and callers are many."""
 INTERNATIONAL = "ZZ"
 """In place of a country: the text is E.164 already, with a plus or without."""
 
@@ -25,7 +27,7 @@ class NotANumber(Worded):
     """The text is no telephone number, or not a full one in the given country."""
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=REMEMBERED)
 def parse_number(text: str, country: str) -> Number:
     """The number that `text` spells, dialled from `country` (ISO 3166, e.g. "RU", or INTERNATIONAL).
 
