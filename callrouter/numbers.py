@@ -15,8 +15,6 @@ Number = NewType("Number", str)
 
 EXTENSION_DIGITS = 6
 """Up to so many digits are an internal extension (or a short code), never an outside number."""
-
-
 REMEMBERED = 16384
 """Spellings whose meaning is kept, of 200 bytes each: a call asks for its two several times, and callers are many."""
 INTERNATIONAL = "ZZ"

@@ -14,7 +14,7 @@ CLOSE = 1.05
 LATE_S = 0.5
 """In a try of 20 s they wait so long who are a fortieth more than it holds."""
 LAG = 1.05
-"""Callers who come so much slower than wanted do, for as many as may be on the line at once are on it."""
+"""Callers who come so much slower than wanted were kept back: as many as may call at once did."""
 FEW = 0.01
 """This share of callers may hear nothing for longer than LATE_S, or be let down."""
 

@@ -77,15 +77,14 @@ class AddedUser(msgspec.Struct, frozen=True):
     password: str | None
 
 
-def without_password(told: NewUser | NewPassword) -> object:
-    """By which a repeated request is known: a quick hash of a password would be kept as long as its key."""
-    return msgspec.structs.replace(told, password="given" if told.password else None)
+async def _asked(told: NewUser | NewPassword, key: str | None, passwords: Passwords) -> object:
+    """By which a repeated request is known. Its quick hash is kept as long as the key, so it has no password in it."""
+    mark = await passwords.mark(told.password, key) if told.password and key else None
+    return msgspec.structs.replace(told, password=mark)
 
 
 def user_handlers(access: Access, reading: Reading, newcomers: Newcomers | None) -> list[HTTPRouteHandler]:
-    passwords = Passwords()
-
-    lists = Lists(access, reading)
+    passwords, lists = Passwords(), Lists(access, reading)
 
     @get("/users", responses=examples.of(Users, examples.USERS), operation_class=operation_of(USERS), summary="Users")
     async def listed(
@@ -113,13 +112,9 @@ def user_handlers(access: Access, reading: Reading, newcomers: Newcomers | None)
             )  # fmt: skip
             return AddedUser(added, None if data.password else drawn)
 
+        asked = ["user", await _asked(data, key, passwords)]
         answer: AddedUser = await told_once(
-            reading,
-            caller,
-            key,
-            ["user", without_password(data)],
-            work=work,
-            keep=lambda done: AddedUser(done.user, None),
+            reading, caller, key, asked, work=work, keep=lambda done: AddedUser(done.user, None)
         )
         return answer
 
@@ -169,13 +164,9 @@ def _password(access: Access, reading: Reading, passwords: Passwords) -> HTTPRou
             await users.set_password(conn, found.account, user, hashed, must_change=True, by=caller)
             return AddedUser(found, None if data.password else drawn)
 
+        asked = ["password", user, await _asked(data, key, passwords)]
         answer: AddedUser = await told_once(
-            reading,
-            caller,
-            key,
-            ["password", user, without_password(data)],
-            work=work,
-            keep=lambda done: AddedUser(done.user, None),
+            reading, caller, key, asked, work=work, keep=lambda done: AddedUser(done.user, None)
         )
         return answer
 

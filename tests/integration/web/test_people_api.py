@@ -198,6 +198,11 @@ def test_a_write_told_twice_is_done_once_and_tells_no_secret_again(people_databa
         assert (none["user"], none["password"]) == (drawn["user"], None)
         assert len(drawn["password"]) > 10
         assert (await here.actions()).count("user.password") == 1
+        chosen, four = {"password": "correct horse 1"}, {"idempotency-key": "four"}
+        told = [(await ann.api("POST", given, chosen, **four)).json() for _ in range(2)]
+        assert told[0] == told[1] == {"user": drawn["user"], "password": None}
+        refused(await ann.api("POST", given, {"password": "correct horse 2"}, **four), 422, "key-used")
+        assert (await here.actions()).count("user.password") == 2
         stored = await here.postgres.fetchval("SELECT string_agg(r::text, ' ') FROM repeated_writes r")
         assert first["password"] not in stored
         assert drawn["password"] not in stored
