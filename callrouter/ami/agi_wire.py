@@ -60,11 +60,11 @@ class AgiRequest:
 
     @property
     def called(self) -> str:
-        """The number dialled: an argument of AGI() where given, else the DNID, else the extension.
+        """The number dialled: the first argument of AGI() that is not empty, else the DNID, else the extension.
 
         The extension comes last because the question is asked in a subroutine, whose extension is `s`.
         """
-        for name in ("arg_1", "dnid", "extension"):
+        for name in ("arg_1", "arg_2", "arg_3", "arg_4", "dnid", "extension"):
             number = self.get(name)
             if number and number != "unknown":
                 return number

@@ -74,6 +74,8 @@ class _Conversation(Protocol):
                 self.abort("not_agi")
         elif len(self.received) > MAX_ENVIRONMENT:
             self.abort("too_long")
+        else:
+            self.transport.acknowledge()
 
     def _ask(self, request: AgiRequest) -> None:
         self.request = request
@@ -104,6 +106,7 @@ class _Conversation(Protocol):
             commands, told = agi_commands({}, "error")
         self.expected = len(commands)
         self.transport.write(commands[0] if self.expected == 1 else b"".join(commands))
+        self.transport.loseWriteConnection()  # Asterisk goes on when it has done this, and waits for no more of us
         self.server.answered(told, self.server.clock.monotonic() - self.since)
 
     def _read_replies(self, data: bytes) -> None:

@@ -2,11 +2,18 @@
 
 The asyncio reactor's transports wake up in Python for each accept, read, write and close of each connection; where a
 connection lives for one question, as here, that is most of the cost. Knows nothing of what is spoken.
+
+A peer that writes its question in many small pieces pays for each as for a whole message, and so do we. Its kernel
+keeps small pieces back while one is not acknowledged (Nagle, RFC 896), so nothing is acknowledged here before it is
+read: what the peer wrote meanwhile comes together. Whoever finds that a piece is not all says `acknowledge`, at once, or
+the rest comes only after the kernel's own delay of 40 ms and more.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -16,6 +23,10 @@ from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+_ACKNOWLEDGING = getattr(socket, "TCP_QUICKACK", None)
+"""Linux has it; elsewhere pieces come one by one."""
+_AFTER_READING, _NOW_THEN_AFTER_READING = 0, 2
+"""tcp(7) knows on and off. An even number that is not 0 acknowledges what is due and leaves it off (net/ipv4/tcp.c)."""
 _DONE = Failure(ConnectionDone())
 _LOST = Failure(ConnectionLost())
 
@@ -30,6 +41,18 @@ class NativeTransport:
         self.write = transport.write
         self.loseConnection = transport.close
         self.abortConnection = transport.abort
+
+    def loseWriteConnection(self) -> None:  # noqa: N802 - Twisted's name
+        """What was written is all; the peer's words are still read."""
+        with contextlib.suppress(OSError):  # the peer is gone: connectionLost is on its way
+            self._transport.write_eof()
+
+    def acknowledge(self) -> None:
+        """That which was read is not all: the peer may send the rest."""
+        if _ACKNOWLEDGING is not None:
+            with contextlib.suppress(OSError):
+                connection = self._transport.get_extra_info("socket")
+                connection.setsockopt(socket.IPPROTO_TCP, _ACKNOWLEDGING, _NOW_THEN_AFTER_READING)
 
     def getPeer(self) -> Any:  # noqa: N802 - Twisted's name
         return self._transport.get_extra_info("peername")
@@ -62,6 +85,9 @@ class NativePort:
 
     def __init__(self, server: asyncio.Server) -> None:
         self._server = server
+        if _ACKNOWLEDGING is not None:  # connections inherit it
+            for listening in server.sockets:
+                listening.setsockopt(socket.IPPROTO_TCP, _ACKNOWLEDGING, _AFTER_READING)
         self.number: int = server.sockets[0].getsockname()[1]
 
     def stopListening(self) -> Deferred[None]:  # noqa: N802 - Twisted's name

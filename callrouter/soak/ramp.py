@@ -1,16 +1,21 @@
-"""Which rate is held: faster and faster until it is not, then closer and closer. Pure: who calls it tries."""
+"""Which rate is held: faster and faster until one is not, then up and down around it. Pure: who calls it tries."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import geometric_mean
 
 import msgspec
 
 from callrouter.lab.load import Noted
 
 FASTER = 1.3
-CLOSE = 1.05
-"""The lowest rate that was not held, in parts of the highest that was, at which the search ends."""
+STEP = 1.05
+TURNS = 10
+"""Tries from the first that ends otherwise than all before."""
+AVERAGED = 8
+"""The last rates of a search, of which the mean is taken: by then it is where it goes up and down."""
+LEAST_RATE = 1.0
 LATE_S = 0.5
 """In a try of 20 s they wait so long who are a fortieth more than it holds."""
 LAG = 1.05
@@ -32,25 +37,42 @@ class Try(msgspec.Struct, frozen=True):
 
 
 class Ramp:
-    """Ask for the `next` rate, tell what came of it; `held` is the highest that was."""
+    """Ask for the `next` rate, `note` what came of it; `held` is in the end the rate that every other try holds.
+
+    A rate near the limit is held in one minute and not in the next, so the highest that was once held says little.
+    From halfway between the last that was held and the first that was not, the search goes one step up after each that
+    is held and one down after each that is not; the mean of the last rates is what is sought, the one to which the last
+    try leads included (the up-and-down method of Dixon and Mood, 1948, as in Brownlee, Hodges and Rosenblatt, J. Am.
+    Stat. Assoc. 48, 1953).
+    """
 
     def __init__(self, first: float) -> None:
         self.tries: list[Try] = []
-        self._first = first
-
-    @property
-    def held(self) -> float:
-        return max((one.rate for one in self.tries if one.held), default=0.0)
+        self._rates = [first]
+        """Those tried, and the next."""
+        self._turns = 0
 
     @property
     def next(self) -> float | None:
-        """None: it is known closely enough."""
-        failed = [one.rate for one in self.tries if not one.held]
-        if not failed:
-            return round(self.held * FASTER or self._first, 1)
-        if not self.held:
-            return round(min(failed) / FASTER**2, 1) if min(failed) > 1 else None
-        return round((self.held + min(failed)) / 2, 1) if min(failed) > self.held * CLOSE else None
+        """None: the search is over."""
+        return None if self._turns == TURNS or self._rates[-1] < LEAST_RATE else round(self._rates[-1], 1)
+
+    @property
+    def held(self) -> float:
+        """0 as long as it is not known."""
+        return round(geometric_mean(self._rates[-AVERAGED:]), 1) if self._turns == TURNS else 0.0
+
+    def note(self, one: Try) -> None:
+        """What came of the `next` rate."""
+        rate, held = self._rates[-1], one.held
+        self.tries.append(one)
+        self._turns += bool(self._turns) or held != self.tries[0].held
+        if self._turns > 1:
+            self._rates.append(rate * STEP if held else rate / STEP)
+        elif self._turns:
+            self._rates.append((rate * self._rates[-2]) ** 0.5)
+        else:
+            self._rates.append(rate * FASTER if held else rate / FASTER**2)
 
 
 def tried(rate: float, notes: Sequence[Noted], asterisk_ms: float) -> Try:

@@ -19,7 +19,7 @@ import msgspec
 from callrouter.chaos.stage import ground
 from callrouter.chaos.verdict import calls_in_cel
 from callrouter.db.connect import connect
-from callrouter.demo import STATIC_NUMBER, Say, section
+from callrouter.demo import Say, section
 from callrouter.lab.asterisk import Attachment
 from callrouter.lab.calls import AsteriskLab
 from callrouter.lab.load import Noted, placed_by_sipp
@@ -29,7 +29,7 @@ from callrouter.lab.stack import running as processes
 from callrouter.lab.visitors import Visitor, visitors
 from callrouter.soak.cores import all_but_one, confine
 from callrouter.soak.office import Planned, office, planned
-from callrouter.soak.ramp import Ramp, Try, rate_of, tried
+from callrouter.soak.ramp import LEAST_RATE, Ramp, Try, rate_of, tried
 from callrouter.soak.verdict import Found, fifths, is_flat, judged
 
 VISITORS = 600
@@ -102,17 +102,24 @@ class Soak:
         self._numbers: dict[str, str] = {}
         """Number → the visit that holds it."""
 
-    async def ramp(self, what: str) -> Ramp:
-        """Try rates, each for some seconds."""
-        ramp = Ramp(FIRST_RATE)
-        while (rate := ramp.next) is not None:
-            self._show(0.0, f"{what}: {rate:g} calls/s")
-            calls = self._planned(round(rate * TRY_SECONDS))
-            before = cpu_seconds(self._pbx.pid)
-            notes = await self._placed(calls, rate)
-            spent = (cpu_seconds(self._pbx.pid) - before) / len(calls) * 1000
-            ramp.tries.append(tried(rate, list(notes.values()), spent))
-        return ramp
+    async def ramps(self, alone: AsteriskLab) -> tuple[Ramp, Ramp]:
+        """Which rate is held by an Asterisk that knows nothing of callrouter, and which by ours: they try in turn.
+
+        What else the host does changes from minute to minute, and weighs on both alike.
+        """
+        ramps = Ramp(FIRST_RATE), Ramp(FIRST_RATE)
+        while any(ramp.next for ramp in ramps):
+            for ramp, pbx, what in zip(ramps, (alone, self._pbx), ("without", "with"), strict=True):
+                if (rate := ramp.next) is not None:
+                    self._show(0.0, f"{what} callrouter: {rate:g} calls/s")
+                    ramp.note(await self._tried(pbx, rate))
+        return ramps
+
+    async def _tried(self, pbx: AsteriskLab, rate: float) -> Try:
+        calls = self._planned(round(rate * TRY_SECONDS))
+        before = cpu_seconds(pbx.pid)
+        notes = await self._placed(pbx, calls, rate)
+        return tried(rate, list(notes.values()), (cpu_seconds(pbx.pid) - before) / len(calls) * 1000)
 
     async def visit(self, sites: dict[str, str], browser: httpx.AsyncClient) -> list[Visitor]:
         """People with the pages open whose numbers will be called."""
@@ -131,7 +138,7 @@ class Soak:
         memory: dict[str, list[float]] = {name: [] for name in PROCESSES}
         sampling = asyncio.ensure_future(self._sample(memory, calls / rate, f"{calls} calls at {rate:g}/s"))
         try:
-            notes = await self._placed(plan, rate)
+            notes = await self._placed(self._pbx, plan, rate)
         finally:
             sampling.cancel()
         cpu = {name: round((cpu_seconds(pid) - before[name]) / calls * 1000, 2) for name, pid in watched.items()}
@@ -141,13 +148,13 @@ class Soak:
             recorded = [one for one, caller in calls_in_cel(lines, INBOUND).items() if caller in callers]
         return Played(judged(plan, notes, self._numbers, rows, recorded), memory, cpu, rate_of(list(notes.values())))
 
-    async def _placed(self, calls: Sequence[Planned], rate: float) -> dict[str, Noted]:
+    async def _placed(self, pbx: AsteriskLab, calls: Sequence[Planned], rate: float) -> dict[str, Noted]:
         customers = [one.customer for one in calls]
-        return await placed_by_sipp(self._pbx, customers, rate=rate, at_once=math.ceil(rate * LONGEST_S))
+        return await placed_by_sipp(pbx, customers, rate=rate, at_once=math.ceil(rate * LONGEST_S))
 
     def _planned(self, calls: int) -> list[Planned]:
         first, self._callers = self._callers, self._callers + calls
-        return planned([*self._numbers] or [STATIC_NUMBER], first, calls)
+        return planned([*self._numbers], first, calls)
 
     async def _sample(self, memory: dict[str, list[float]], seconds: float, what: str) -> None:
         began = time.monotonic()
@@ -184,26 +191,28 @@ async def soak(
         core = opened.enter_context(all_but_one()) if apart else None
         postgres, valkey, sites = await opened.enter_async_context(ground(folder, VISITORS // 3 + 1, say))
         stack = Stack(folder / "callrouter", postgres=postgres.url, redis=valkey.url)
-        pbx = await opened.enter_async_context(office(software, folder / "pbx"))
+        pbx, alone = [await opened.enter_async_context(office(software, folder / name)) for name in ("pbx", "alone")]
         if core is not None:
             confine(pbx.pid, [core])
-        servers = {"valkey": valkey.pid, "postgres": postgres.pid}
-        run = Soak(pbx, stack, servers, postgres.url, show)
-        without = None if rate else await run.ramp(f"{pbx.description} without callrouter")
+            confine(alone.pid, [core])
         stack.configure(section(pbx, "agi"))
         await pbx.attach(Attachment(mode="agi", agi=stack.agi))
         say("starting callrouter router, web and worker")
         await opened.enter_async_context(processes(stack))
+        run = Soak(pbx, stack, {"valkey": valkey.pid, "postgres": postgres.pid}, postgres.url, show)
         browser = await opened.enter_async_context(_browser(stack))
         await opened.enter_async_context(_staying(await run.visit(sites, browser), browser))
-        beside = None if rate else await run.ramp("with callrouter")
-        steady = rate or round((beside.held if beside else 0.0) * STEADY, 1)
-        return _told(await run.play(calls, steady), calls, steady, without, beside, apart=apart)
+        if rate:
+            return _told(await run.play(calls, rate), calls, rate, None, apart=apart)
+        ramps = await run.ramps(alone)
+        steady = round(ramps[1].held * STEADY, 1) or LEAST_RATE
+        return _told(await run.play(calls, steady), calls, steady, ramps, apart=apart)
 
 
 def _told(
-    played: Played, calls: int, rate: float, without: Ramp | None, beside: Ramp | None, *, apart: bool
+    played: Played, calls: int, rate: float, ramps: tuple[Ramp, Ramp] | None, *, apart: bool
 ) -> Soaked:  # fmt: skip
+    without, beside = ramps or (None, None)
     ratio = round(beside.held / without.held, 3) if without and beside and without.held else None
     return Soaked(
         calls=calls, apart=apart, rate=rate, rate_played=played.rate, rate_without=without.held if without else None,

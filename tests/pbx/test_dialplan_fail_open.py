@@ -38,6 +38,11 @@ async def answered(pbx: AsteriskLab, n: int = 1) -> tuple[Truth, dict[str, str]]
     return truth, dict(part.split("=", 1) for part in after.removeprefix("after callrouter: ").split("|"))
 
 
+def dialled(stub: StubAgi) -> list[str]:
+    """The arguments of the first question: CALLROUTER_DID, FROM_DID, the trunk's number, the extension."""
+    return [stub.requests[0][f"agi_arg_{n}"] for n in range(1, 5)]
+
+
 @contextmanager
 def unroutable() -> Iterator[str]:
     """The address of a listener whose backlog is full: the kernel drops each further SYN."""
@@ -62,7 +67,7 @@ def test_answer_of_callrouter_reaches_the_dialplan(shared_pbx: SharedPbx, runner
             assert after["LIMIT"] == "0"
             assert truth.wait_s < USUAL
             assert stub.requests[0]["agi_callerid"] == "79165552001"
-            assert stub.requests[0]["agi_arg_1"] == "74952222725"
+            assert dialled(stub) == ["", "", "74952222725", "74952222725"]
 
     runner.run(scenario())
 
@@ -77,7 +82,7 @@ def test_number_dialled_is_the_extension_left_where_nothing_else_tells_it(
             order = "Action: Originate\r\nChannel: Local/74952222799@from-trunk\r\nApplication: Hangup\r\n\r\n"
             manager.write((login + order).encode())
             await until(lambda: bool(stub.requests))
-            assert stub.requests[0]["agi_arg_1"] == "74952222799"
+            assert dialled(stub) == ["", "", "", "74952222799"]
             assert "Unknown argument" not in (pbx.folder / "log" / "messages").read_text(errors="replace")
             manager.close()
 
@@ -104,7 +109,7 @@ def test_without_settings_the_router_beside_asterisk_is_asked(
         async with shared_pbx(software, mode="agi", agi="") as pbx:
             await answered(pbx)
             steps = (pbx.folder / "log" / "messages").read_text(errors="replace")
-            assert '"agi://127.0.0.1:4573/resolve,74952222725"' in steps
+            assert '"agi://127.0.0.1:4573/resolve,,,74952222725,74952222725"' in steps
 
     runner.run(scenario())
 

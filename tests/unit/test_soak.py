@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
+import statistics
 import subprocess
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,20 +21,28 @@ from callrouter.soak.ramp import Ramp, Try, rate_of, tried
 from callrouter.soak.verdict import is_flat, judged
 
 
-@pytest.mark.parametrize("limit", [3.0, 20.0, 57.0, 240.0])
-def test_the_ramp_comes_close_to_what_is_held_from_below(limit: float) -> None:
+def searched(holds: Callable[[float], bool]) -> Ramp:
     ramp = Ramp(20.0)
     while (rate := ramp.next) is not None:
-        ramp.tries.append(Try(rate, rate <= limit, 0.1, 0, 12.0))
-    assert limit / 1.06 <= ramp.held <= limit
-    assert len(ramp.tries) < 20
+        ramp.note(Try(rate, holds(rate), 0.1, 0, 12.0))
+        assert len(ramp.tries) < 30
+    return ramp
+
+
+@pytest.mark.parametrize("limit", [3.0, 20.0, 57.0, 240.0])
+def test_the_ramp_ends_at_what_is_held(limit: float) -> None:
+    assert searched(lambda rate: rate <= limit).held == pytest.approx(limit, rel=0.04)
+
+
+def test_on_a_machine_that_is_now_faster_and_now_slower_the_ramp_ends_between() -> None:
+    chance = random.Random(1)
+    found = [searched(lambda rate: rate <= 100 * chance.uniform(0.85, 1.15)).held for _ in range(200)]
+    assert statistics.mean(found) == pytest.approx(100, rel=0.02)
+    assert statistics.stdev(found) < 7
 
 
 def test_a_machine_that_holds_nothing_ends_the_ramp() -> None:
-    ramp = Ramp(20.0)
-    while (rate := ramp.next) is not None:
-        ramp.tries.append(Try(rate, False, 9.0, 5, 12.0))
-    assert ramp.held == 0.0
+    assert searched(lambda _: False).held == 0.0
 
 
 def test_a_rate_is_not_held_when_callers_wait_fail_or_come_late() -> None:

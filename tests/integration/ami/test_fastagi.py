@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import statistics
+import struct
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,6 +16,7 @@ import pytest
 from callrouter.ami.agi_wire import AgiRequest
 from callrouter.ami.fastagi import FastAgiServer, Resolve
 from callrouter.clock import SystemClock
+from callrouter.lookup import Loop
 from tests.integration.ami.fake_asterisk import until
 
 ENVIRONMENT = (
@@ -20,6 +24,7 @@ ENVIRONMENT = (
     "agi_calleridname: Иван\nagi_extension: 74952232725\n\n"
 ).encode()
 DEADLINE = 0.15
+MANY = 20
 
 
 async def answer_at_once(request: AgiRequest) -> Mapping[str, str]:
@@ -65,6 +70,57 @@ def test_one_command_sets_everything_with_the_status_last() -> None:
             assert line == b'EXEC MSet "CALLROUTER_ROUTE=to 74952232725,CALLROUTER_STATUS=ok"\n'
 
     asyncio.run(scenario())
+
+
+def ask_in_pieces(port: int) -> tuple[float, int]:
+    """Write as Asterisk does, line by line, each by itself; seconds until the end, and TCP segments sent."""
+    began = time.monotonic()
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        for line in (ENVIRONMENT[:-1] + b"agi_arg_1: 1\n" * MANY + b"\n").splitlines(keepends=True):
+            connection.sendall(line)
+        assert connection.makefile("rb").read().startswith(b"EXEC MSet ")  # which ends here: nothing else will come
+        connection.sendall(b"200 result=0\n")
+        (segments,) = struct.unpack_from("I", connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 140), 136)
+        return time.monotonic() - began, segments
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_QUICKACK"), reason="only Linux can hold acknowledgements back")
+def test_a_question_in_many_pieces_comes_in_few_and_waits_for_no_acknowledgement() -> None:
+    async def scenario() -> None:
+        async with agi(answer_at_once) as server:
+            asked = [await asyncio.to_thread(ask_in_pieces, server.port) for _ in range(15)]
+            assert statistics.median(seconds for seconds, _ in asked) < 0.03
+            assert statistics.median(segments for _, segments in asked) < MANY
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, Loop])
+def test_who_hangs_up_while_the_answer_is_sought_leaves_no_trace(
+    loop: Callable[[], asyncio.AbstractEventLoop], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        go_on = asyncio.Event()
+
+        async def slow(request: AgiRequest) -> Mapping[str, str]:
+            await go_on.wait()
+            return {}
+
+        async with agi(slow) as server:
+            for _ in range(20):
+                go_on.clear()
+                _, writer = await server.connect()
+                writer.write(ENVIRONMENT)
+                await until(lambda: server.server._tasks)
+                go_on.set()
+                writer.close()
+                await writer.wait_closed()
+            await until(lambda: not server.server._open and not server.server._tasks)
+            assert (await server.ask())[0] == b'EXEC MSet "CALLROUTER_STATUS=ok"\n'
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(scenario())
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_a_slow_answer_is_late_in_time_and_still_found() -> None:

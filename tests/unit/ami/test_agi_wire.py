@@ -28,6 +28,8 @@ def test_the_environment_gives_path_query_and_values() -> None:
 def test_an_argument_of_agi_says_the_number_dialled_and_withheld_callers_are_empty() -> None:
     request = read_environment(ENVIRONMENT.replace(b"79161234567", b"unknown") + b"\nagi_arg_1: 74950000000")
     assert (request.called, request.caller) == ("74950000000", "")
+    arguments = b"\nagi_arg_1: \nagi_arg_2: \nagi_arg_3: 74950000003\nagi_arg_4: 74950000004"
+    assert read_environment(ENVIRONMENT + arguments).called == "74950000003"
 
 
 @given(st.binary(max_size=2000))
