@@ -5,8 +5,8 @@ connection lives for one question, as here, that is most of the cost. Knows noth
 
 A peer that writes its question in many small pieces pays for each as for a whole message, and so do we. Its kernel
 keeps small pieces back while one is not acknowledged (Nagle, RFC 896), so nothing is acknowledged here before it is
-read: what the peer wrote meanwhile comes together. Whoever finds that a piece is not all says `acknowledge`, at once, or
-the rest comes only after the kernel's own delay of 40 ms and more.
+read: what the peer wrote meanwhile comes together. Whoever finds that a piece is not all says `acknowledge`, or
+the rest comes only after the kernel's own delay, 40 ms and more.
 """
 
 from __future__ import annotations
