@@ -34,8 +34,9 @@ UNREAD = (
 )
 """Events that callrouter does not read: Asterisk writes them all out before it filters (asterisk-conf/README.md)."""
 
-UNTOLD = "[declined_message_types]\ndecline = ast_channel_varset_type\n"
-"""Two thirds of all events tell variables. Nothing of a call here stands in one, so Asterisk need not make them."""
+UNTOLD = ("ast_channel_varset_type", "agi_exec_start_type", "agi_exec_end_type")
+"""Kinds of messages that Asterisk need not make. Two thirds of all events tell variables, and nothing of a call here
+stands in one; each command of an AGI script is told twice."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ async def office(software: PbxSoftware, folder: Path) -> AsyncIterator[AsteriskL
         "asterisk.conf": "[options](+)\nverbose = 0\nmaxfiles = 65536\n",
         "manager.conf": f"[general](+)\ndisabledevents = {UNREAD}\n",
         "cel.conf": "[manager](+)\nenabled = no\n", "cdr_manager.conf": "[general](+)\nenabled = no\n",
-        "stasis.conf": UNTOLD,
+        "stasis.conf": "\n".join(["[declined_message_types]", *(f"decline = {kind}" for kind in UNTOLD)]),
     }  # fmt: skip
     async with pbx:
         process = await asyncio.create_subprocess_exec(
