@@ -90,7 +90,7 @@ class Bridge:
 
 
 class Graph:
-    """What is there now. Bridges exist while they have members, so that a lost BridgeDestroy leaks nothing."""
+    """What is there now. Bridges exist while they have members."""
 
     __slots__ = ("_gone", "_gone_order", "bridges", "channels", "halves", "held")
 

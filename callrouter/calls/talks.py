@@ -42,14 +42,6 @@ def bridge_leave(state: State, event: Event, received_at: float) -> None:
         state.leave(channel, state.time(event, received_at))
 
 
-def bridge_destroy(state: State, event: Event, received_at: float) -> None:
-    bridge = state.graph.bridges.get(event["BridgeUniqueid"])
-    if bridge is not None:  # only if a BridgeLeave was lost
-        at = state.time(event, received_at)
-        for channel in tuple(bridge.members.values()):
-            state.leave(channel, at)
-
-
 def local_bridge(state: State, event: Event, received_at: float) -> None:
     """The halves of a Local channel, where their names did not tell (a transfer puts one in another's place)."""
     one = state.find(event, "LocalOneUniqueid")

@@ -33,7 +33,6 @@ HANDLERS: dict[str | None, Handler] = {
     "AgentComplete": dials.agent_complete,
     "BridgeEnter": talks.bridge_enter,
     "BridgeLeave": talks.bridge_leave,
-    "BridgeDestroy": talks.bridge_destroy,
     "LocalBridge": talks.local_bridge,
     "Hold": talks.hold,
     "Unhold": talks.unhold,

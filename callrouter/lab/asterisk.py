@@ -276,7 +276,7 @@ class AsteriskInstance:
 
     def _manager_conf(self) -> str:
         name = "manager_callrouter_22.conf" if self.software.major >= MANAGER_22 else "manager_callrouter.conf"
-        text = _shipped(name, self.ami_secret)
+        text = _shipped(name, self.ami_secret).replace("\n;eventfilter", "\neventfilter")  # the lab has ring groups
         if not self.attachment.ami_filters:
             text = "\n".join(line for line in text.splitlines() if not line.startswith(("eventfilter", "read")))
             text += "\nread = all\n"

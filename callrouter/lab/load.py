@@ -48,6 +48,9 @@ class Noted:
     heard: float = 0.0
     """The first that it heard of the PBX: it rings, is answered or refused."""
     ended: float = 0.0
+    answered: float = 0.0
+    released: float = 0.0
+    """The PBX has confirmed that the caller hung up."""
     trouble: str = ""
     """Why the call did not go as the scenario has it, in SIPp's words."""
 
@@ -95,6 +98,7 @@ def _notes(customers: Sequence[Customer], log: str, errors: str) -> dict[str, No
         note = notes[caller]
         if not getattr(note, what):
             setattr(note, what, float(at))
+            note.heard = note.heard or note.answered
     for number, text in FAILED.findall(errors):
         notes[customers[int(number) - 1].caller].trouble = text.strip()
     return notes

@@ -1,6 +1,6 @@
 """An Asterisk for many calls: employees enough, several queues, extensions that hand callers on; SIPp plays them all.
 
-Knows its dialplan and which employee a call may end with; not how many calls there are.
+Knows its dialplan, with which employee a call may end, and what employees' phones noted; not how many calls there are.
 """
 
 from __future__ import annotations
@@ -10,15 +10,19 @@ import contextlib
 import itertools
 import os
 import socket
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from callrouter.lab.calls import AsteriskLab
 from callrouter.lab.load import Customer
 from callrouter.lab.obtain import PbxSoftware
 from callrouter.lab.ports import free_port
 
+ANSWERS = "answers"
+"""File of the employees' notes, in the PBX's folder."""
 EMPLOYEE = Path(__file__).parents[1] / "lab" / "sipp" / "employee.xml"
 DIRECT = tuple(str(n) for n in range(300, 320))
 QUEUES = {f"q{n}": tuple(str(320 + 5 * n + k) for k in range(5)) for n in range(8)}
@@ -28,9 +32,9 @@ TRANSFERRED_TO_QUEUE = 5
 """400 to 404 lead into the queues of these numbers, 405 to 409 to an extension."""
 TALK_MS, LONG_TALK_MS = 1000, 2000
 UNREAD = (
-    "AGIExecStart,AGIExecEnd,BridgeCreate,ContactStatus,DeviceStateChange,DialState,ExtensionStatus,MusicOnHoldStart,"
-    "MusicOnHoldStop,NewAccountCode,NewConnectedLine,PeerStatus,QueueMemberStatus,RTCPReceived,RTCPSent,SoftHangupRequest,"
-    "TestEvent"
+    "AGIExecStart,AGIExecEnd,BridgeCreate,BridgeDestroy,ContactStatus,DeviceStateChange,DialState,ExtensionStatus,"
+    "MusicOnHoldStart,MusicOnHoldStop,NewAccountCode,NewConnectedLine,PeerStatus,QueueMemberStatus,RTCPReceived,RTCPSent,"
+    "SoftHangupRequest,TestEvent"
 )
 """Events that callrouter does not read: Asterisk writes them all out before it filters (asterisk-conf/README.md)."""
 
@@ -47,6 +51,19 @@ class Course:
     group: str | None
     employees: tuple[str, ...]
     talk_ms: int
+    handed_on_by: str = ""
+    """The extension that the call comes to first."""
+
+    def ends_with(self, employee: str) -> tuple[tuple[str | None, str], ...]:
+        """The last group and employee of a call that this employee was the last to answer; one is right, or two are.
+
+        Who was handed on and hung up before anybody else answered may have been in the group already, or not yet.
+        """
+        if employee in self.employees:
+            return ((self.group, employee),)
+        if employee == self.handed_on_by:
+            return tuple(dict.fromkeys(((None, employee), (self.group, employee))))
+        return ()
 
 
 def courses() -> Iterator[Course]:
@@ -72,8 +89,16 @@ def _queue(name: str) -> Course:
 
 def _handed_on(n: int) -> Course:
     if n < TRANSFERRED_TO_QUEUE:
-        return Course(f"soak-36{n}", f"q{n}", QUEUES[f"q{n}"], LONG_TALK_MS)
-    return Course(f"soak-36{n}", None, (DIRECT[n],), LONG_TALK_MS)
+        return Course(f"soak-36{n}", f"q{n}", QUEUES[f"q{n}"], LONG_TALK_MS, f"36{n}")
+    return Course(f"soak-36{n}", None, (DIRECT[n],), LONG_TALK_MS, f"36{n}")
+
+
+class Answer(NamedTuple):
+    """An employee took a call."""
+
+    employee: str
+    at: float
+    """Seconds since 1970."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +135,8 @@ async def office(software: PbxSoftware, folder: Path) -> AsyncIterator[AsteriskL
     async with pbx:
         process = await asyncio.create_subprocess_exec(
             *software.sipp, f"127.0.0.1:{pbx.sip_port}", "-sf", str(EMPLOYEE), "-i", "127.0.0.1", "-p", str(port),
-            "-nostdin", "-trace_err", "-error_file", "errors", cwd=folder, stdin=asyncio.subprocess.DEVNULL,
+            "-nostdin", "-trace_logs", "-log_file", ANSWERS, "-trace_err", "-error_file", "errors", cwd=folder,
+            stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL, env={**os.environ, "TERM": "dumb"},
         )  # fmt: skip
         try:
@@ -118,6 +144,16 @@ async def office(software: PbxSoftware, folder: Path) -> AsyncIterator[AsteriskL
         finally:
             process.kill()
             await process.wait()
+
+
+def answers(pbx: AsteriskLab) -> dict[str, list[Answer]]:
+    """Caller → who answered him, in turn, by the notes of the employees' phones."""
+    noted: dict[str, list[Answer]] = defaultdict(list)
+    with (pbx.folder / ANSWERS).open() as lines:
+        for line in lines:
+            caller, employee, at = line.split()
+            noted[caller].append(Answer(employee, float(at)))
+    return noted
 
 
 def _dialplan() -> str:

@@ -28,7 +28,7 @@ from callrouter.lab.stack import PROCESSES, Stack
 from callrouter.lab.stack import running as processes
 from callrouter.lab.visitors import Visitor, visitors
 from callrouter.soak.cores import all_but_one, confine
-from callrouter.soak.office import Planned, office, planned
+from callrouter.soak.office import Planned, answers, office, planned
 from callrouter.soak.ramp import LEAST_RATE, Ramp, Try, rate_of, tried
 from callrouter.soak.verdict import Found, fifths, is_flat, judged
 
@@ -146,7 +146,8 @@ class Soak:
         callers = {one.caller for one in plan}
         with self._pbx.cel_file.open(encoding="utf-8", errors="replace", newline="") as lines:
             recorded = [one for one, caller in calls_in_cel(lines, INBOUND).items() if caller in callers]
-        return Played(judged(plan, notes, self._numbers, rows, recorded), memory, cpu, rate_of(list(notes.values())))
+        found = judged(plan, notes, answers(self._pbx), self._numbers, rows=rows, pbx_calls=recorded)
+        return Played(found, memory, cpu, rate_of(list(notes.values())))
 
     async def _placed(self, pbx: AsteriskLab, calls: Sequence[Planned], rate: float) -> dict[str, Noted]:
         customers = [one.customer for one in calls]

@@ -1,4 +1,8 @@
-"""What came of a great many calls: each has one appeal that says where it went, and memory stays. Pure."""
+"""What came of a great many calls: each has one appeal that says where it went, and memory stays. Pure.
+
+The truth is what the phones of both sides noted, not what was planned: a PBX that is late has callers wait, and who
+hangs up may be gone before it hands him on.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,12 @@ from typing import Any
 import msgspec
 
 from callrouter.lab.load import Noted
-from callrouter.soak.office import Planned
+from callrouter.soak.office import Answer, Planned
 
 SLACK_S = 1.5
+"""Between what a phone noted and what Asterisk did of it."""
+IN_TURN_S = 0.5
+"""What one phone sent so long before another, Asterisk heeded before."""
 ROOM = 1.1
 """Memory at the end, in parts of what it was after the first fifth."""
 TOLD = 50
@@ -32,10 +39,12 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def judged(
-    calls: Sequence[Planned], notes: Mapping[str, Noted], sessions: Mapping[str, str],
-    rows: Sequence[Mapping[str, Any]], pbx_calls: Collection[str],
+    calls: Sequence[Planned], notes: Mapping[str, Noted], answers: Mapping[str, Sequence[Answer]],
+    sessions: Mapping[str, str], *, rows: Sequence[Mapping[str, Any]], pbx_calls: Collection[str],
 ) -> Found:  # fmt: skip
-    """`sessions`: number → the visit that holds it; `pbx_calls`: linked ids that the PBX recorded."""
+    """`notes`: caller → what his phone noted; `answers`: caller → who answered him, in turn; `sessions`: number → the
+    visit that holds it; `pbx_calls`: linked ids that the PBX recorded.
+    """
     found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
         found[row["caller"] or ""].append(row)
@@ -48,7 +57,7 @@ def judged(
         complaints = [] if several else ["no appeal"]
         if note.trouble or not note.ended:
             counts["failed"] += 1
-        elif several and (wrong := _wrong(call, several[0], sessions[call.did])):
+        elif several and (wrong := _wrong(call, note, answers.get(call.caller, ()), several[0], sessions[call.did])):
             counts["wrong"] += 1
             complaints += wrong
         told += [f"{call.course.destination} of {call.caller}: {text}" for text in complaints]
@@ -62,17 +71,29 @@ def judged(
     )  # fmt: skip
 
 
-def _wrong(call: Planned, row: Mapping[str, Any], session: str) -> list[str]:
+def _wrong(
+    call: Planned, note: Noted, answers: Sequence[Answer], row: Mapping[str, Any], session: str
+) -> list[str]:  # fmt: skip
     wanted = {
-        "called": call.did, "status": "answered", "final_group": call.course.group, "session": session,
-        "complete": True, "attribution_pending": False,
+        "called": call.did, "status": "answered", "session": session, "complete": True, "attribution_pending": False,
     }  # fmt: skip
     told = [f"{name} is {row[name]!r}, in truth {value!r}" for name, value in wanted.items() if row[name] != value]
-    if row["employee"] not in call.course.employees:
-        told.append(f"employee is {row['employee']!r}, in truth one of {', '.join(call.course.employees)}")
-    if abs(row["talk_s"] - call.course.talk_ms / 1000) > SLACK_S:
-        told.append(f"talk is {row['talk_s']:.2f} s, in truth {call.course.talk_ms / 1000} s")
+    ends = tuple(
+        dict.fromkeys(end for answer in _last(note, answers) for end in call.course.ends_with(answer.employee))
+    )
+    if (row["final_group"], row["employee"]) not in ends:
+        told.append(f"group and employee are {row['final_group']!r} and {row['employee']!r}, in truth one of {ends}")
+    shortest = note.ended - note.answered - SLACK_S
+    longest = note.released - answers[0].at + SLACK_S if answers and note.released else shortest + 2 * SLACK_S
+    if not shortest <= row["talk_s"] <= longest:
+        told.append(f"talk is {row['talk_s']:.2f} s, in truth {shortest:.2f} to {longest:.2f}")
     return told
+
+
+def _last(note: Noted, answers: Sequence[Answer]) -> Sequence[Answer]:
+    """Who may have talked with the caller last: an answer about when he hung up may have come too late."""
+    certain = sum(answer.at < note.ended - IN_TURN_S for answer in answers)
+    return answers[max(0, certain - 1) :]
 
 
 def fifths(samples: Sequence[float]) -> tuple[float, ...]:

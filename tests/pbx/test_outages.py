@@ -207,6 +207,7 @@ def test_processes_stop_within_seconds_while_postgres_hangs(play: Play) -> None:
         going = await several(scene, [0.2, 0.4])
         with scene.frozen("postgres"):
             calls = await going
+            await until(lambda: in_hand(scene, 0))  # the phones are done; the router sees the end of it a moment later
             began = time.monotonic()
             await asyncio.gather(scene.stack.stop("router"), scene.stack.stop("worker"))
             assert time.monotonic() - began < 20
