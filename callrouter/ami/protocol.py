@@ -18,6 +18,11 @@ from callrouter.ami.wire import Event, EventReader, write_action
 if TYPE_CHECKING:
     from callrouter.ami.connection import AmiConnection
 
+GATHER_S = 0.01
+"""Asterisk sends each event by itself. Who reads each at once is woken by each, on Asterisk's time and on ours."""
+FEW_BYTES = 16_384
+"""A read of more is a busy stream, which gathers by itself."""
+
 
 class AmiProtocol(AMIProtocol):  # type: ignore[misc] # panoramisk has no types
     """Reads whole messages, gives answers to the actions they belong to and all else to the connection's consumer."""
@@ -31,6 +36,8 @@ class AmiProtocol(AMIProtocol):  # type: ignore[misc] # panoramisk has no types
         self.transport: asyncio.Transport | None = None
         self.responses: dict[str, Action] = {}
         self.closed = False
+        self.gathering = False
+        """Nothing is read until what Asterisk sends meanwhile has come together."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -46,6 +53,7 @@ class AmiProtocol(AMIProtocol):  # type: ignore[misc] # panoramisk has no types
             raise ConnectionError("not connected to Asterisk's manager interface")
         self.responses[action.id] = action
         self.transport.write(line)
+        self._read_on()
         future: asyncio.Future[Any] = action.future
         return future
 
@@ -65,6 +73,20 @@ class AmiProtocol(AMIProtocol):  # type: ignore[misc] # panoramisk has no types
             else:
                 dispatch(event, at)
         self.connection.count(len(data))
+        if len(data) < FEW_BYTES and not self.responses:
+            self._gather()
+
+    def _gather(self) -> None:
+        """Read nothing for a moment. Whoever waits for an answer, or hears a long list, is not kept waiting."""
+        if self.transport is not None and not self.closed and not self.gathering:
+            self.transport.pause_reading()
+            self.gathering = True
+            asyncio.get_running_loop().call_later(GATHER_S, self._read_on)
+
+    def _read_on(self) -> None:
+        if self.gathering and self.transport is not None and not self.closed:
+            self.gathering = False
+            self.transport.resume_reading()
 
     def handle_message(self, message: Event) -> None:
         action = self.responses.get(message.get("ActionID", ""))

@@ -38,6 +38,9 @@ UNREAD = (
 )
 """Events that callrouter does not read: Asterisk writes them all out before it filters (asterisk-conf/README.md)."""
 
+UNHEARD = "Newexten"
+"""What callrouter does read, and can do without where no dialplan has menus or queues that turn callers away."""
+
 UNTOLD = ("ast_channel_varset_type", "agi_exec_start_type", "agi_exec_end_type")
 """Kinds of messages that Asterisk need not make. Two thirds of all events tell variables, and nothing of a call here
 stands in one; each command of an AGI script is told twice."""
@@ -128,7 +131,7 @@ async def office(software: PbxSoftware, folder: Path) -> AsyncIterator[AsteriskL
     pbx.additions = {
         "extensions.conf": _dialplan(), "pjsip.conf": _endpoints(port), "queues.conf": _queues(),
         "asterisk.conf": "[options](+)\nverbose = 0\nmaxfiles = 65536\n",
-        "manager.conf": f"[general](+)\ndisabledevents = {UNREAD}\n",
+        "manager.conf": f"[general](+)\ndisabledevents = {UNREAD},{UNHEARD}\n",
         "cel.conf": "[manager](+)\nenabled = no\n", "cdr_manager.conf": "[general](+)\nenabled = no\n",
         "stasis.conf": "\n".join(["[declined_message_types]", *(f"decline = {kind}" for kind in UNTOLD)]),
     }  # fmt: skip

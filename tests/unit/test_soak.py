@@ -16,7 +16,7 @@ from callrouter.calls.tracker import RELEVANT_EVENTS
 from callrouter.lab.asterisk import SHIPPED
 from callrouter.lab.load import Noted
 from callrouter.soak.cores import TooFewCores, all_but_one, confine
-from callrouter.soak.office import UNREAD, Answer, Course, planned
+from callrouter.soak.office import UNHEARD, UNREAD, Answer, Course, planned
 from callrouter.soak.ramp import Ramp, Try, rate_of, tried
 from callrouter.soak.verdict import is_flat, judged
 
@@ -148,6 +148,7 @@ def test_the_events_that_the_soak_spares_asterisk_are_those_that_an_admin_is_tol
     told = (SHIPPED / "README.md").read_text().partition("`disabledevents = ")[2].partition("`")[0]
     assert told == UNREAD
     assert not set(UNREAD.split(",")) & RELEVANT_EVENTS
+    assert UNHEARD in RELEVANT_EVENTS
 
 
 def test_memory_is_flat_when_the_end_is_as_the_second_fifth() -> None:

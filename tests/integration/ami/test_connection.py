@@ -141,6 +141,22 @@ def test_a_server_that_is_no_asterisk_is_named_as_such() -> None:
     asyncio.run(scenario())
 
 
+def test_events_are_let_gather_and_an_action_does_not_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("callrouter.ami.protocol.GATHER_S", 3600.0)
+
+    async def scenario() -> None:
+        async with fake_asterisk() as fake, router(fake, ping_interval=60.0) as r:
+            await until(lambda: r.snapshots)
+            await until(lambda: not r.ami.protocol.transport.is_reading())
+            for number in "123":
+                fake.send(f"Event: Hangup\r\nUniqueid: {number}\r\n\r\n".encode())
+            assert await stays_so(lambda: r.heard[-1]["Event"] == "FullyBooted", 0.1)
+            assert (await r.ami.action({"Action": "Ping"}))[0]["Response"] == "Success"
+            assert [e["Uniqueid"] for e in r.heard if e["Event"] == "Hangup"] == ["1", "2", "3"]
+
+    asyncio.run(scenario())
+
+
 def test_garbage_half_events_and_a_cut_off_event_cost_nothing_else() -> None:
     async def scenario() -> None:
         async with fake_asterisk() as fake, router(fake) as r:

@@ -24,8 +24,8 @@ def recorded(out: Path, *, anonymise: bool) -> None:
             nameless = Anonymiser(b"a") if anonymise else None
             task = asyncio.ensure_future(record(settings, out, SystemClock(), enough, nameless))
             for uniqueid in ("pbx1-1763757931.1", "pbx1-1763757931.2"):
-                connections = fake.connections
                 await until(lambda: fake.received("Ping"))
+                connections = fake.connections
                 fake.send(CALL.format(uniqueid).encode() + b"Event: Hangup\r\nUniq")
                 await asyncio.sleep(0)
                 fake.actions.clear()

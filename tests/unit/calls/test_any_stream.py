@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callrouter.ami.wire import EventReader
 from callrouter.calls.events import CallEnded
-from callrouter.calls.record import CallRecord
+from callrouter.calls.record import CallRecord, Step
 from callrouter.calls.tracker import CallTracker
 from tests.unit.calls.captures import CAPTURES, CUSTOMERS, SHAPES, Events, capture, lines, raw, replayed
 
@@ -53,6 +54,24 @@ def assert_empty(tracker: CallTracker) -> None:
     graph = state.graph
     assert (graph.channels, graph.bridges, graph.halves, graph.held) == ({}, {}, {}, {})
     assert (state.stories, state.leaving_queue, state.moved) == ({}, set(), {})
+
+
+def told(record: CallRecord) -> list[Step]:
+    """Its steps but for menus, and when it came to a group."""
+    return [step for step in record.steps if step.kind not in ("ivr", "group_entered", "group_left")]
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_pbx_that_tells_no_steps_hides_menus_and_the_name_of_a_queue_that_nobody_could_enter(name: str) -> None:
+    """asterisk-conf/README.md promises so to who spares a busy PBX the event Newexten."""
+    recorded = capture(name)
+    found = replayed([one for one in recorded.events if one["Event"] != "Newexten"], recorded.profile)
+    for record, whole in zip(found, replayed(recorded.events, recorded.profile), strict=True):
+        hidden: dict[str, object] = {"steps": record.steps}
+        if whole.lost_reason == "no_agents" and record.group is None:
+            hidden["group"] = None
+        assert record == msgspec.structs.replace(whole, **hidden)
+        assert told(record) == told(whole)
 
 
 @pytest.mark.parametrize("name", STREAMS)
