@@ -49,8 +49,6 @@ class Noted:
     """The first that it heard of the PBX: it rings, is answered or refused."""
     ended: float = 0.0
     answered: float = 0.0
-    released: float = 0.0
-    """The PBX has confirmed that the caller hung up."""
     trouble: str = ""
     """Why the call did not go as the scenario has it, in SIPp's words."""
 

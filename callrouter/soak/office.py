@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import math
 import os
 import socket
 from collections import defaultdict
@@ -102,6 +103,8 @@ class Answer(NamedTuple):
     employee: str
     at: float
     """Seconds since 1970."""
+    left: float = math.inf
+    """When the PBX ended his call, if his phone noted that."""
 
 
 @dataclass(frozen=True)
@@ -154,9 +157,16 @@ def answers(pbx: AsteriskLab) -> dict[str, list[Answer]]:
     noted: dict[str, list[Answer]] = defaultdict(list)
     with (pbx.folder / ANSWERS).open() as lines:
         for line in lines:
-            caller, employee, at = line.split()
-            noted[caller].append(Answer(employee, float(at)))
+            caller, employee, what, *_, at = line.split()
+            if what == "answered":
+                noted[caller].append(Answer(employee, float(at)))
+            else:
+                noted[caller] = [_parted(one, employee, float(at)) for one in noted[caller]]
     return noted
+
+
+def _parted(answer: Answer, employee: str, at: float) -> Answer:
+    return answer._replace(left=at) if answer.employee == employee else answer
 
 
 def _dialplan() -> str:

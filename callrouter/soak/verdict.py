@@ -83,11 +83,18 @@ def _wrong(
     )
     if (row["final_group"], row["employee"]) not in ends:
         told.append(f"group and employee are {row['final_group']!r} and {row['employee']!r}, in truth one of {ends}")
-    shortest = note.ended - note.answered - SLACK_S
-    longest = note.released - answers[0].at + SLACK_S if answers and note.released else shortest + 2 * SLACK_S
-    if not shortest <= row["talk_s"] <= longest:
+    shortest, longest = _talk(note, answers)
+    if not shortest - SLACK_S <= row["talk_s"] <= longest + SLACK_S:
         told.append(f"talk is {row['talk_s']:.2f} s, in truth {shortest:.2f} to {longest:.2f}")
     return told
+
+
+def _talk(note: Noted, answers: Sequence[Answer]) -> tuple[float, float]:
+    """Seconds at least, with whoever answered last, and at most, from the first answer until the last one was let go."""
+    if not answers:
+        return 0.0, 0.0
+    last, left = answers[-1], [one.left for one in answers]
+    return min(left[-1], note.ended) - max(last.at, note.answered), max(left) - answers[0].at
 
 
 def _last(note: Noted, answers: Sequence[Answer]) -> Sequence[Answer]:

@@ -89,12 +89,12 @@ def test_each_of_many_calls_is_held_against_its_course() -> None:
 
 
 def talked(seconds: float) -> Noted:
-    return Noted(1.0, 1.1, 1.2 + seconds, 1.2, 1.21 + seconds)
+    return Noted(1.0, 1.1, 1.2 + seconds, 1.2)
 
 
 def answered(course: Course) -> list[Answer]:
-    first = [Answer(course.handed_on_by, 1.2)] if course.handed_on_by else []
-    return [*first, Answer(course.employees[0], 1.6 if first else 1.2)]
+    first = [Answer(course.handed_on_by, 1.2, 1.5)] if course.handed_on_by else []
+    return [*first, Answer(course.employees[0], 1.6 if first else 1.2, 3.3)]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_who_talked_last_is_judged_by_what_the_phones_noted(
 
 def test_a_talk_that_the_pbx_was_late_to_end_is_as_long_as_the_pbx_had_it() -> None:
     call = next(iter(planned(["74952221001"], 0, 1)))
-    note = Noted(1.0, 1.1, 2.2, 1.2, 6.0)
+    note = Noted(1.0, 1.1, 2.2, 1.2)
     row = {
         "linkedid": "1", "caller": call.caller, "called": call.did, "status": "answered", "final_group": None,
         "employee": "300", "session": "a", "complete": True, "attribution_pending": False, "talk_s": 4.5,
@@ -136,7 +136,7 @@ def test_a_talk_that_the_pbx_was_late_to_end_is_as_long_as_the_pbx_had_it() -> N
         found = judged(
             [call],
             {call.caller: note},
-            {call.caller: [Answer("300", 1.2)]},
+            {call.caller: [Answer("300", 1.2, 6.0)]},
             {call.did: "a"},
             rows=[row | {"talk_s": talk}],
             pbx_calls=["1"],
