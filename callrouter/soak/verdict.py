@@ -90,7 +90,7 @@ def _wrong(
 
 
 def _talk(note: Noted, answers: Sequence[Answer]) -> tuple[float, float]:
-    """Seconds at least, with whoever answered last, and at most, from the first answer until the last one was let go."""
+    """Seconds at least, with whoever answered last, and at most, from the first answer until the last was let go."""
     if not answers:
         return 0.0, 0.0
     last, left = answers[-1], [one.left for one in answers]
