@@ -78,13 +78,13 @@ class AmiProtocol(AMIProtocol):  # type: ignore[misc] # panoramisk has no types
 
     def _gather(self) -> None:
         """Read nothing for a moment. Whoever waits for an answer, or hears a long list, is not kept waiting."""
-        if self.transport is not None and not self.closed and not self.gathering:
+        if self.transport is not None and not self.transport.is_closing() and not self.gathering:
             self.transport.pause_reading()
             self.gathering = True
             asyncio.get_running_loop().call_later(GATHER_S, self._read_on)
 
     def _read_on(self) -> None:
-        if self.gathering and self.transport is not None and not self.closed:
+        if self.gathering and self.transport is not None and not self.transport.is_closing():
             self.gathering = False
             self.transport.resume_reading()
 
